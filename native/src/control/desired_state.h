@@ -1,0 +1,108 @@
+#pragma once
+
+#include <rte_ether.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace sluice {
+
+/// An IPv4 or IPv6 address; IPv4 in the first 4 bytes, network byte order, the rest zero.
+struct IpAddress {
+  uint8_t family = 0;  ///< 4 or 6
+  std::array<uint8_t, 16> bytes{};
+  bool operator==(const IpAddress& other) const { return family == other.family && bytes == other.bytes; }
+};
+
+struct IpPrefix {
+  IpAddress address;
+  uint8_t length = 0;
+};
+
+enum class PortKind { Tap, AfPacket, AfXdp, Memif, Pcap, Null, Ring, Inject, Dpdk, Vxlan };
+
+/// One port as the node's file asks for it. Fields that a kind does not use are empty.
+struct PortConfig {
+  std::string name;
+  PortKind kind = PortKind::Tap;
+  std::string device;   ///< tap: its name inside the namespace; af_packet, af_xdp: the kernel interface to use
+  std::string netns;    ///< tap: path of the network namespace to make it in; empty: the dataplane's own
+  std::string devargs;  ///< dpdk: the whole devargs string; memif: its socket; pcap: see pcap_rx, pcap_tx
+  std::string pcap_rx, pcap_tx;
+  uint32_t memif_id = 0;
+  bool memif_server = true;
+  std::optional<rte_ether_addr> mac;       ///< the dataplane's side
+  std::optional<rte_ether_addr> peer_mac;  ///< tap: the MAC that the interface in the namespace gets
+  uint16_t mtu = 1500;
+  std::vector<IpPrefix> addresses;         ///< the dataplane's own on this port; it answers ARP, ND and echo for them
+  std::vector<IpPrefix> peer_addresses;    ///< tap: given to the interface in the namespace
+  bool peer_default_route = false;         ///< tap: default routes in the namespace by the port's first addresses
+  bool proxy = false;                      ///< answer ARP and ND for every address (pods)
+  bool host = false;                       ///< the host stack: takes what is for the node itself
+  uint32_t vni = 0;                        ///< vxlan
+  IpAddress local;                         ///< vxlan: the outer source address
+  uint16_t udp_port = 4789;                ///< vxlan
+  uint16_t table = 0;                      ///< routing table for what comes in here
+};
+
+struct NextHopConfig {
+  std::string port;
+  std::optional<IpAddress> gateway;  ///< empty: the destination itself is the neighbour
+  std::optional<IpAddress> remote;   ///< vxlan port: the outer destination
+  std::optional<rte_ether_addr> mac; ///< vxlan port: inner destination MAC; others: a static neighbour
+  uint32_t weight = 1;
+};
+
+struct RouteConfig {
+  uint16_t table = 0;
+  IpPrefix prefix;
+  bool blackhole = false;
+  bool local = false;  ///< deliver to the node itself
+  std::vector<NextHopConfig> next_hops;
+};
+
+struct NeighbourConfig {
+  std::string port;
+  IpAddress address;
+  rte_ether_addr mac;
+};
+
+enum class FailureStrategy { FailClosed, FailOpen, Reload };
+
+struct PluginConfig {
+  std::string name;
+  std::string digest;   ///< sha-256 hex of the module, added before by add_module
+  std::string config;   ///< UTF-8 JSON handed to the module's configure; empty: configure is not called
+  FailureStrategy failure = FailureStrategy::FailClosed;
+  uint32_t budget_us = 10000;          ///< longest that one call may take
+  std::vector<std::string> scope;      ///< port names; empty: every packet. A scoped stage has a window of its own
+  bool reset_flow_state = false;       ///< drop old flow slots when their schema differs and there is no migrate
+};
+
+struct ConntrackConfig {
+  uint32_t max_flows = 262144;
+  std::string file;  ///< where the flow records live; empty: anonymous memory, gone with the process
+  /// Seconds by protocol and state; see conntrack/timeouts.h for the names and defaults.
+  std::vector<std::pair<std::string, uint32_t>> timeouts;
+};
+
+/// All that a node should be. apply() makes it so, or changes nothing.
+struct DesiredState {
+  std::vector<PortConfig> ports;
+  std::vector<RouteConfig> routes;
+  std::vector<NeighbourConfig> neighbours;
+  std::vector<PluginConfig> plugins;
+  /// Plugin names in the order they run, by abi::Hook number.
+  std::array<std::vector<std::string>, 5> pipeline;
+  ConntrackConfig conntrack;
+};
+
+/// Reads the JSON text that host/src/dataplane/state.ts writes; errors carry a JSON pointer.
+Result<DesiredState> parse_desired_state(const std::string& json);
+
+}  // namespace sluice

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "generated/abi.h"
+
+namespace sluice {
+
+constexpr uint16_t kMaxBurst = abi::kMaxSlots;
+using PortId = uint16_t;
+constexpr PortId kNoPort = abi::NO_PORT;
+
+/// Facts about a packet that parsing finds and later steps use. It lives in the mbuf's private area, so it goes wherever
+/// the packet goes. All offsets are from the L3 header, which is where the mbuf's data starts once a packet is parsed.
+struct alignas(64) PacketMeta {
+  // First cache line: every packet.
+  PortId in_port;
+  PortId out_port;        ///< kNoPort until routed
+  uint8_t family;         ///< 4, 6, or 0 when it is no IP packet
+  uint8_t protocol;       ///< L4 protocol, after IPv6 extension headers
+  uint8_t ct_state;       ///< abi::CtState
+  uint8_t ct_direction;   ///< abi::CtDirection
+  uint16_t flags;         ///< abi::Flag, the host's ones
+  uint8_t l2_length;      ///< bytes of link header that still lie in the headroom just before the data
+  uint8_t passes;         ///< times it went through parse, against loops
+  uint16_t l4_offset;     ///< 0 when absent
+  uint16_t payload_offset;
+  uint16_t inner_l3_offset;  ///< ICMP errors: the quoted packet; else 0
+  uint16_t inner_l4_offset;
+  uint16_t gso_size;      ///< TCP payload bytes a segment; 0 when it is no super-frame
+  uint16_t table;         ///< routing table of the lookup
+  uint16_t reason;        ///< abi::DropReason once dropped
+  uint8_t verdict;        ///< abi::Verdict of the last chain
+  uint8_t local : 1;      ///< addressed to the node itself
+  uint8_t rewritten : 1;  ///< a stage changed header bytes since routing
+  uint8_t reframed : 1;   ///< a stage pushed or popped headers: the flow's reply tuple is closed
+  uint8_t confirmed : 1;  ///< its flow needs no confirming
+  uint8_t redirected : 1; ///< a stage chose out_port and next_hop_address: no routing lookup
+  uint32_t hash;          ///< symmetric flow hash
+  uint32_t flow;          ///< flow number + 1; 0 without one
+  uint32_t next_hop;      ///< index in the routing snapshot's next hops; kNoNextHop until routed
+  uint32_t mark;
+  uint32_t spare;
+
+  // Second cache line: some packets.
+  uint8_t next_hop_address[16];  ///< with `redirected`: the neighbour (IPv4 in the first 4 bytes)
+  uint8_t reply_tuple[40];       ///< conntrack: a FlowKey frozen before a push, see conntrack/flow_key.h
+  uint32_t trace;
+  uint32_t spare2;
+};
+static_assert(sizeof(PacketMeta) == 128, "two cache lines");
+constexpr uint32_t kNoNextHop = UINT32_MAX;
+
+/// Every mempool is made with this private size (core/buffers.h).
+inline PacketMeta* meta_of(rte_mbuf* packet) {
+  return static_cast<PacketMeta*>(rte_mbuf_to_priv(packet));
+}
+
+inline bool has_flag(const PacketMeta& meta, abi::Flag flag) {
+  return (meta.flags & static_cast<uint16_t>(flag)) != 0;
+}
+
+}  // namespace sluice

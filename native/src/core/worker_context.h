@@ -1,0 +1,60 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "core/packet.h"
+
+namespace sluice {
+
+class FlowTable;
+struct RoutingSnapshot;
+class PortTable;
+class Neighbours;
+
+constexpr size_t kDropReasons = 64;  ///< native reasons; stages' own reasons are counted by their stage
+
+/// A worker's counters. One writer; the control thread reads them with relaxed loads at any time.
+struct alignas(64) WorkerCounters {
+  std::array<std::atomic<uint64_t>, kDropReasons> drops{};
+  std::atomic<uint64_t> received{}, transmitted{}, bursts{}, busy_cycles{}, polls{}, sleeps{};
+};
+
+inline void bump(std::atomic<uint64_t>& counter, uint64_t by = 1) {
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+/// What the steps of the packet path are given. Owned by one worker thread; never shared.
+/// The snapshot pointers are loaded once a burst and stay valid until the worker's next quiescent state.
+struct WorkerContext {
+  uint16_t id = 0;
+  uint64_t now_ns = 0;   ///< CLOCK_MONOTONIC, one reading a burst
+  uint64_t wall_ns = 0;  ///< Unix time
+  rte_mempool* pool = nullptr;      ///< ordinary buffers (2 KiB)
+  const PortTable* ports = nullptr;
+  const RoutingSnapshot* routing = nullptr;
+  Neighbours* neighbours = nullptr;
+  FlowTable* flows = nullptr;
+  WorkerCounters counters;
+
+  /// Frees a packet and counts it. Also sets meta.reason, for whoever traces it.
+  void drop(rte_mbuf* packet, abi::DropReason reason);
+  /// Queues a complete frame (link header included) for a port. Takes ownership.
+  void transmit(PortId port, rte_mbuf* frame);
+  /// Queues an L3 packet made by the node itself (an ICMP error, an echo reply) for routing in this same burst or the next.
+  /// The packet's meta.table is used; it takes no hooks but OUTPUT. Takes ownership.
+  void originate(rte_mbuf* packet);
+
+  // Used by transmit() and originate(); drained by the worker.
+  struct Outbox {
+    rte_mbuf* packets[kMaxBurst];
+    uint16_t count = 0;
+  };
+  Outbox* outboxes = nullptr;  ///< indexed by PortId, PortTable::kMaxPorts of them
+  Outbox originated;
+};
+
+}  // namespace sluice

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/buffers.h"
+#include "core/error.h"
+#include "core/packet.h"
+
+namespace sluice {
+
+struct PortConfig;  // control/desired_state.h
+
+struct PortCounters {
+  uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_errors, tx_errors;
+};
+
+/// A way in and out of the node. Calls come from several threads: receive() for one queue from one worker at a time;
+/// transmit() from any worker at once, each with its own worker number.
+class Port {
+ public:
+  virtual ~Port() = default;
+
+  /// Up to `count` frames that came in. A received mbuf starts at its link header; its PacketMeta's flags, gso_size and
+  /// in_port are set (PARTIAL_CHECKSUM and SUPER_FRAME where the frame carries them), all else there is zero.
+  virtual uint16_t receive(uint16_t queue, rte_mbuf** frames, uint16_t count) = 0;
+
+  /// Sends frames; returns how many were taken, in order. The caller keeps (and frees) the rest. Frames with
+  /// PARTIAL_CHECKSUM or SUPER_FRAME arrive here only when offloads() is true.
+  virtual uint16_t transmit(uint16_t worker, rte_mbuf** frames, uint16_t count) = 0;
+
+  /// True when the port takes partial checksums and TCP super-frames of up to 64 KiB (a TAP with IFF_VNET_HDR does).
+  virtual bool offloads() const { return false; }
+
+  /// Receive queues; each is polled by one worker.
+  virtual uint16_t queues() const { return 1; }
+
+  /// A descriptor that is readable when a frame waits on the queue, for idle workers; -1 when there is none to wait on,
+  /// and the worker polls at intervals.
+  virtual int wait_descriptor(uint16_t queue) const { (void)queue; return -1; }
+
+  virtual PortCounters counters() const = 0;
+  virtual bool up() const { return true; }
+
+  PortId id = kNoPort;
+  std::string name;
+  rte_ether_addr mac{};
+  uint16_t mtu = 1500;  ///< largest L3 packet that leaves unsegmented
+};
+
+/// Opens a port of any kind. `id` is its number from now on. `workers` is the number of workers that may transmit.
+Result<std::unique_ptr<Port>> open_port(const PortConfig& config, PortId id, const BufferPools& pools, uint16_t workers);
+
+/// The ports of a node by number; immutable once published, replaced as a whole.
+class PortTable {
+ public:
+  static constexpr PortId kMaxPorts = 1024;
+  Port* at(PortId id) const { return id < kMaxPorts ? ports_[id] : nullptr; }
+  void set(PortId id, Port* port) { ports_[id] = port; }
+
+ private:
+  std::array<Port*, kMaxPorts> ports_{};
+};
+
+}  // namespace sluice
