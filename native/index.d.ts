@@ -1,0 +1,193 @@
+// The addon's face: what native/src/addon/ exports to the TypeScript shell. Packets stay on the other side of it.
+
+/** A refusal or failure of the addon. Every promise below rejects, and every call throws, with one of these only. */
+export interface SluiceNativeError extends Error {
+  readonly name: "SluiceNativeError";
+  /** Stable, kebab-case: "module-wrong-abi", "port-open-failed". */
+  readonly code: string;
+  /** JSON pointer into the desired state ("/ports/2/mac"), a file, or empty. */
+  readonly path: string;
+}
+
+export function isSluiceNativeError(value: unknown): value is SluiceNativeError;
+
+export interface StartOptions {
+  /** Node name; one dataplane of a name a machine. */
+  name: string;
+  workers: number;
+  /** One CPU a worker; absent: the scheduler chooses. */
+  workerCores?: number[];
+  /** Memory for buffers and tables, MiB. */
+  memoryMb: number;
+  hugepages: "auto" | "never" | "require";
+  /** Flow records and such live here; made if absent. */
+  stateDir: string;
+  /** Compiled modules by digest; made if absent. */
+  cacheDir: string;
+  /** 2 KiB packet buffers. */
+  buffers?: number;
+  /** 64 KiB buffers of super-frames. */
+  jumbos?: number;
+  logLevel?: "trace" | "debug" | "info" | "warn" | "error";
+  /** Poll without pause, for latency at the price of a core. */
+  busyPoll?: boolean;
+}
+
+export interface Started {
+  dataplane: Dataplane;
+  hugepages: boolean;
+  memoryMb: number;
+  /** What was chosen and why, in one line for the log ("no hugepages free: using 256 MiB of ordinary memory"). */
+  message: string;
+}
+
+export type HookName = "prerouting" | "forward" | "postrouting" | "input" | "output";
+export type FailureStrategyName = "FailClosed" | "FailOpen" | "Reload";
+
+/** The `sluice.manifest` section of a module, checked. */
+export interface Manifest {
+  abi: number;
+  name: string;
+  version: string;
+  hooks: HookName[];
+  headerBytes: number;
+  writes: boolean;
+  flowState: { size: number; schema: number } | null;
+  migratesFrom: number[];
+  counters: string[];
+  dropReasons: string[];
+  segmentBytes: number;
+  failure: FailureStrategyName;
+  configSchema: Record<string, unknown>;
+}
+
+export interface ApplyResult {
+  /** Counts successful applies since the start. */
+  generation: number;
+  plugins: {
+    name: string;
+    action: "added" | "kept" | "configured" | "swapped";
+    /** What became of its flow slots. */
+    flowState: "none" | "kept" | "migrated" | "reset";
+  }[];
+}
+
+export interface ShadowLimits {
+  /** Live packets to copy to the candidate. */
+  packets: number;
+  /** Packets whose verdict or bytes may differ. */
+  maxDifferences: number;
+  /** Give up waiting for packets after this; what was seen by then is judged. */
+  timeoutMs: number;
+}
+
+export interface ShadowReport {
+  passed: boolean;
+  packets: number;
+  verdictDifferences: number;
+  byteDifferences: number;
+  /** Traps and overrun budgets of the candidate; one is enough not to pass. */
+  failures: number;
+  /** The first difference or failure in words; empty when there was none. */
+  first: string;
+}
+
+export interface PortStatus {
+  name: string;
+  id: number;
+  kind: string;
+  up: boolean;
+  mac: string;
+  mtu: number;
+  rxPackets: number;
+  rxBytes: number;
+  txPackets: number;
+  txBytes: number;
+  rxErrors: number;
+  txErrors: number;
+}
+
+export interface StageStatus {
+  name: string;
+  version: string;
+  digest: string;
+  hooks: HookName[];
+  /** "failed": fails by its strategy until replaced; "backing-off": a Reload waits to be tried again. */
+  state: "active" | "failed" | "backing-off";
+  packets: number;
+  bursts: number;
+  /** Timestamp-counter cycles spent in the stage, its share of window upkeep included. */
+  cycles: number;
+  /** By reason, well-known and its own; only those that are not zero. */
+  drops: Record<string, number>;
+  /** The counters it declares, summed over workers. */
+  counters: Record<string, number>;
+  traps: number;
+  overruns: number;
+  invalidOutputs: number;
+  reloads: number;
+  /** Of the last failure: the reason and the packet in work, in one line; empty when it never failed. */
+  lastFailure: string;
+}
+
+export interface WorkerStatus {
+  id: number;
+  /** -1 when not pinned. */
+  core: number;
+  received: number;
+  transmitted: number;
+  bursts: number;
+  busyCycles: number;
+  polls: number;
+  sleeps: number;
+}
+
+export interface NativeStatus {
+  generation: number;
+  uptimeMs: number;
+  /** Timestamp-counter cycles a second. */
+  tscHz: number;
+  hugepages: boolean;
+  memoryMb: number;
+  buffers: { packetsFree: number; packets: number; jumbosFree: number; jumbos: number };
+  workers: WorkerStatus[];
+  ports: PortStatus[];
+  /** In the order of the pipeline. */
+  stages: StageStatus[];
+  /** Native drops by reason name; only those that are not zero. */
+  drops: Record<string, number>;
+  flows: { active: number; max: number; created: number; expired: number; evicted: number; refused: number };
+}
+
+export class Dataplane {
+  private constructor();
+
+  /** Starts EAL, pools and workers. Once a process; rejects when something is missing, with what to do about it. */
+  static start(options: StartOptions): Promise<Started>;
+
+  /**
+   * Compiles (or takes from the cache) and checks a module, off the packet path. `digest`: its sha-256, hex, checked.
+   * A module that the applied state does not use is let go by the next successful apply().
+   */
+  addModule(digest: string, wasm: Uint8Array): Promise<Manifest>;
+
+  /** Makes the node what the text says (the JSON of host/src/dataplane/state.ts), or changes nothing and rejects. */
+  apply(desiredStateJson: string): Promise<ApplyResult>;
+
+  /** Runs `plugin` as in the given state on copies of live bursts beside the active one. Nothing is published. */
+  shadow(desiredStateJson: string, plugin: string, limits: ShadowLimits): Promise<ShadowReport>;
+
+  status(): NativeStatus;
+
+  /** Hands frames (with link header) to a port of kind "inject" as if received. Returns how many were taken. */
+  inject(port: string, frames: Uint8Array[]): number;
+
+  /** Takes up to `max` frames that left by a port of kind "inject". */
+  collect(port: string, max: number): Uint8Array[];
+
+  /** Runs a stage on given packets in a packet thread, without ports: the SDK's data rows. JSON in, JSON out. */
+  runStage(requestJson: string): Promise<string>;
+
+  /** Stops workers, closes ports, frees memory. The object is of no use after it. */
+  stop(): Promise<void>;
+}
