@@ -22,8 +22,8 @@ function numbers() {
   rows.push(["SLOTS_OFFSET", abi.burst.slotsOffset, "of the first slot, from WINDOW_BASE"]);
   rows.push(["SLOT_LIST_OFFSET", abi.burst.slotListOffset, abi.burst.slotListDoc]);
   for (const field of abi.burst.fields) rows.push([`BURST_${field.name}`, field.offset, `${field.type}, by ${field.by}: ${field.doc}`]);
-  rows.push(["SLOT_STRIDE", abi.slot.stride, "bytes from slot to slot"], ["SLOT_FLOW", abi.slot.flowOffset, "the stage's flow slot"]);
-  rows.push(["SLOT_FLOW_SIZE", abi.slot.flowSize, "bytes"], ["SLOT_HEADROOM", abi.slot.headroom, "bytes for pushes"]);
+  rows.push(["SLOT_STRIDE", abi.slot.stride, "bytes from slot to slot"], ["SLOT_FLOW_STATE", abi.slot.flowOffset, "the stage's flow slot"]);
+  rows.push(["SLOT_FLOW_STATE_SIZE", abi.slot.flowSize, "bytes"], ["SLOT_HEADROOM", abi.slot.headroom, "bytes for pushes"]);
   rows.push(["SLOT_HEADROOM_OFFSET", abi.slot.headroomOffset, ""], ["SLOT_HEAD_OFFSET", abi.slot.headOffset, "where a packet's head starts"]);
   rows.push(["SLOT_HEAD_BYTES_MAX", abi.slot.headBytesMax, ""]);
   for (const field of abi.slot.fields) rows.push([`SLOT_${field.name}`, field.offset, `${field.type}, by ${field.by}: ${field.doc}`]);

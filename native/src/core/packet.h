@@ -12,6 +12,7 @@ namespace sluice {
 constexpr uint16_t kMaxBurst = abi::kMaxSlots;
 using PortId = uint16_t;
 constexpr PortId kNoPort = abi::NO_PORT;
+constexpr PortId kMaxPorts = 1024;  ///< ports a node can have; PortIds are below it
 
 /// Facts about a packet that parsing finds and later steps use. It lives in the mbuf's private area, so it goes wherever
 /// the packet goes. All offsets are from the L3 header, which is where the mbuf's data starts once a packet is parsed.

@@ -48,13 +48,21 @@ struct WorkerContext {
   /// The packet's meta.table is used; it takes no hooks but OUTPUT. Takes ownership.
   void originate(rte_mbuf* packet);
 
-  // Used by transmit() and originate(); drained by the worker.
+  /// Hands what transmit() queued to the ports; what a port does not take is dropped and counted.
+  void flush_all();
+
   struct Outbox {
     rte_mbuf* packets[kMaxBurst];
     uint16_t count = 0;
+    bool touched = false;  ///< its port stands in `touched` below
   };
-  Outbox* outboxes = nullptr;  ///< indexed by PortId, PortTable::kMaxPorts of them
-  Outbox originated;
+  Outbox* outboxes = nullptr;  ///< indexed by PortId, kMaxPorts of them; owned by the worker
+  Outbox originated;           ///< drained by the worker
+  PortId touched[kMaxPorts];   ///< ports that were given frames since the last flush_all
+  uint16_t touched_count = 0;
+
+ private:
+  void flush(PortId port);
 };
 
 }  // namespace sluice

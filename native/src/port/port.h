@@ -59,7 +59,6 @@ Result<std::unique_ptr<Port>> open_port(const PortConfig& config, PortId id, con
 /// The ports of a node by number; immutable once published, replaced as a whole.
 class PortTable {
  public:
-  static constexpr PortId kMaxPorts = 1024;
   Port* at(PortId id) const { return id < kMaxPorts ? ports_[id] : nullptr; }
   void set(PortId id, Port* port) { ports_[id] = port; }
 
