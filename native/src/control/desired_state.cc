@@ -1,0 +1,210 @@
+#include "control/desired_state.h"
+
+#include <map>
+#include <set>
+
+#include "control/json_reader.h"
+#include "core/packet.h"
+
+namespace sluice {
+
+namespace {
+
+using Json = nlohmann::json;
+using MaybeError = std::optional<Error>;
+
+const std::map<std::string, PortKind> kPortKinds = {
+    {"tap", PortKind::Tap},   {"af-packet", PortKind::AfPacket}, {"af-xdp", PortKind::AfXdp}, {"memif", PortKind::Memif},
+    {"pcap", PortKind::Pcap}, {"null", PortKind::Null},          {"ring", PortKind::Ring},    {"inject", PortKind::Inject},
+    {"dpdk", PortKind::Dpdk}, {"vxlan", PortKind::Vxlan}};
+
+const std::map<std::string, FailureStrategy> kStrategies = {{"FailClosed", FailureStrategy::FailClosed},
+                                                            {"FailOpen", FailureStrategy::FailOpen},
+                                                            {"Reload", FailureStrategy::Reload}};
+
+constexpr const char* kHookNames[] = {"prerouting", "forward", "postrouting", "input", "output"};
+
+template <typename Value>
+Value one_of(JsonReader& reader, const char* key, const std::map<std::string, Value>& choices, Value fallback) {
+  const std::string given = reader.text(key);
+  if (given.empty()) return fallback;
+  const auto found = choices.find(given);
+  if (found != choices.end()) return found->second;
+  std::string allowed;
+  for (const auto& choice : choices) allowed += (allowed.empty() ? "" : ", ") + choice.first;
+  reader.fail(reader.at(key), "must be one of " + allowed + "; found \"" + given + "\"");
+  return fallback;
+}
+
+std::vector<IpPrefix> read_addresses(JsonReader& reader, const char* key) {
+  std::vector<IpPrefix> addresses;
+  reader.each(key, [&](const Json& element, const std::string& path) {
+    const auto prefix = element.is_string() ? parse_prefix(element.get<std::string>(), true) : std::nullopt;
+    if (!prefix) return reader.fail(path, "must be an address with its length such as 10.0.0.1/24");
+    addresses.push_back(*prefix);
+  });
+  return addresses;
+}
+
+std::vector<std::string> read_names(JsonReader& reader, const char* key) {
+  std::vector<std::string> names;
+  reader.each(key, [&](const Json& element, const std::string& path) {
+    if (!element.is_string()) return reader.fail(path, "must be a name");
+    names.push_back(element.get<std::string>());
+  });
+  return names;
+}
+
+PortConfig read_port(const Json& json, const std::string& path, MaybeError& error) {
+  JsonReader reader(json, path, error);
+  PortConfig port;
+  port.name = reader.text("name");
+  if (port.name.empty()) reader.fail(path + "/name", "a port needs a name");
+  port.kind = one_of(reader, "kind", kPortKinds, PortKind::Tap);
+  port.device = reader.text("device");
+  port.netns = reader.text("netns");
+  port.devargs = reader.text("devargs");
+  port.pcap_rx = reader.text("pcapRx");
+  port.pcap_tx = reader.text("pcapTx");
+  port.memif_id = static_cast<uint32_t>(reader.number("memifId", 0, UINT32_MAX));
+  port.memif_server = reader.flag("memifServer", true);
+  port.mac = reader.mac("mac");
+  port.peer_mac = reader.mac("peerMac");
+  port.mtu = static_cast<uint16_t>(reader.number("mtu", 1500, 9600));
+  if (port.mtu < 576) reader.fail(path + "/mtu", "must be at least 576 (1280 to carry IPv6)");
+  port.addresses = read_addresses(reader, "addresses");
+  port.peer_addresses = read_addresses(reader, "peerAddresses");
+  port.peer_default_route = reader.flag("peerDefaultRoute");
+  port.proxy = reader.flag("proxy");
+  port.host = reader.flag("host");
+  port.vni = static_cast<uint32_t>(reader.number("vni", 0, 0xffffff));
+  port.local = reader.address("local").value_or(IpAddress{});
+  port.udp_port = static_cast<uint16_t>(reader.number("udpPort", 4789, UINT16_MAX));
+  port.table = static_cast<uint16_t>(reader.number("table", 0, UINT16_MAX));
+  if (port.kind == PortKind::Vxlan && port.local.family == 0) {
+    reader.fail(path + "/local", "a vxlan port needs the outer source address");
+  }
+  return port;
+}
+
+NextHopConfig read_next_hop(const Json& json, const std::string& path, MaybeError& error) {
+  JsonReader reader(json, path, error);
+  NextHopConfig hop;
+  hop.port = reader.text("port");
+  hop.gateway = reader.address("gateway");
+  hop.remote = reader.address("remote");
+  hop.mac = reader.mac("mac");
+  hop.weight = static_cast<uint32_t>(reader.number("weight", 1, 256));
+  return hop;
+}
+
+RouteConfig read_route(const Json& json, const std::string& path, MaybeError& error) {
+  JsonReader reader(json, path, error);
+  RouteConfig route;
+  route.table = static_cast<uint16_t>(reader.number("table", 0, UINT16_MAX));
+  route.prefix = reader.prefix("prefix").value_or(IpPrefix{});
+  route.blackhole = reader.flag("blackhole");
+  route.local = reader.flag("local");
+  reader.each("nextHops", [&](const Json& element, const std::string& at) {
+    route.next_hops.push_back(read_next_hop(element, at, error));
+  });
+  if (!route.blackhole && !route.local && route.next_hops.empty()) {
+    reader.fail(path + "/nextHops", "a route needs a next hop, or blackhole: true, or local: true");
+  }
+  return route;
+}
+
+NeighbourConfig read_neighbour(const Json& json, const std::string& path, MaybeError& error) {
+  JsonReader reader(json, path, error);
+  NeighbourConfig neighbour{reader.text("port"), reader.address("address").value_or(IpAddress{}),
+                            reader.mac("mac").value_or(rte_ether_addr{})};
+  if (neighbour.address.family == 0) reader.fail(path + "/address", "a neighbour needs an address");
+  if (rte_is_zero_ether_addr(&neighbour.mac) != 0) reader.fail(path + "/mac", "a neighbour needs a MAC address");
+  return neighbour;
+}
+
+PluginConfig read_plugin(const Json& json, const std::string& path, MaybeError& error) {
+  JsonReader reader(json, path, error);
+  PluginConfig plugin;
+  plugin.name = reader.text("name");
+  plugin.digest = reader.text("digest");
+  plugin.config = reader.text("config");
+  plugin.failure = one_of(reader, "failure", kStrategies, FailureStrategy::FailClosed);
+  plugin.budget_us = static_cast<uint32_t>(reader.number("budgetUs", 10000, 1000000));
+  plugin.scope = read_names(reader, "scope");
+  plugin.reset_flow_state = reader.flag("resetFlowState");
+  if (plugin.name.empty()) reader.fail(path + "/name", "a plugin needs a name");
+  if (plugin.digest.empty()) reader.fail(path + "/digest", "a plugin needs its module's digest");
+  return plugin;
+}
+
+ConntrackConfig read_conntrack(const Json& json, const std::string& path, MaybeError& error) {
+  JsonReader reader(json, path, error);
+  ConntrackConfig conntrack;
+  conntrack.max_flows = static_cast<uint32_t>(reader.number("maxFlows", conntrack.max_flows, 1U << 24));
+  conntrack.file = reader.text("file");
+  const Json* timeouts = reader.find("timeouts", Json::value_t::object, "an object of seconds by name");
+  if (timeouts == nullptr) return conntrack;
+  for (const auto& [name, seconds] : timeouts->items()) {
+    JsonReader entries(*timeouts, path + "/timeouts", error);
+    conntrack.timeouts.emplace_back(name, static_cast<uint32_t>(entries.number(name.c_str(), 0, 7 * 86400)));
+  }
+  return conntrack;
+}
+
+template <typename Item>
+void refuse_double_names(const std::vector<Item>& items, const std::string& path, MaybeError& error) {
+  std::set<std::string> names;
+  for (size_t i = 0; i < items.size() && !error; i++) {
+    if (names.insert(items[i].name).second) continue;
+    error = Error{"invalid-state", path + "/" + std::to_string(i) + "/name", "\"" + items[i].name + "\" is there twice"};
+  }
+}
+
+void read_pipeline(const Json& json, DesiredState& state, MaybeError& error) {
+  JsonReader reader(json, "/pipeline", error);
+  std::set<std::string> known;
+  for (const auto& plugin : state.plugins) known.insert(plugin.name);
+  for (size_t hook = 0; hook < state.pipeline.size(); hook++) {
+    state.pipeline[hook] = read_names(reader, kHookNames[hook]);
+    for (size_t i = 0; i < state.pipeline[hook].size(); i++) {
+      const std::string& name = state.pipeline[hook][i];
+      if (known.count(name) != 0) continue;
+      reader.fail(reader.at(kHookNames[hook]) + "/" + std::to_string(i), "no plugin is called \"" + name + "\"");
+    }
+  }
+}
+
+}  // namespace
+
+Result<DesiredState> parse_desired_state(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) return Error{"invalid-state", "", "the desired state is no JSON text"};
+  MaybeError error;
+  JsonReader reader(json, "", error);
+  DesiredState state;
+  reader.each("ports", [&](const Json& element, const std::string& path) {
+    state.ports.push_back(read_port(element, path, error));
+  });
+  reader.each("routes", [&](const Json& element, const std::string& path) {
+    state.routes.push_back(read_route(element, path, error));
+  });
+  reader.each("neighbours", [&](const Json& element, const std::string& path) {
+    state.neighbours.push_back(read_neighbour(element, path, error));
+  });
+  reader.each("plugins", [&](const Json& element, const std::string& path) {
+    state.plugins.push_back(read_plugin(element, path, error));
+  });
+  refuse_double_names(state.ports, "/ports", error);
+  refuse_double_names(state.plugins, "/plugins", error);
+  if (const Json* pipeline = reader.find("pipeline", Json::value_t::object, "an object of hooks")) {
+    read_pipeline(*pipeline, state, error);
+  }
+  if (const Json* conntrack = reader.find("conntrack", Json::value_t::object, "an object")) {
+    state.conntrack = read_conntrack(*conntrack, "/conntrack", error);
+  }
+  if (error) return *error;
+  return state;
+}
+
+}  // namespace sluice
