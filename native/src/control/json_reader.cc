@@ -61,8 +61,7 @@ const nlohmann::json* JsonReader::find(const char* key, Json::value_t type, cons
   if (!object_.is_object()) return nullptr;
   const auto found = object_.find(key);
   if (found == object_.end() || found->is_null()) return nullptr;
-  const bool fits = found->type() == type || (type == Json::value_t::number_unsigned && found->is_number_unsigned());
-  if (!fits) {
+  if (found->type() != type) {
     fail(at(key), std::string("must be ") + expected + ", found " + shown(*found));
     return nullptr;
   }
