@@ -1,0 +1,28 @@
+/** Debian packages, each with the reason why it is needed. Only what is missing gets installed. */
+
+/** To build Sluice and to run the demo. */
+export const basePackages = {
+  "ca-certificates": "cargo and npm download over TLS",
+  "g++": "C++ compiler; also cargo's linker",
+  cmake: "native build",
+  "ninja-build": "native build",
+  "pkg-config": "finds DPDK and libnl",
+  "libdpdk-dev": "DPDK's headers, libraries and drivers",
+  "libnl-3-dev": "rtnetlink: makes and addresses pods' interfaces",
+  "libnl-route-3-dev": "rtnetlink, likewise",
+  "nlohmann-json3-dev": "JSON of the desired state and of manifests",
+  iproute2: "network namespaces",
+  "iputils-ping": "demo traffic: ping",
+  iperf3: "demo traffic: TCP throughput",
+  curl: "demo traffic: HTTP to a service address",
+  tcpdump: "shows what crosses the wire between the nodes",
+  ethtool: "switches off offloads that a real wire does not have",
+  procps: "sysctl in the nodes' namespaces",
+};
+
+/** To run the tests and the format check, on top of the base list. */
+export const testPackages = {
+  "libgtest-dev": "native tests",
+  "clang-format": "format check of the C++ sources",
+  socat: "end-to-end tests: UDP and fragments between programs",
+};

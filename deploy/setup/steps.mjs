@@ -1,0 +1,133 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { tryOutput } from "./shell.mjs";
+import { installWasmtime } from "./wasmtime.mjs";
+
+/** All that is built; see scheduler.mjs for a step's fields. `tests`: the native tests too. */
+export function buildSteps(root, { tests }) {
+  const at = (...parts) => join(root, ...parts);
+  const npm = npmPackages(at);
+  const abi = abiConstants(at);
+  const steps = [npm, wasmtime(at), abi, typescript(at), plugins(at), addon(at)];
+  return tests ? [...steps, nativeTests(at)] : steps;
+}
+
+/** Folders of `group` that are npm packages. */
+function members(at, group) {
+  if (!existsSync(at(group))) return [];
+  return readdirSync(at(group))
+    .map((name) => at(group, name))
+    .filter((folder) => existsSync(join(folder, "package.json")));
+}
+
+/** A fresh clone gets exactly the lock file; a tree that is in use is brought up to date without being removed first. */
+function npmPackages(at) {
+  const installed = at("node_modules", ".package-lock.json");
+  const folders = [at(), at("sdk"), at("native"), at("host"), ...members(at, "plugins"), ...members(at, "examples")];
+  return {
+    name: "npm",
+    title: "npm packages",
+    inputs: [at("package-lock.json"), ...folders.map((folder) => join(folder, "package.json"))],
+    outputs: [installed],
+    commands: () => [
+      { command: "npm", args: [existsSync(installed) ? "install" : "ci", "--no-audit", "--no-fund"], cwd: at() },
+    ],
+  };
+}
+
+function wasmtime(at) {
+  const manifest = at("native", "wasmtime", "Cargo.toml");
+  const target = at("build", "wasmtime-target");
+  const destination = at("build", "wasmtime");
+  return {
+    name: "wasmtime",
+    title: "Wasmtime's C API (2 to 3 minutes on two cores)",
+    inputs: [at("native", "wasmtime")],
+    extra: tryOutput("rustc", ["--version"]),
+    outputs: [join(destination, "lib", "libsluice_wasmtime.so"), join(destination, "include", "wasmtime", "conf.h")],
+    commands: () => [
+      {
+        command: "cargo",
+        args: ["build", "--release", "--locked", "--manifest-path", manifest],
+        env: { CARGO_TARGET_DIR: target },
+      },
+    ],
+    finish: () => installWasmtime(manifest, target, destination),
+  };
+}
+
+function abiConstants(at) {
+  const script = at("sdk", "abi", "generate.mjs");
+  return {
+    name: "abi",
+    title: "ABI constants",
+    inputs: [at("sdk", "abi")],
+    outputs: [
+      at("native", "src", "generated", "abi.h"),
+      at("sdk", "assembly", "generated", "abi.ts"),
+      at("sdk", "src", "generated", "abi.ts"),
+    ],
+    commands: () => [{ command: process.execPath, args: [script] }],
+  };
+}
+
+function typescript(at) {
+  const projects = ["sdk", "host", "test"];
+  return {
+    name: "typescript",
+    title: "TypeScript",
+    needs: ["npm", "abi"],
+    inputs: [
+      at("tsconfig.json"),
+      at("tsconfig.base.json"),
+      at("native", "index.d.ts"),
+      ...projects.flatMap((project) => [at(project, "tsconfig.json"), at(project, "src")]),
+      at("test", "support"),
+      at("test", "demo"),
+    ],
+    outputs: projects.map((project) => at(project, "dist")),
+    commands: () => [
+      { command: process.execPath, args: [at("node_modules", "typescript", "bin", "tsc"), "-b"], cwd: at() },
+    ],
+  };
+}
+
+function cmakeStep(at, { name, title, needs, inputs, outputs, targets, definitions }) {
+  const build = at("build", "native");
+  return {
+    name,
+    title,
+    needs: ["npm", "wasmtime", "abi", ...needs],
+    inputs: [at("native", "CMakeLists.txt"), at("native", "src"), ...inputs],
+    outputs,
+    commands: () => [
+      { command: "cmake", args: ["-G", "Ninja", "-S", at("native"), "-B", build, ...definitions] },
+      { command: "cmake", args: ["--build", build, ...targets.flatMap((target) => ["--target", target])] },
+    ],
+  };
+}
+
+function addon(at) {
+  return cmakeStep(at, {
+    name: "addon",
+    title: "native addon",
+    needs: [],
+    inputs: [],
+    outputs: [at("build", "native", "sluice.node")],
+    targets: ["sluice_addon"],
+    definitions: [],
+  });
+}
+
+/** Waits for the addon, since both build in one folder. */
+function nativeTests(at) {
+  return cmakeStep(at, {
+    name: "native-tests",
+    title: "native tests",
+    needs: ["addon"],
+    inputs: [at("native", "test")],
+    outputs: [at("build", "native", "CTestTestfile.cmake")],
+    targets: ["all"],
+    definitions: [],
+  });
+}

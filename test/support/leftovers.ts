@@ -1,0 +1,24 @@
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { namespaces, removeNamespace } from "./namespace.js";
+
+/** Starts every name that tests and demo give to a namespace or folder; the process id of the owner follows. */
+const PREFIX = "slt";
+
+/** A name that tells whose it is: "slt-1234-node1". */
+export function ownName(name: string): string {
+  return `${PREFIX}-${process.pid}-${name}`;
+}
+
+/** Removes namespaces and folders whose owner is no longer alive. */
+export async function removeLeftovers(): Promise<void> {
+  for (const name of namespaces().filter(ownerIsGone)) await removeNamespace(name);
+  for (const name of readdirSync(tmpdir()).filter(ownerIsGone))
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+}
+
+function ownerIsGone(name: string): boolean {
+  const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
+  return pid !== undefined && !existsSync(`/proc/${pid}`);
+}
