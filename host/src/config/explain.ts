@@ -1,0 +1,57 @@
+import type { z } from "zod";
+import { jsonPointer, type Problem } from "../errors.js";
+import { suggestion } from "./suggest.js";
+
+/** A problem and the place it is at, as keys and indices from the root. */
+export interface PlacedProblem {
+  readonly problem: Problem;
+  readonly segments: readonly PropertyKey[];
+  /** The place is the key itself, not its value. */
+  readonly atKey: boolean;
+}
+
+/** Zod's issues as problems: the value found and what is allowed. `root` is what was parsed. */
+export function explainIssues(issues: readonly z.core.$ZodIssue[], root: unknown): PlacedProblem[] {
+  return issues.flatMap((issue) => explainIssue(issue, root));
+}
+
+export function placed(segments: readonly PropertyKey[], message: string, atKey = false): PlacedProblem {
+  return { problem: { code: "invalid-config", path: jsonPointer(segments), message }, segments, atKey };
+}
+
+function explainIssue(issue: z.core.$ZodIssue, root: unknown): PlacedProblem[] {
+  if (issue.code === "unrecognized_keys") {
+    const known = issue.message.split(", ");
+    return issue.keys.map((key) =>
+      placed([...issue.path, key], `unknown key "${key}"${suggestion(key, known)}; allowed: ${issue.message}`, true),
+    );
+  }
+  const value = valueAt(root, issue.path);
+  const choices = choicesOf(issue);
+  const allowed = issue.code === "invalid_union" && choices.length > 0 ? `one of ${choices.join(", ")}` : issue.message;
+  if (value === undefined) return [placed(issue.path, `missing; allowed: ${allowed}`)];
+  const hint = typeof value === "string" ? suggestion(value, choices) : "";
+  return [placed(issue.path, `found ${show(value)}${hint}; allowed: ${allowed}`)];
+}
+
+function choicesOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === "invalid_value") return issue.values.map(String);
+  if (issue.code === "invalid_union" && "options" in issue && Array.isArray(issue.options))
+    return issue.options.map(String);
+  return [];
+}
+
+/** A value as JSON, cut to a line's worth. */
+export function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+}
+
+export function valueAt(root: unknown, segments: readonly PropertyKey[]): unknown {
+  let value = root;
+  for (const segment of segments) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, segment)) return undefined;
+    value = Reflect.get(value, segment);
+  }
+  return value;
+}

@@ -1,0 +1,52 @@
+import { contains, formatPrefix, parseAddress, parsePrefix } from "./addresses.js";
+import { type PlacedProblem, placed } from "./explain.js";
+import type { NodeFile, NodeSpec, Port } from "./schema.js";
+import { suggestion } from "./suggest.js";
+
+/** What a node file and a node spec have in common: all that relations are checked on. */
+export type CheckedNode = NodeFile | NodeSpec;
+
+export function duplicateNames(items: readonly { name: string }[], key: string): PlacedProblem[] {
+  return duplicates(items, (item) => item.name).map(({ index, value, first }) =>
+    placed([key, index, "name"], `"${value.name}" is also the name of ${key}[${first}]; allowed: a name of its own`),
+  );
+}
+
+export function duplicates<Item>(items: readonly Item[], keyOf: (item: Item) => string | undefined) {
+  const seen = new Map<string, number>();
+  return items.flatMap((value, index) => {
+    const key = keyOf(value);
+    if (key === undefined) return [];
+    const first = seen.get(key);
+    if (first !== undefined) return [{ index, value, first }];
+    seen.set(key, index);
+    return [];
+  });
+}
+
+/** A problem when `name` is none of `known`. */
+export function checkReference(
+  name: string,
+  known: readonly string[],
+  what: string,
+  at: readonly PropertyKey[],
+): PlacedProblem[] {
+  if (known.includes(name)) return [];
+  const allowed = known.length === 0 ? `a ${what} of this file (there are none)` : `one of ${known.join(", ")}`;
+  return [placed(at, `no ${what} is called "${name}"${suggestion(name, known)}; allowed: ${allowed}`)];
+}
+
+export function onLink(address: string, port: Port): boolean {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return false;
+  const prefixes = [...port.addresses, ...(port.kind === "tap" ? port.peerAddresses : [])];
+  return prefixes.some((text) => {
+    const prefix = parsePrefix(text);
+    return prefix !== undefined && contains(prefix, parsed);
+  });
+}
+
+export function samePrefix(text: string): string {
+  const prefix = parsePrefix(text);
+  return prefix === undefined ? text : formatPrefix(prefix);
+}

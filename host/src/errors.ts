@@ -1,0 +1,48 @@
+/** One thing that was refused or failed: what, where, and what to do. The same on every edge: files, gRPC, the CLI. */
+export interface Problem {
+  /** Stable, kebab-case. */
+  readonly code: string;
+  /** A JSON pointer, a file, `file:line:column pointer`, or empty. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The only error that leaves a module on purpose. Anything else thrown is a defect. */
+export class SluiceError extends Error {
+  override readonly name = "SluiceError";
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[], options?: ErrorOptions) {
+    super(problems.map(formatProblem).join("\n"), options);
+    this.problems = problems;
+  }
+
+  static of(code: string, path: string, message: string, options?: ErrorOptions): SluiceError {
+    return new SluiceError([{ code, path, message }], options);
+  }
+}
+
+export function formatProblem({ code, path, message }: Problem): string {
+  return path === "" ? `${code}: ${message}` : `${code} ${path}: ${message}`;
+}
+
+/** Node's errno code of a thrown system error, or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** "/ports/2/mac" (RFC 6901). */
+export function jsonPointer(segments: readonly PropertyKey[]): string {
+  return segments.map((segment) => `/${String(segment).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
+export function pointerSegments(pointer: string): string[] {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((segment) => segment.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
