@@ -64,7 +64,6 @@ Result<EalInfo> start_eal(const EalOptions& options) {
                      " MiB are free; write more to /proc/sys/vm/nr_hugepages, or use hugepages: auto"};
   }
   std::vector<std::string> arguments = {"sluice",
-                                        "--in-memory",
                                         "--no-telemetry",
                                         "--file-prefix=sluice-" + options.name,
                                         "-m",
@@ -72,7 +71,12 @@ Result<EalInfo> start_eal(const EalOptions& options) {
                                         "-l",
                                         std::to_string(first_allowed_cpu()),
                                         "--log-level=" + eal_log_level(options.log_level)};
-  if (!huge) arguments.push_back("--no-huge");
+  // Neither leaves a file behind; DPDK refuses --in-memory together with --no-huge.
+  if (huge) {
+    arguments.push_back("--in-memory");
+  } else {
+    arguments.insert(arguments.end(), {"--no-huge", "--no-shconf"});
+  }
   if (!options.pci) arguments.push_back("--no-pci");
   std::string reason;
   if (init_on_own_thread(arguments, reason) < 0) {

@@ -12,8 +12,8 @@ namespace sluice::testing {
 
 void eal() {
   static const int result = [] {
-    std::vector<std::string> arguments = {"test",      "--no-huge", "--no-pci", "--in-memory",  "--no-telemetry", "-m",
-                                          "1024",      "-l",        "0",        "--log-level=4"};
+    std::vector<std::string> arguments = {"test", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry",
+                                          "-m",   "1024",      "-l",       "0",           "--log-level=4"};
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());
     return rte_eal_init(static_cast<int>(argv.size()), argv.data());
@@ -94,7 +94,7 @@ rte_mbuf* TestContext::packet(const std::vector<uint8_t>& bytes, PortId in_port)
   std::memset(meta_of(packet), 0, sizeof(PacketMeta));
   meta_of(packet)->in_port = in_port;
   char* data = rte_pktmbuf_append(packet, static_cast<uint16_t>(bytes.size()));
-  if (data != nullptr) std::memcpy(data, bytes.data(), bytes.size());
+  if (data != nullptr && !bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
   return packet;
 }
 
@@ -119,7 +119,9 @@ uint64_t TestContext::all_drops() const {
   return sum;
 }
 
-uint32_t TestContext::buffers_in_use() const { return rte_mempool_in_use_count(pools.packets); }
+uint32_t TestContext::buffers_in_use() const {
+  return rte_mempool_in_use_count(pools.packets);
+}
 
 }  // namespace sluice::testing
 
