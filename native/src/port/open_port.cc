@@ -1,0 +1,28 @@
+#include "control/desired_state.h"
+#include "port/inject_port.h"
+#include "port/port.h"
+#include "port/tap_port.h"
+
+namespace sluice {
+
+Result<std::unique_ptr<Port>> open_port(const PortConfig& config, PortId id, const BufferPools& pools,
+                                        uint16_t workers) {
+  switch (config.kind) {
+    case PortKind::Tap:
+      return TapPort::open(config, id, pools, workers);
+    case PortKind::Inject:
+      return InjectPort::open(config, id, pools, workers);
+    case PortKind::AfPacket:
+    case PortKind::AfXdp:
+    case PortKind::Memif:
+    case PortKind::Pcap:
+    case PortKind::Null:
+    case PortKind::Ring:
+    case PortKind::Dpdk:
+    case PortKind::Vxlan:
+      break;
+  }
+  return Error{"port-kind-unsupported", "/kind", "this kind of port has no device"};
+}
+
+}  // namespace sluice

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/desired_state.h"
+#include "port/lane.h"
+#include "port/port.h"
+
+namespace sluice {
+
+/// A TAP in a network namespace with partial checksums and TCP super-frames both ways. It is persistent, so it outlives
+/// a killed dataplane, whose successor takes it over.
+class TapPort final : public Port {
+ public:
+  static Result<std::unique_ptr<Port>> open(const PortConfig& config, PortId id, const BufferPools& pools,
+                                            uint16_t workers);
+  ~TapPort() override;
+
+  uint16_t receive(uint16_t queue, rte_mbuf** frames, uint16_t count) override;
+  uint16_t transmit(uint16_t worker, rte_mbuf** frames, uint16_t count) override;
+  bool offloads() const override { return true; }
+  int wait_descriptor(uint16_t) const override { return gone_.load(std::memory_order_relaxed) ? -1 : fd_; }
+  PortCounters counters() const override { return sum_lanes(rx_, tx_); }
+  bool up() const override { return !gone_.load(std::memory_order_relaxed) && !down_.load(std::memory_order_relaxed); }
+  void close(bool keep) override;
+
+ private:
+  TapPort(const PortConfig& config, PortId id, const BufferPools& pools, uint16_t workers);
+
+  Status attach(const std::string& device);
+  Status make_device(const PortConfig& config);
+  bool refill();
+  rte_mbuf* take_frame(uint32_t length);
+  int send(const rte_mbuf* frame);
+  bool note_failure(int reason);
+  void detach();
+
+  const BufferPools pools_;
+  int fd_ = -1;
+  bool existed_ = false;           ///< the interface was there before open()
+  std::atomic<bool> gone_{false};  ///< the device was deleted; final
+  std::atomic<bool> down_{false};  ///< the interface is administratively down
+  rte_mbuf* head_ = nullptr;       ///< where the next frame's first bytes go
+  rte_mbuf* jumbo_ = nullptr;      ///< where the rest of a super-frame goes; stays until one needs it
+  std::vector<PortLane> rx_{1}, tx_;
+};
+
+}  // namespace sluice
