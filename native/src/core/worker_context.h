@@ -61,6 +61,9 @@ struct WorkerContext {
   PortId touched[kMaxPorts];   ///< ports that were given frames since the last flush_all
   uint16_t touched_count = 0;
 
+  uint64_t icmp_refilled_ns = 0;  ///< when icmp_tokens grew last
+  uint32_t icmp_tokens = 0;       ///< ICMP errors that may be sent now, see l3/icmp.h
+
  private:
   void flush(PortId port);
 };
