@@ -92,6 +92,19 @@ function typescript(at) {
   };
 }
 
+/** Each plugin's own build script, which goes through the SDK. */
+function plugins(at) {
+  const folders = members(at, "plugins");
+  return {
+    name: "plugins",
+    title: "plugins (AssemblyScript)",
+    needs: ["typescript"],
+    inputs: [at("sdk", "assembly"), at("sdk", "src"), ...folders],
+    outputs: folders.map((folder) => join(folder, "build")),
+    commands: () => folders.map((cwd) => ({ command: "npm", args: ["run", "build"], cwd })),
+  };
+}
+
 function cmakeStep(at, { name, title, needs, inputs, outputs, targets, definitions }) {
   const build = at("build", "native");
   return {

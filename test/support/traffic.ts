@@ -1,0 +1,216 @@
+import type { Cleanup } from "./cleanup.js";
+import type { Namespace } from "./namespace.js";
+import { type Background, eventually, type Output } from "./process.js";
+
+export interface PingOptions {
+  count?: number;
+  /** Seconds between packets. */
+  interval?: number;
+  /** ICMP payload in bytes. */
+  size?: number;
+  /** Path MTU discovery: "do" sets DF and never fragments, "dont" never sets it. */
+  pmtu?: "do" | "want" | "dont";
+  ttl?: number;
+  /** Seconds to wait for the last answer. */
+  wait?: number;
+}
+
+export interface PingResult {
+  sent: number;
+  received: number;
+  lost: number;
+  duplicates: number;
+  /** Milliseconds; 0 when nothing came back. */
+  averageMs: number;
+  maximumMs: number;
+  /** What ping printed. */
+  text: string;
+}
+
+/** Pings `target` from a namespace and waits for the end. Loss is in the result, not an error. */
+export async function ping(from: Namespace, target: string, options: PingOptions = {}): Promise<PingResult> {
+  const count = options.count ?? 3;
+  const interval = options.interval ?? 0.05;
+  const argv = [...pingCommand(target, options), "-c", String(count)];
+  const output = await from.run(argv, { timeoutMs: count * interval * 1000 + 20_000 });
+  return pingResult(output);
+}
+
+/** A ping that goes on until it is stopped. */
+export class PingFlow {
+  readonly #program: Background;
+
+  constructor(cleanup: Cleanup, from: Namespace, target: string, options: PingOptions = {}) {
+    this.#program = from.start(cleanup, pingCommand(target, options));
+  }
+
+  /** SIGINT makes ping print its summary. */
+  async stop(): Promise<PingResult> {
+    return pingResult(await this.#program.stop("SIGINT"));
+  }
+}
+
+function pingCommand(target: string, options: PingOptions): string[] {
+  const argv = ["ping", "-n", "-i", String(options.interval ?? 0.05), "-W", String(options.wait ?? 1)];
+  if ((options.interval ?? 1) < 0.01) argv.push("-q"); // a line for each of thousands of answers would cost more than they do
+  if (options.size !== undefined) argv.push("-s", String(options.size));
+  if (options.pmtu !== undefined) argv.push("-M", options.pmtu);
+  if (options.ttl !== undefined) argv.push("-t", String(options.ttl));
+  return [...argv, target];
+}
+
+export function pingResult(output: Output): PingResult {
+  const text = `${output.stdout}${output.stderr}`;
+  const counts = /(\d+) packets transmitted, (\d+) received(?:, \+(\d+) duplicates)?/.exec(text);
+  if (!counts) throw new Error(`ping gave no summary (ended with ${output.status}):\n${text}`);
+  const times = /= [\d.]+\/([\d.]+)\/([\d.]+)/.exec(text);
+  const [sent, received] = [Number(counts[1]), Number(counts[2])];
+  return {
+    sent,
+    received,
+    lost: sent - received,
+    duplicates: Number(counts[3] ?? 0),
+    averageMs: Number(times?.[1] ?? 0),
+    maximumMs: Number(times?.[2] ?? 0),
+    text,
+  };
+}
+
+export interface IperfResult {
+  /** Of what the receiver got. */
+  gigabitsPerSecond: number;
+  retransmits: number;
+  /** UDP only. */
+  lostPackets: number;
+}
+
+export interface IperfOptions {
+  seconds?: number;
+  /** Further iperf3 client options, such as "-u". */
+  extra?: string[];
+}
+
+/** An iperf3 run from one namespace to another; `server` is the address that the client calls. */
+export class IperfFlow {
+  readonly #client: Background;
+  readonly #seconds: number;
+
+  private constructor(client: Background, seconds: number) {
+    this.#client = client;
+    this.#seconds = seconds;
+  }
+
+  /** Starts the server, waits until it listens, and starts the client. */
+  static async start(
+    cleanup: Cleanup,
+    from: Namespace,
+    to: Namespace,
+    server: string,
+    options: IperfOptions = {},
+  ): Promise<IperfFlow> {
+    const seconds = options.seconds ?? 3;
+    to.start(cleanup, ["iperf3", "-s", "-1"]);
+    await listening(to, 5201);
+    const argv = [
+      "iperf3",
+      "-c",
+      server,
+      "-t",
+      String(seconds),
+      "-J",
+      "--connect-timeout",
+      "3000",
+      ...(options.extra ?? []),
+    ];
+    return new IperfFlow(from.start(cleanup, argv), seconds);
+  }
+
+  async result(): Promise<IperfResult> {
+    const output = await this.#client.finish((this.#seconds + 15) * 1000);
+    const report = parseJson(output);
+    if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
+    const received = report.end?.sum_received ?? report.end?.sum;
+    if (received === undefined) throw new Error(`iperf3 gave no figures:\n${output.stdout}${output.stderr}`);
+    return {
+      gigabitsPerSecond: received.bits_per_second / 1e9,
+      retransmits: report.end?.sum_sent?.retransmits ?? 0,
+      lostPackets: report.end?.sum?.lost_packets ?? 0,
+    };
+  }
+}
+
+interface IperfReport {
+  error?: string;
+  end?: {
+    sum?: { bits_per_second: number; lost_packets?: number };
+    sum_sent?: { retransmits?: number };
+    sum_received?: { bits_per_second: number };
+  };
+}
+
+function parseJson(output: Output): IperfReport {
+  try {
+    return JSON.parse(output.stdout) as IperfReport;
+  } catch (error) {
+    throw new Error(`iperf3 ended with ${output.status}:\n${output.stdout}${output.stderr}`, { cause: error });
+  }
+}
+
+export async function iperf(
+  cleanup: Cleanup,
+  from: Namespace,
+  to: Namespace,
+  server: string,
+  options: IperfOptions = {},
+): Promise<IperfResult> {
+  const flow = await IperfFlow.start(cleanup, from, to, server, options);
+  return flow.result();
+}
+
+/** Waits until something in the namespace listens on a TCP (or UDP) port. */
+export async function listening(namespace: Namespace, port: number, protocol: "tcp" | "udp" = "tcp"): Promise<void> {
+  await eventually(`a ${protocol} listener on port ${port} in ${namespace.name}`, 5_000, async () => {
+    const sockets = await namespace.must(["ss", "-H", "-ln", protocol === "tcp" ? "-t" : "-u", `sport = :${port}`]);
+    return sockets.trim() === "" ? undefined : true;
+  });
+}
+
+const HTTP_SERVER = `
+const [port, name, bytes] = process.argv.slice(1);
+require("node:http").createServer((request, response) => {
+  const client = request.socket.remoteAddress.replace(/^::ffff:/, "");
+  response.end(request.url === "/large" ? Buffer.alloc(Number(bytes), 120) : name + " " + client + "\\n");
+}).listen(Number(port), "::");
+`;
+
+/** Size of what an HTTP server answers for /large: enough for many full segments. */
+export const LARGE_BYTES = 1_000_000;
+
+/** An HTTP server that answers with its name and the client's address as it sees it. */
+export async function httpServer(cleanup: Cleanup, namespace: Namespace, name: string, port = 8080): Promise<void> {
+  namespace.start(cleanup, [process.execPath, "-e", HTTP_SERVER, String(port), name, String(LARGE_BYTES)]);
+  await listening(namespace, port);
+}
+
+export interface HttpAnswer {
+  /** The server that answered; undefined when none did. */
+  server: string | undefined;
+  client: string;
+}
+
+/** One request on a connection of its own. */
+export async function httpGet(from: Namespace, url: string): Promise<HttpAnswer> {
+  const output = await from.run(["curl", "-gsS", "--max-time", "3", url]);
+  const [server, client = ""] = output.stdout.trim().split(" ");
+  return { server: output.status === 0 ? server : undefined, client };
+}
+
+/** How many of `count` requests each server answered; "none" counts those without an answer. */
+export async function httpDistribution(from: Namespace, url: string, count: number): Promise<Map<string, number>> {
+  const answers = new Map<string, number>();
+  for (let i = 0; i < count; i++) {
+    const server = (await httpGet(from, url)).server ?? "none";
+    answers.set(server, (answers.get(server) ?? 0) + 1);
+  }
+  return answers;
+}
