@@ -12,10 +12,10 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** `; did you mean "x"?` or nothing. */
+/** ` (did you mean "x"?)` or nothing. */
 export function suggestion(word: string, candidates: Iterable<string>): string {
   const meant = suggest(word, candidates);
-  return meant === undefined ? "" : `; did you mean "${meant}"?`;
+  return meant === undefined ? "" : ` (did you mean "${meant}"?)`;
 }
 
 /** Levenshtein's, with a swap of neighbours counted once. */

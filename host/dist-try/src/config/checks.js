@@ -1,0 +1,106 @@
+import { formatAddress, isLinkLocal, parseAddress, parsePrefix } from "./addresses.js";
+import { checkPlugins } from "./check-plugins.js";
+import { checkRoutes } from "./check-routes.js";
+import { placed, show } from "./explain.js";
+import { duplicateNames, duplicates } from "./relations.js";
+/** Relations between the parts of a node that is valid part by part. */
+export function checkNode(node) {
+    return [...checkWorkers(node), ...checkPorts(node), ...checkRoutes(node), ...checkPlugins(node)];
+}
+function checkWorkers(node) {
+    const cores = node.workerCores;
+    if (cores === undefined)
+        return [];
+    if (cores.length !== node.workers) {
+        return [
+            placed(["workerCores"], `found ${cores.length} CPUs; allowed: one for each of the ${node.workers} workers`),
+        ];
+    }
+    return duplicates(cores, String).map(({ index, value, first }) => placed(["workerCores", index], `CPU ${value} is also that of worker ${first}; allowed: a CPU of its own for each worker`));
+}
+function checkPorts(node) {
+    const ports = node.ports;
+    const hosts = ports.flatMap((port, index) => (port.host ? [index] : []));
+    return [
+        ...duplicateNames(ports, "ports"),
+        ...hosts
+            .slice(1)
+            .map((index) => placed(["ports", index, "host"], `port "${ports[hosts[0] ?? 0]?.name}" is the host stack's already; allowed: one such port`)),
+        ...checkOwnAddresses(ports),
+        ...ports.flatMap(checkPort),
+        ...duplicates(ports, deviceOf).map(({ index, value, first }) => placed(["ports", index], `uses the same ${deviceOf(value)} as port "${ports[first]?.name}"; allowed: one port each`)),
+        ...checkTunnels(ports),
+    ];
+}
+function checkPort(port, index) {
+    const problems = [];
+    const peers = port.kind === "tap" ? port.peerAddresses : [];
+    const carriesIpv6 = [...port.addresses, ...peers].some((address) => address.includes(":"));
+    if (port.mtu !== undefined && port.mtu < 1280 && carriesIpv6) {
+        problems.push(placed(["ports", index, "mtu"], `found ${port.mtu}; allowed: 1280 or more on a port with IPv6 (RFC 8200 section 5)`));
+    }
+    if (port.kind === "tap" && port.device === undefined && port.name.length > 15) {
+        problems.push(placed(["ports", index, "name"], `found ${show(port.name)}; allowed: up to 15 characters, as it names the interface too; or set device`));
+    }
+    if (port.kind === "tap" && port.peerDefaultRoute && port.addresses.length === 0) {
+        problems.push(placed(["ports", index, "peerDefaultRoute"], "the default route needs a gateway; allowed: true with addresses on the port"));
+    }
+    if (port.kind === "pcap" && port.pcapRx === undefined && port.pcapTx === undefined) {
+        problems.push(placed(["ports", index], "a pcap port without files; allowed: pcapRx, pcapTx or both"));
+    }
+    return problems;
+}
+/** Link-local ones may be on every port: they are the gateway of each pod. */
+function checkOwnAddresses(ports) {
+    const seen = new Map();
+    const problems = [];
+    for (const [index, port] of ports.entries()) {
+        const lists = { addresses: port.addresses, peerAddresses: port.kind === "tap" ? port.peerAddresses : [] };
+        for (const [key, list] of Object.entries(lists)) {
+            for (const [position, text] of list.entries()) {
+                const address = parsePrefix(text);
+                if (address === undefined || isLinkLocal(address))
+                    continue;
+                const id = `${port.table} ${formatAddress(address)}`;
+                const other = seen.get(id);
+                if (other !== undefined) {
+                    const where = other === port.name ? "twice on this port" : `also on port "${other}"`;
+                    problems.push(placed(["ports", index, key, position], `${formatAddress(address)} is ${where}; allowed: one place for an address`));
+                }
+                seen.set(id, port.name);
+            }
+        }
+    }
+    return problems;
+}
+function checkTunnels(ports) {
+    const tunnels = ports.flatMap((port, index) => (port.kind === "vxlan" ? [{ port, index }] : []));
+    const own = ports.flatMap((port) => (port.kind === "vxlan" ? [] : port.addresses)).map(parsePrefix);
+    const problems = duplicates(tunnels, ({ port }) => `${port.vni} ${port.udpPort}`).map(({ value, first }) => placed(["ports", value.index, "vni"], `VNI ${value.port.vni} is also that of port "${tunnels[first]?.port.name}"; allowed: one tunnel a VNI`));
+    for (const { port, index } of tunnels) {
+        const local = parseAddress(port.local);
+        if (local === undefined ||
+            own.some((prefix) => prefix !== undefined && formatAddress(prefix) === formatAddress(local)))
+            continue;
+        const known = own.flatMap((prefix) => (prefix === undefined ? [] : [formatAddress(prefix)]));
+        problems.push(placed(["ports", index, "local"], `${port.local} is on no port of this node; allowed: one of ${known.join(", ") || "their addresses (there are none)"}`));
+    }
+    return problems;
+}
+/** What only one port can have open, in words. */
+function deviceOf(port) {
+    switch (port.kind) {
+        case "tap":
+            return `interface ${port.device ?? port.name} in namespace ${port.netns ?? "of the dataplane"}`;
+        case "af-packet":
+        case "af-xdp":
+            return `interface ${port.device} in namespace of the dataplane`;
+        case "memif":
+            return `memif ${port.memifId} on socket ${port.socket}`;
+        case "dpdk":
+            return `device ${port.devargs}`;
+        default:
+            return undefined;
+    }
+}
+//# sourceMappingURL=checks.js.map

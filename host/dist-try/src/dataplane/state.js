@@ -1,0 +1,103 @@
+import { join } from "node:path";
+import { formatAddress, parseAddress, parsePrefix } from "../config/addresses.js";
+import { HOOKS } from "../config/schema.js";
+import { SluiceError } from "../errors.js";
+import { orderStages } from "../pipeline/order.js";
+/** @throws SluiceError when the stages can't be ordered as asked, or a hook lists a plugin that has no such hook */
+export function desiredState(spec, manifests) {
+    return {
+        ports: spec.ports.map((port) => portState(port, spec.ports)),
+        routes: spec.routes.map((route) => ({ ...route, nextHops: route.nextHops.map(nextHopState) })),
+        neighbours: spec.neighbours.map((neighbour) => ({ ...neighbour })),
+        plugins: spec.plugins.map((plugin, index) => pluginState(plugin, manifestOf(plugin, index, manifests))),
+        pipeline: pipelineOf(spec, manifests),
+        conntrack: conntrackState(spec),
+    };
+}
+/** The flow records' file lies in memory (tmpfs), so that they outlive the process but not the machine. */
+function conntrackState({ name, conntrack }) {
+    const file = conntrack.file ?? join("/dev/shm", `sluice-${name}.flows`);
+    return { maxFlows: conntrack.maxFlows, ...(conntrack.persist ? { file } : {}), timeouts: present(conntrack.timeouts) };
+}
+function portState(port, ports) {
+    const { name, kind, mac, addresses, proxy, host, table } = port;
+    const common = { name, kind, ...present({ mac }), mtu: port.mtu ?? defaultMtu(port, ports), addresses, proxy, host, table };
+    switch (port.kind) {
+        case "tap": {
+            const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute } = port;
+            return { ...common, device, peerAddresses, peerDefaultRoute, ...present({ netns: netnsPath(netns), peerMac }) };
+        }
+        case "af-packet":
+        case "af-xdp":
+            return { ...common, device: port.device };
+        case "memif":
+            return { ...common, devargs: port.socket, memifId: port.memifId, memifServer: port.memifServer };
+        case "pcap":
+            return { ...common, ...present({ pcapRx: port.pcapRx, pcapTx: port.pcapTx }) };
+        case "dpdk":
+            return { ...common, devargs: port.devargs };
+        case "vxlan":
+            return { ...common, vni: port.vni, local: port.local, udpPort: port.udpPort };
+        default:
+            return common;
+    }
+}
+/** Bytes that VXLAN puts before the inner L3 header: inner Ethernet 14, VXLAN 8, UDP 8, outer IP 20 or 40. */
+const VXLAN_OVERHEAD = { 4: 50, 6: 70 };
+function defaultMtu(port, ports) {
+    if (port.kind !== "vxlan")
+        return 1500;
+    const local = parseAddress(port.local);
+    const carries = (candidate) => candidate.addresses.some((text) => sameAddress(text, port.local));
+    const underlay = ports.find((candidate) => candidate.kind !== "vxlan" && carries(candidate));
+    return (underlay?.mtu ?? 1500) - VXLAN_OVERHEAD[local?.family ?? 4];
+}
+function sameAddress(prefix, address) {
+    const [left, right] = [parsePrefix(prefix), parseAddress(address)];
+    return left !== undefined && right !== undefined && formatAddress(left) === formatAddress(right);
+}
+/** A plain name is one of `ip netns`. */
+function netnsPath(netns) {
+    return netns === undefined || netns.includes("/") ? netns : join("/run/netns", netns);
+}
+function nextHopState({ port, weight, gateway, remote, mac }) {
+    return { port, weight, ...present({ gateway, remote, mac }) };
+}
+function pluginState(plugin, manifest) {
+    const { name, digest, budgetUs, scope, resetFlowState, config, failure = manifest.failure } = plugin;
+    const text = config === undefined ? undefined : JSON.stringify(config);
+    return { name, digest, budgetUs, scope, resetFlowState, failure, ...present({ config: text }) };
+}
+function pipelineOf(spec, manifests) {
+    const order = (hook) => {
+        const ofHook = spec.plugins.filter((plugin, index) => manifestOf(plugin, index, manifests).hooks.includes(hook));
+        const listed = spec.pipeline[hook];
+        if (listed === undefined)
+            return orderStages(hook, ofHook);
+        refuseForeign(listed, hook, ofHook);
+        return orderStages(hook, ofHook.filter(({ name }) => listed.includes(name)), listed);
+    };
+    return Object.fromEntries(HOOKS.map((hook) => [hook, order(hook)]));
+}
+function refuseForeign(listed, hook, ofHook) {
+    const names = ofHook.map(({ name }) => name);
+    const problems = listed.flatMap((name, index) => {
+        if (names.includes(name))
+            return [];
+        const message = `plugin "${name}" has no ${hook} hook by its manifest; allowed: ${names.join(", ") || "no plugin of this file has one"}`;
+        return [{ code: "invalid-config", path: `/pipeline/${hook}/${index}`, message }];
+    });
+    if (problems.length > 0)
+        throw new SluiceError(problems);
+}
+function manifestOf(plugin, index, manifests) {
+    const manifest = manifests.get(plugin.digest);
+    if (manifest !== undefined)
+        return manifest;
+    throw SluiceError.of("unknown-module", `/plugins/${index}/digest`, `no module ${plugin.digest} was sent or is loaded; send it along`);
+}
+/** Without the keys that are undefined. */
+function present(record) {
+    return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}
+//# sourceMappingURL=state.js.map

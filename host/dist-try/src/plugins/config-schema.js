@@ -1,0 +1,68 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { show, valueAt } from "../config/explain.js";
+import { suggestion } from "../config/suggest.js";
+import { messageOf, pointerSegments, SluiceError } from "../errors.js";
+/**
+ * Checks a plugin's configuration against the JSON schema (2020-12) in its manifest.
+ * @param at pointer of the configuration, which the problems' paths start with
+ * @returns what is wrong; nothing when all is well
+ * @throws SluiceError "invalid-config-schema" when the manifest's schema is none
+ */
+export function checkPluginConfig(schema, config, at) {
+    const validate = compile(schema, at);
+    if (validate(config))
+        return [];
+    return mostSpecific(validate.errors ?? []).map((error) => describe(error, config, at));
+}
+function compile(schema, at) {
+    const { $schema: _, ...plain } = schema;
+    try {
+        return new Ajv2020({ allErrors: true, strict: false, verbose: true, validateFormats: false }).compile(plain);
+    }
+    catch (error) {
+        throw SluiceError.of("invalid-config-schema", at, `the plugin's configSchema is no JSON schema: ${messageOf(error)}`, {
+            cause: error,
+        });
+    }
+}
+/** Of an anyOf or oneOf only its own line, unless a branch got further into the value. */
+function mostSpecific(errors) {
+    const deeper = (error) => errors.some((other) => other.instancePath.startsWith(`${error.instancePath}/`));
+    const inBranch = (error) => /\/(anyOf|oneOf)\/\d+\//.test(error.schemaPath);
+    const isChoice = (error) => error.keyword === "anyOf" || error.keyword === "oneOf";
+    const choices = errors.filter(isChoice).map(({ instancePath }) => instancePath);
+    return errors.filter((error) => {
+        if (error.keyword === "if")
+            return false;
+        if (isChoice(error))
+            return !deeper(error);
+        return !(inBranch(error) && choices.includes(error.instancePath));
+    });
+}
+function describe(error, config, at) {
+    const path = at + error.instancePath;
+    const value = valueAt(config, pointerSegments(error.instancePath));
+    const problem = (message, place = path) => ({ code: "invalid-plugin-config", path: place, message });
+    const params = error.params;
+    switch (error.keyword) {
+        case "additionalProperties":
+        case "unevaluatedProperties": {
+            const key = String(params.additionalProperty ?? params.unevaluatedProperty);
+            const known = Object.keys(Object(error.parentSchema?.properties));
+            return problem(`unknown key "${key}"${suggestion(key, known)}; allowed: ${known.join(", ")}`, `${path}/${key}`);
+        }
+        case "required":
+            return problem("missing; the plugin needs it", `${path}/${String(params.missingProperty)}`);
+        case "enum": {
+            const allowed = (Array.isArray(params.allowedValues) ? params.allowedValues : []).map(String);
+            const hint = typeof value === "string" ? suggestion(value, allowed) : "";
+            return problem(`found ${show(value)}${hint}; allowed: one of ${allowed.join(", ")}`);
+        }
+        default: {
+            const doc = error.parentSchema?.description;
+            const allowed = typeof doc === "string" ? ` (${doc})` : "";
+            return problem(`found ${show(value)}; it ${error.message ?? "is not allowed"}${allowed}`);
+        }
+    }
+}
+//# sourceMappingURL=config-schema.js.map
