@@ -44,13 +44,13 @@ struct alignas(64) PacketMeta {
   uint32_t flow;          ///< flow number + 1; 0 without one
   uint32_t next_hop;      ///< index in the routing snapshot's next hops; kNoNextHop until routed
   uint32_t mark;
-  uint32_t spare;
+  uint32_t fragment_size;  ///< reassembled here: L3 length of its largest fragment; else 0
 
   // Second cache line: some packets.
   uint8_t next_hop_address[16];  ///< with `redirected`: the neighbour (IPv4 in the first 4 bytes)
   uint8_t reply_tuple[40];       ///< conntrack: a FlowKey frozen before a push, see conntrack/flow_key.h
   uint32_t trace;
-  uint32_t fragment_size;  ///< reassembled here: L3 length of its largest fragment; else 0
+  uint32_t spare2;
 };
 static_assert(sizeof(PacketMeta) == 128, "two cache lines");
 constexpr uint32_t kNoNextHop = UINT32_MAX;
