@@ -1,0 +1,69 @@
+#include "port/offload.h"
+
+#include <netinet/in.h>
+#include <rte_hash_crc.h>
+#include <rte_sctp.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include <cstring>
+
+#include "core/packet.h"
+#include "port/checksum.h"
+
+namespace sluice {
+
+namespace {
+constexpr uint32_t kDccpChecksumOffset = 6;  // RFC 4340, section 5.1
+
+/// Offset of the checksum field in the L4 header; 0 for a protocol whose checksum is never partial.
+uint32_t checksum_field(uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return offsetof(rte_tcp_hdr, cksum);
+    case IPPROTO_UDP:
+      return offsetof(rte_udp_hdr, dgram_cksum);
+    case IPPROTO_DCCP:
+      return kDccpChecksumOffset;
+    default:
+      return 0;
+  }
+}
+}  // namespace
+
+bool complete_checksum(rte_mbuf* packet) {
+  PacketMeta& meta = *meta_of(packet);
+  if (!has_flag(meta, abi::Flag::PARTIAL_CHECKSUM)) return true;
+  const uint32_t field = checksum_field(meta.protocol);
+  if (field == 0 || meta.l4_offset == 0) return false;
+  if (!finish_partial_checksum(packet, meta.l4_offset, field)) return false;
+  uint8_t* checksum = packet_bytes(packet, meta.l4_offset + field, sizeof(uint16_t));
+  // UDP: 0 means that there is none, and all ones is the same number (RFC 768).
+  if (meta.protocol == IPPROTO_UDP && checksum[0] == 0 && checksum[1] == 0) checksum[0] = checksum[1] = 0xff;
+  meta.flags &= ~static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
+  return true;
+}
+
+bool complete_sctp_checksum(rte_mbuf* packet) {
+  const PacketMeta& meta = *meta_of(packet);
+  if (meta.protocol != IPPROTO_SCTP || meta.l4_offset == 0) return false;
+  uint8_t* header = packet_bytes(packet, meta.l4_offset, sizeof(rte_sctp_hdr));
+  if (header == nullptr) return false;
+  uint8_t* field = header + offsetof(rte_sctp_hdr, cksum);
+  std::memset(field, 0, sizeof(uint32_t));
+  uint32_t crc = UINT32_MAX;
+  uint32_t skip = meta.l4_offset;
+  for (const rte_mbuf* part = packet; part != nullptr; part = part->next) {
+    if (skip < part->data_len) {
+      crc = rte_hash_crc(rte_pktmbuf_mtod_offset(part, const void*, skip), part->data_len - skip, crc);
+      skip = 0;
+    } else {
+      skip -= part->data_len;
+    }
+  }
+  crc = ~crc;  // little-endian on the wire, as computed
+  std::memcpy(field, &crc, sizeof crc);
+  return true;
+}
+
+}  // namespace sluice
