@@ -1,0 +1,54 @@
+// Internet checksums (RFC 1071) updated in place (RFC 1624, equation 3).
+// Sums are taken over 16-bit words as they lie in memory: a ones' complement sum does not depend on the byte order.
+
+/** Folds a sum of 16- or 32-bit words to 16 bits: 0 for 0, else 1 to 0xffff. */
+// @ts-ignore: decorator
+@inline export function fold(sum: u64): u32 {
+  sum = (sum & 0xffffffff) + (sum >>> 32);
+  let low = <u32>(sum & 0xffff) + <u32>((sum >>> 16) & 0xffff) + <u32>(sum >>> 32);
+  low = (low & 0xffff) + (low >>> 16);
+  return (low & 0xffff) + (low >>> 16);
+}
+
+/** What replacing `from` by `to` adds to a sum. Words as loaded from memory. */
+// @ts-ignore: decorator
+@inline export function delta16(from: u32, to: u32): u64 { return <u64>(from ^ 0xffff) + <u64>to; }
+
+// @ts-ignore: decorator
+@inline export function delta32(from: u32, to: u32): u64 { return <u64>(~from) + <u64>to; }
+
+/** `from` and `to` are addresses of 16 bytes. */
+// @ts-ignore: decorator
+@inline export function delta128(from: usize, to: usize): u64 {
+  return delta32(load<u32>(from), load<u32>(to)) + delta32(load<u32>(from, 4), load<u32>(to, 4))
+    + delta32(load<u32>(from, 8), load<u32>(to, 8)) + delta32(load<u32>(from, 12), load<u32>(to, 12));
+}
+
+/** Updates the complemented checksum at `field`. */
+// @ts-ignore: decorator
+@inline export function adjust(field: usize, delta: u64): void {
+  store<u16>(field, ~fold(<u64>(<u32>load<u16>(field) ^ 0xffff) + fold(delta)));
+}
+
+/** Updates a partial checksum: the field holds the pseudo-header's sum, not complemented. */
+// @ts-ignore: decorator
+@inline export function adjustPartial(field: usize, delta: u64): void {
+  store<u16>(field, fold(<u64>load<u16>(field) + fold(delta)));
+}
+
+/** UDP: zero means no checksum and stays; a result of zero is written as 0xffff (RFC 768). */
+// @ts-ignore: decorator
+@inline export function adjustUdp(field: usize, delta: u64): void {
+  if (load<u16>(field) == 0) return;
+  adjust(field, delta);
+  if (load<u16>(field) == 0) store<u16>(field, 0xffff);
+}
+
+/** The complemented checksum of `length` bytes, as to be stored. For headers that a stage makes itself. */
+export function checksum(start: usize, length: i32): u16 {
+  let sum: u64 = 0;
+  let at = start;
+  for (const end = start + (length & ~1); at < end; at += 2) sum += load<u16>(at);
+  if (length & 1) sum += load<u8>(at);
+  return <u16>(fold(sum) ^ 0xffff);
+}

@@ -1,0 +1,334 @@
+import {
+  CtDirection, CtState, Flag, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FAMILY, SLOT_FLAGS, SLOT_FLOW, SLOT_FLOW_STATE,
+  SLOT_FLOW_STATE_SIZE, SLOT_HASH, SLOT_HEAD, SLOT_HEAD_LENGTH, SLOT_HEADROOM_OFFSET, SLOT_IN_PORT,
+  SLOT_INNER_L3_OFFSET, SLOT_INNER_L4_OFFSET, SLOT_L4_OFFSET, SLOT_MARK, SLOT_NEXT_HOP, SLOT_OUT_PORT,
+  SLOT_PACKET_LENGTH, SLOT_PAYLOAD_OFFSET, SLOT_PROTOCOL, SLOT_REASON, SLOT_TABLE, SLOT_TRACE, SLOT_VERDICT, Verdict
+} from "./generated/abi";
+import { Icmp, Ipv4, Ipv6, Ipv6Address, Sctp, Srh, Tcp, Udp } from "./headers";
+import { Protocol } from "./protocol";
+import { Quoted } from "./quoted";
+import {
+  rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteHopLimit, rewriteIcmpIdentifier, rewritePort
+} from "./rewrite";
+
+/**
+ * A packet in the burst: a view over its slot. Offsets are in bytes from the packet's first byte, its L3 header.
+ * Header views, offsets and lengths are those that the host found; after `push` or `pop` they no longer hold, so
+ * `family`, `protocol` and the header views are gone until a later stage sees the packet parsed again.
+ */
+@unmanaged
+export class Packet {
+  // What it is.
+
+  // @ts-ignore: decorator
+  @inline get isIpv4(): bool { return load<u8>(changetype<usize>(this), SLOT_FAMILY) == 4; }
+  // @ts-ignore: decorator
+  @inline get isIpv6(): bool { return load<u8>(changetype<usize>(this), SLOT_FAMILY) == 6; }
+  /** The L4 protocol, behind all IPv6 extension headers; see Protocol. */
+  // @ts-ignore: decorator
+  @inline get protocol(): u32 { return load<u8>(changetype<usize>(this), SLOT_PROTOCOL); }
+  /** True when the L4 header's fixed part is in the window, as the views need it. */
+  // @ts-ignore: decorator
+  @inline get hasL4(): bool { return load<u16>(changetype<usize>(this), SLOT_L4_OFFSET) != 0; }
+  // @ts-ignore: decorator
+  @inline get isTcp(): bool { return this.protocol == Protocol.Tcp && this.hasL4; }
+  // @ts-ignore: decorator
+  @inline get isUdp(): bool { return this.protocol == Protocol.Udp && this.hasL4; }
+  // @ts-ignore: decorator
+  @inline get isSctp(): bool { return this.protocol == Protocol.Sctp && this.hasL4; }
+  /** ICMP in IPv4 or ICMPv6 in IPv6. */
+  // @ts-ignore: decorator
+  @inline get isIcmp(): bool {
+    return this.protocol == (this.isIpv6 ? Protocol.Icmpv6 : Protocol.Icmp) && this.hasL4;
+  }
+  /** TCP, UDP or SCTP, with its ports in the window. */
+  // @ts-ignore: decorator
+  @inline get hasPorts(): bool {
+    const protocol = this.protocol;
+    return (protocol == Protocol.Tcp || protocol == Protocol.Udp || protocol == Protocol.Sctp) && this.hasL4;
+  }
+  /** An ICMP or ICMPv6 error whose quoted packet can be read through `quoted`. */
+  // @ts-ignore: decorator
+  @inline get hasQuoted(): bool { return load<u16>(changetype<usize>(this), SLOT_INNER_L3_OFFSET) != 0; }
+  // @ts-ignore: decorator
+  @inline get isFragment(): bool { return this.hasFlag(Flag.FRAGMENT); }
+  /** A GSO frame that is segmented on its way out. */
+  // @ts-ignore: decorator
+  @inline get isSuperFrame(): bool { return this.hasFlag(Flag.SUPER_FRAME); }
+
+  // Its headers. Each traps when the packet has no such header in the window.
+
+  // @ts-ignore: decorator
+  @inline get ipv4(): Ipv4 {
+    if (!this.isIpv4) unreachable();
+    return changetype<Ipv4>(this.head);
+  }
+  // @ts-ignore: decorator
+  @inline get ipv6(): Ipv6 {
+    if (!this.isIpv6) unreachable();
+    return changetype<Ipv6>(this.head);
+  }
+  // @ts-ignore: decorator
+  @inline get tcp(): Tcp {
+    if (!this.isTcp) unreachable();
+    return changetype<Tcp>(this.l4);
+  }
+  // @ts-ignore: decorator
+  @inline get udp(): Udp {
+    if (!this.isUdp) unreachable();
+    return changetype<Udp>(this.l4);
+  }
+  // @ts-ignore: decorator
+  @inline get sctp(): Sctp {
+    if (!this.isSctp) unreachable();
+    return changetype<Sctp>(this.l4);
+  }
+  // @ts-ignore: decorator
+  @inline get icmp(): Icmp {
+    if (!this.isIcmp) unreachable();
+    return changetype<Icmp>(this.l4);
+  }
+  /** The packet quoted in an ICMP error. */
+  // @ts-ignore: decorator
+  @inline get quoted(): Quoted {
+    if (!this.hasQuoted) unreachable();
+    return changetype<Quoted>(changetype<usize>(this));
+  }
+  /** Port of a TCP, UDP or SCTP packet; 0 when `hasPorts` is false. */
+  // @ts-ignore: decorator
+  @inline get sourcePort(): u32 { return this.hasPorts ? bswap(load<u16>(this.l4)) : 0; }
+  /** Port of a TCP, UDP or SCTP packet; 0 when `hasPorts` is false. */
+  // @ts-ignore: decorator
+  @inline get destinationPort(): u32 { return this.hasPorts ? bswap(load<u16>(this.l4, 2)) : 0; }
+  /** Length of the whole packet from its L3 header; more than `viewLength` when its end is not in the window. */
+  // @ts-ignore: decorator
+  @inline get length(): u32 { return load<u32>(changetype<usize>(this), SLOT_PACKET_LENGTH); }
+  /** Bytes of the packet in the window. */
+  // @ts-ignore: decorator
+  @inline get viewLength(): u32 { return load<u16>(changetype<usize>(this), SLOT_HEAD_LENGTH); }
+  /** Offset of the L4 header; 0 when it is absent or not in the window. */
+  // @ts-ignore: decorator
+  @inline get l4Offset(): u32 { return load<u16>(changetype<usize>(this), SLOT_L4_OFFSET); }
+  /** Offset of the L4 payload; 0 when unknown. */
+  // @ts-ignore: decorator
+  @inline get payloadOffset(): u32 { return load<u16>(changetype<usize>(this), SLOT_PAYLOAD_OFFSET); }
+
+  // Its bytes, by offset. These trap outside the window's part of the packet.
+
+  /** A view of class `T` at `offset`. */
+  // @ts-ignore: decorator
+  @inline view<T>(offset: u32): T {
+    return changetype<T>(this.bytes(offset, <u32>offsetof<T>()));
+  }
+  /** Address of `length` bytes at `offset`, all within the window's part of the packet. */
+  // @ts-ignore: decorator
+  @inline bytes(offset: u32, length: u32): usize {
+    if (<u64>offset + <u64>length > <u64>this.viewLength) unreachable();
+    return this.head + <usize>offset;
+  }
+  // @ts-ignore: decorator
+  @inline u8At(offset: u32): u32 { return load<u8>(this.bytes(offset, 1)); }
+  // @ts-ignore: decorator
+  @inline u16At(offset: u32): u32 { return bswap(load<u16>(this.bytes(offset, 2))); }
+  // @ts-ignore: decorator
+  @inline u32At(offset: u32): u32 { return bswap(load<u32>(this.bytes(offset, 4))); }
+  /** Stores a byte; no checksum is touched. */
+  // @ts-ignore: decorator
+  @inline setU8At(offset: u32, value: u32): void {
+    store<u8>(this.bytes(offset, 1), value);
+    this.markWritten();
+  }
+  // @ts-ignore: decorator
+  @inline setU16At(offset: u32, value: u32): void {
+    store<u16>(this.bytes(offset, 2), bswap(<u16>value));
+    this.markWritten();
+  }
+  // @ts-ignore: decorator
+  @inline setU32At(offset: u32, value: u32): void {
+    store<u32>(this.bytes(offset, 4), bswap(value));
+    this.markWritten();
+  }
+  /** Says that header bytes were changed through a view. The calls below do it themselves. */
+  markWritten(): void {
+    const slot = changetype<usize>(this);
+    store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.WRITTEN, SLOT_FLAGS);
+  }
+
+  /** Offset of the first IPv6 extension header of this type; 0 when there is none in the window. */
+  extensionOffset(type: u32): u32 {
+    if (!this.isIpv6) return 0;
+    let next: u32 = this.ipv6.nextHeader;
+    let offset: u32 = 40;
+    const end = this.viewLength;
+    while (offset + 8 <= end) {
+      if (next == type) return offset;
+      let length: u32 = 8;
+      if (next == Protocol.HopByHop || next == Protocol.Routing || next == Protocol.DestinationOptions) {
+        length = (this.u8At(offset + 1) + 1) << 3;
+      } else if (next == Protocol.Authentication) {
+        length = (this.u8At(offset + 1) + 2) << 2;
+      } else if (next != Protocol.Fragment) {
+        return 0;
+      }
+      next = this.u8At(offset);
+      offset += length;
+    }
+    return 0;
+  }
+  /** Offset of the segment routing header when the whole of it is in the window; else 0. */
+  get srhOffset(): u32 {
+    const offset = this.extensionOffset(Protocol.Routing);
+    if (offset == 0 || this.u8At(offset + 2) != 4) return 0;
+    return offset + ((this.u8At(offset + 1) + 1) << 3) <= this.viewLength ? offset : 0;
+  }
+  /** The segment routing header at `offset`. Traps when not the whole of it is in the window. */
+  srhAt(offset: u32): Srh {
+    const length = (load<u8>(this.bytes(offset, 8), 1) + 1) << 3;
+    return changetype<Srh>(this.bytes(offset, length));
+  }
+
+  // Where it comes from and what is known of it.
+
+  // @ts-ignore: decorator
+  @inline get inPort(): u32 { return load<u16>(changetype<usize>(this), SLOT_IN_PORT); }
+  /** Port it will leave by; NO_PORT before it is routed. */
+  // @ts-ignore: decorator
+  @inline get outPort(): u32 { return load<u16>(changetype<usize>(this), SLOT_OUT_PORT); }
+  /** Routing table of the lookup that follows. */
+  // @ts-ignore: decorator
+  @inline get table(): u32 { return load<u16>(changetype<usize>(this), SLOT_TABLE); }
+  // @ts-ignore: decorator
+  @inline set table(value: u32) { store<u16>(changetype<usize>(this), value, SLOT_TABLE); }
+  // @ts-ignore: decorator
+  @inline get mark(): u32 { return load<u32>(changetype<usize>(this), SLOT_MARK); }
+  // @ts-ignore: decorator
+  @inline set mark(value: u32) { store<u32>(changetype<usize>(this), value, SLOT_MARK); }
+  /** Flow hash: the same for both directions of a flow. */
+  // @ts-ignore: decorator
+  @inline get hash(): u32 { return load<u32>(changetype<usize>(this), SLOT_HASH); }
+  /** A value shown in the packet's trace. */
+  // @ts-ignore: decorator
+  @inline set trace(value: u32) { store<u32>(changetype<usize>(this), value, SLOT_TRACE); }
+
+  // Its flow.
+
+  // @ts-ignore: decorator
+  @inline get ctState(): u32 { return load<u8>(changetype<usize>(this), SLOT_CT_STATE); }
+  // @ts-ignore: decorator
+  @inline get isNew(): bool { return this.ctState == CtState.NEW; }
+  // @ts-ignore: decorator
+  @inline get isEstablished(): bool { return this.ctState == CtState.ESTABLISHED; }
+  // @ts-ignore: decorator
+  @inline get isRelated(): bool { return this.ctState == CtState.RELATED; }
+  // @ts-ignore: decorator
+  @inline get isReply(): bool { return load<u8>(changetype<usize>(this), SLOT_CT_DIRECTION) == CtDirection.REPLY; }
+  // @ts-ignore: decorator
+  @inline get hasFlow(): bool { return load<u32>(changetype<usize>(this), SLOT_FLOW) != 0; }
+  /** True when the flow's state has not been written since the flow began; it is all zeroes. */
+  // @ts-ignore: decorator
+  @inline get isFlowStateNew(): bool { return this.hasFlag(Flag.NEW_SLOT); }
+  /** The stage's state in this packet's flow, to read; all zeroes when the packet has no flow. */
+  // @ts-ignore: decorator
+  @inline flow<T>(): T {
+    if (offsetof<T>() > SLOT_FLOW_STATE_SIZE) ERROR("a flow state has 64 bytes at most");
+    return changetype<T>(changetype<usize>(this) + SLOT_FLOW_STATE);
+  }
+  /** The stage's state in this packet's flow, to change. Later packets of the flow see it, in this burst too. */
+  // @ts-ignore: decorator
+  @inline updateFlow<T>(): T {
+    const slot = changetype<usize>(this);
+    store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.FLOW_WRITTEN, SLOT_FLAGS);
+    return this.flow<T>();
+  }
+
+  // What becomes of it.
+
+  /** Goes on; what it does without a verdict too. */
+  // @ts-ignore: decorator
+  @inline pass(): void { store<u8>(changetype<usize>(this), Verdict.PASS, SLOT_VERDICT); }
+  /** Drops it, counted under a DropReason or one of the stage's own (`dropReason`). */
+  // @ts-ignore: decorator
+  @inline drop(reason: i32): void {
+    store<u8>(changetype<usize>(this), Verdict.DROP, SLOT_VERDICT);
+    store<u16>(changetype<usize>(this), reason, SLOT_REASON);
+  }
+  /** Sends it out by `port`, to the packet's own destination as neighbour, without a routing lookup. */
+  redirect(port: u32): void {
+    store<u8>(changetype<usize>(this), Verdict.REDIRECT, SLOT_VERDICT);
+    store<u16>(changetype<usize>(this), port, SLOT_OUT_PORT);
+    store<u64>(changetype<usize>(this), 0, SLOT_NEXT_HOP);
+    store<u64>(changetype<usize>(this), 0, SLOT_NEXT_HOP + 8);
+  }
+  /** Sends it out by `port` to the IPv4 neighbour `nextHop` (host order). */
+  redirect4(port: u32, nextHop: u32): void {
+    this.redirect(port);
+    store<u32>(changetype<usize>(this), bswap(nextHop), SLOT_NEXT_HOP);
+  }
+  /** Sends it out by `port` to the IPv6 neighbour `nextHop`. */
+  redirect6(port: u32, nextHop: Ipv6Address): void {
+    this.redirect(port);
+    changetype<Ipv6Address>(changetype<usize>(this) + SLOT_NEXT_HOP).copyFrom(nextHop);
+  }
+  /** Has it handled as if just received, routed in `table`; for what a stage decapsulated. */
+  reinput(table: u32): void {
+    store<u8>(changetype<usize>(this), Verdict.REINPUT, SLOT_VERDICT);
+    this.table = table;
+  }
+
+  // Changes to its headers. They keep every checksum right, and mark the packet as written. They return false, and change
+  // nothing, when that cannot be done: the packet is of another family or protocol, or the header is not in the window.
+
+  setSource4(address: u32): bool { return rewriteAddress4(this, 12, address); }
+  setDestination4(address: u32): bool { return rewriteAddress4(this, 16, address); }
+  setSource6(address: Ipv6Address): bool { return rewriteAddress6(this, 8, address); }
+  setDestination6(address: Ipv6Address): bool { return rewriteAddress6(this, 24, address); }
+  setSourcePort(port: u32): bool { return rewritePort(this, 0, port); }
+  setDestinationPort(port: u32): bool { return rewritePort(this, 2, port); }
+  /** Of an ICMP or ICMPv6 echo request or reply. */
+  setIcmpIdentifier(identifier: u32): bool { return rewriteIcmpIdentifier(this, identifier); }
+  /** TTL of IPv4, hop limit of IPv6. */
+  get hopLimit(): u32 { return load<u8>(this.head + (this.isIpv4 ? 8 : 7)); }
+  setHopLimit(value: u32): bool { return rewriteHopLimit(this, value); }
+  get dscp(): u32 { return this.isIpv4 ? this.ipv4.dscp : this.ipv6.dscp; }
+  /** 0 to 63; ECN is kept. */
+  setDscp(value: u32): bool { return rewriteDscp(this, value); }
+
+  /** Makes room for `length` bytes before the packet, uninitialised; false when the slot's headroom is too small. */
+  push(length: u32): bool {
+    const slot = changetype<usize>(this);
+    const head: u32 = load<u16>(slot, SLOT_HEAD);
+    if (length > head - <u32>SLOT_HEADROOM_OFFSET) return false;
+    this.reframe(head - length, <i32>length);
+    return true;
+  }
+  /** Takes `length` bytes off the packet's start; false when fewer, or no more, are in the window. */
+  pop(length: u32): bool {
+    if (length >= this.viewLength) return false;
+    this.reframe(<u32>load<u16>(changetype<usize>(this), SLOT_HEAD) + length, -<i32>length);
+    return true;
+  }
+
+  // The slot.
+
+  /** Address of the packet's first byte. */
+  // @ts-ignore: decorator
+  @inline get head(): usize {
+    return changetype<usize>(this) + <usize>load<u16>(changetype<usize>(this), SLOT_HEAD);
+  }
+  /** Address of the L4 header; meaningless without `hasL4`. */
+  // @ts-ignore: decorator
+  @inline get l4(): usize { return this.head + <usize>load<u16>(changetype<usize>(this), SLOT_L4_OFFSET); }
+  // @ts-ignore: decorator
+  @inline hasFlag(flag: i32): bool { return (load<u16>(changetype<usize>(this), SLOT_FLAGS) & flag) != 0; }
+
+  private reframe(head: u32, longer: i32): void {
+    const slot = changetype<usize>(this);
+    store<u16>(slot, head, SLOT_HEAD);
+    store<u16>(slot, this.viewLength + longer, SLOT_HEAD_LENGTH);
+    store<u32>(slot, this.length + longer, SLOT_PACKET_LENGTH);
+    // What the host found no longer holds: nothing may be read through it.
+    store<u16>(slot, 0, SLOT_FAMILY); // and PROTOCOL
+    store<u64>(slot, 0, SLOT_L4_OFFSET); // and PAYLOAD_OFFSET, INNER_L3_OFFSET, INNER_L4_OFFSET
+    this.markWritten();
+  }
+}

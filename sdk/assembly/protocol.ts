@@ -1,0 +1,31 @@
+/** IP protocol numbers and IPv6 extension header types. */
+export namespace Protocol {
+  // @ts-ignore: decorator
+  @inline export const HopByHop: u32 = 0;
+  // @ts-ignore: decorator
+  @inline export const Icmp: u32 = 1;
+  // @ts-ignore: decorator
+  @inline export const Ipv4: u32 = 4;
+  // @ts-ignore: decorator
+  @inline export const Tcp: u32 = 6;
+  // @ts-ignore: decorator
+  @inline export const Udp: u32 = 17;
+  // @ts-ignore: decorator
+  @inline export const Dccp: u32 = 33;
+  // @ts-ignore: decorator
+  @inline export const Ipv6: u32 = 41;
+  // @ts-ignore: decorator
+  @inline export const Routing: u32 = 43;
+  // @ts-ignore: decorator
+  @inline export const Fragment: u32 = 44;
+  // @ts-ignore: decorator
+  @inline export const Authentication: u32 = 51;
+  // @ts-ignore: decorator
+  @inline export const Icmpv6: u32 = 58;
+  // @ts-ignore: decorator
+  @inline export const DestinationOptions: u32 = 60;
+  // @ts-ignore: decorator
+  @inline export const Sctp: u32 = 132;
+  // @ts-ignore: decorator
+  @inline export const UdpLite: u32 = 136;
+}

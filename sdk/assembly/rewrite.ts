@@ -1,0 +1,145 @@
+// Changes of a packet's own headers. Which checksums depend on what: the IPv4 header's on that header; TCP's, UDP's and
+// ICMPv6's on the pseudo-header (addresses) and their own header; ICMP's on its own; SCTP's CRC on its own packet.
+
+import { adjust, adjustPartial, adjustUdp, delta128, delta16, delta32 } from "./checksum";
+import { Flag, SLOT_FLAGS } from "./generated/abi";
+import { Ipv6Address } from "./headers";
+import { Packet } from "./packet";
+import { Protocol } from "./protocol";
+
+const IPV4_CHECKSUM: usize = 10;
+const TCP_CHECKSUM: usize = 16;
+const UDP_CHECKSUM: usize = 6;
+const ICMP_CHECKSUM: usize = 2;
+
+/** Offset in the L4 header of a checksum over the pseudo-header; 0: the protocol has none. */
+// @ts-ignore: decorator
+@inline function pseudoChecksum(protocol: u32): usize {
+  if (protocol == Protocol.Tcp) return TCP_CHECKSUM;
+  if (protocol == Protocol.Udp) return UDP_CHECKSUM;
+  return protocol == Protocol.Icmpv6 ? ICMP_CHECKSUM : 0;
+}
+
+/** True when a checksum over the addresses is there and in the window, or there is none to keep. */
+// @ts-ignore: decorator
+@inline function canRewriteAddress(packet: Packet): bool {
+  if (packet.hasL4) return true;
+  if (packet.isFragment) return true; // a later fragment: its first one carries the checksum
+  const protocol = packet.protocol;
+  return pseudoChecksum(protocol) == 0;
+}
+
+function addressChanged(packet: Packet, delta: u64): void {
+  const protocol = packet.protocol;
+  const offset = pseudoChecksum(protocol);
+  if (offset == 0 || !packet.hasL4) return;
+  const field = packet.l4 + offset;
+  if (packet.hasFlag(Flag.PARTIAL_CHECKSUM)) adjustPartial(field, delta);
+  else if (protocol == Protocol.Udp) adjustUdp(field, delta);
+  else adjust(field, delta);
+}
+
+/** DCCP and UDP-Lite sum the pseudo-header too, and the host does not look into them. */
+// @ts-ignore: decorator
+@inline function isForeign(packet: Packet): bool {
+  const protocol = packet.protocol;
+  return protocol == Protocol.Dccp || protocol == Protocol.UdpLite;
+}
+
+export function rewriteAddress4(packet: Packet, offset: usize, address: u32): bool {
+  if (!packet.isIpv4 || isForeign(packet) || !canRewriteAddress(packet)) return false;
+  const head = packet.head;
+  const to = bswap(address);
+  const delta = delta32(load<u32>(head + offset), to);
+  store<u32>(head + offset, to);
+  adjust(head + IPV4_CHECKSUM, delta);
+  addressChanged(packet, delta);
+  packet.markWritten();
+  return true;
+}
+
+export function rewriteAddress6(packet: Packet, offset: usize, address: Ipv6Address): bool {
+  if (!packet.isIpv6 || isForeign(packet) || !canRewriteAddress(packet)) return false;
+  const field = packet.head + offset;
+  const delta = delta128(field, changetype<usize>(address));
+  const covered = offset == 8 || !isDestinationRouted(packet);
+  changetype<Ipv6Address>(field).copyFrom(address);
+  if (covered) addressChanged(packet, delta);
+  packet.markWritten();
+  return true;
+}
+
+/** With segments left in a routing header, the pseudo-header has the last segment instead (RFC 8200, section 8.1). */
+function isDestinationRouted(packet: Packet): bool {
+  if (packet.ipv6.nextHeader == packet.protocol) return false;
+  const offset = packet.extensionOffset(Protocol.Routing);
+  return offset != 0 && packet.u8At(offset + 3) != 0;
+}
+
+export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
+  if (!packet.hasPorts) return false;
+  const protocol = packet.protocol;
+  const l4 = packet.l4;
+  const to: u32 = bswap(<u16>port);
+  const delta = delta16(load<u16>(l4 + offset), to);
+  store<u16>(l4 + offset, to);
+  if (!packet.hasFlag(Flag.PARTIAL_CHECKSUM)) {
+    if (protocol == Protocol.Tcp) adjust(l4 + TCP_CHECKSUM, delta);
+    else if (protocol == Protocol.Udp) adjustUdp(l4 + UDP_CHECKSUM, delta);
+    else markSctpStale(packet);
+  }
+  packet.markWritten();
+  return true;
+}
+
+/** A CRC32c covers the payload, which the window does not hold: the host computes it. */
+// @ts-ignore: decorator
+@inline function markSctpStale(packet: Packet): void {
+  const slot = changetype<usize>(packet);
+  store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.SCTP_CHECKSUM_STALE, SLOT_FLAGS);
+}
+
+export function rewriteIcmpIdentifier(packet: Packet, identifier: u32): bool {
+  if (!packet.isIcmp) return false;
+  const type = packet.icmp.type;
+  const isEcho = packet.isIpv4 ? type == 0 || type == 8 : type == 128 || type == 129;
+  if (!isEcho) return false;
+  const l4 = packet.l4;
+  const to: u32 = bswap(<u16>identifier);
+  const delta = delta16(load<u16>(l4, 4), to);
+  store<u16>(l4, to, 4);
+  if (!packet.hasFlag(Flag.PARTIAL_CHECKSUM)) adjust(l4 + ICMP_CHECKSUM, delta);
+  packet.markWritten();
+  return true;
+}
+
+export function rewriteHopLimit(packet: Packet, value: u32): bool {
+  const head = packet.head;
+  if (packet.isIpv4) {
+    const word: u32 = load<u16>(head, 8);
+    store<u8>(head, value, 8);
+    adjust(head + IPV4_CHECKSUM, delta16(word, load<u16>(head, 8)));
+  } else if (packet.isIpv6) {
+    store<u8>(head, value, 7);
+  } else {
+    return false;
+  }
+  packet.markWritten();
+  return true;
+}
+
+export function rewriteDscp(packet: Packet, value: u32): bool {
+  const head = packet.head;
+  const word: u32 = load<u16>(head);
+  if (packet.isIpv4) {
+    store<u8>(head, value << 2 | <u32>load<u8>(head, 1) & 3, 1);
+    adjust(head + IPV4_CHECKSUM, delta16(word, load<u16>(head)));
+  } else if (packet.isIpv6) {
+    // Version 4 bits, traffic class 8 (DSCP 6, ECN 2), flow label 20.
+    store<u16>(head, bswap<u16>(<u16>(<u32>bswap<u16>(<u16>word) & 0xf03f | (value & 63) << 6)));
+  } else {
+    return false;
+  }
+  packet.markWritten();
+  return true;
+}

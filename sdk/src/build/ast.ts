@@ -1,0 +1,106 @@
+// The parts of AssemblyScript's syntax tree that the build reads. The compiler is a JavaScript bundle whose own typings need
+// AssemblyScript's number types, so these say what is used of it, by the numbers of its enum NodeKind.
+
+export const NodeKind = {
+  NamedType: 1,
+  Identifier: 7,
+  Call: 10,
+  False: 14,
+  Literal: 17,
+  New: 18,
+  Null: 19,
+  True: 26,
+  UnaryPrefix: 29,
+  ExpressionStatement: 39,
+  Import: 43,
+  Variable: 48,
+  Class: 52,
+  Function: 56,
+} as const;
+export const LiteralKind = { Float: 0, Integer: 1, String: 2, Array: 5, Object: 6 } as const;
+export const SourceKind = { User: 0, UserEntry: 1 } as const;
+/** CommonFlags.Export and .Const. */
+export const EXPORT_FLAG = 1 << 1;
+export const CONST_FLAG = 1 << 3;
+
+export interface Range {
+  start: number;
+  end: number;
+  source: Source;
+}
+export interface Node {
+  kind: number;
+  range: Range;
+}
+export interface Identifier extends Node {
+  text: string;
+}
+export interface Literal extends Node {
+  literalKind: number;
+  /** Float: number; integer: a 64-bit Long; string: string. */
+  value: number | string | { toString(): string };
+  /** Arrays. */
+  elementExpressions: Node[];
+  /** Objects. */
+  names: Identifier[];
+  values: Node[];
+}
+export interface UnaryPrefix extends Node {
+  operator: number;
+  operand: Node;
+}
+export interface Call extends Node {
+  expression: Node;
+  typeArguments: Node[] | null;
+  args: Node[];
+}
+export interface New extends Node {
+  typeName: { identifier: Identifier; next: unknown };
+  typeArguments: Node[] | null;
+  args: Node[];
+}
+export interface Decorator extends Node {
+  name: Identifier;
+  args: Node[] | null;
+}
+export interface Declaration extends Node {
+  name: Identifier;
+  flags: number;
+  decorators: Decorator[] | null;
+}
+export interface VariableDeclaration extends Declaration {
+  initializer: Node | null;
+}
+export interface VariableStatement extends Node {
+  declarations: VariableDeclaration[];
+}
+export interface ImportStatement extends Node {
+  declarations: { name: Identifier; foreignName: Identifier }[] | null;
+  path: Literal;
+}
+export interface ExpressionStatement extends Node {
+  expression: Node;
+}
+export interface Source extends Node {
+  sourceKind: number;
+  normalizedPath: string;
+  internalPath: string;
+  text: string;
+  statements: Node[];
+  lineAt(position: number): number;
+  columnAt(): number;
+}
+export interface Parser {
+  sources: Source[];
+  parseFile(text: string | null, path: string, isEntry: boolean): void;
+}
+export interface Program {
+  elementsByName: Map<string, { instances?: Map<string, { nextMemoryOffset: number }> | null }>;
+}
+/** Binaryen's module, as afterCompile gets it. */
+export interface BinaryenModule {
+  emitText(): string;
+}
+export interface FunctionDeclaration extends Declaration {
+  signature: { parameters: Node[] };
+}

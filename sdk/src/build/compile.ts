@@ -1,0 +1,166 @@
+import { readFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MEMORY_PAGES } from "../generated/abi.js";
+import type { BinaryenModule, Parser, Program } from "./ast.js";
+import { SourceKind } from "./ast.js";
+import { CallGraph } from "./callgraph.js";
+import { DeclarationCollector, type Declarations } from "./declarations.js";
+import { BuildError, type Diagnostic } from "./errors.js";
+import { MAIN_PATH, mainSource } from "./main.js";
+import { remedyFor } from "./remedies.js";
+
+export interface CompileInput {
+  /** The plugin's main file. */
+  entry: string;
+  /** Its text, when it is not to be read from disk; other files are read from beside it. */
+  source?: string;
+}
+export interface CompileOutput {
+  wasm: Uint8Array;
+  declarations: Declarations;
+  flowStateSize: number;
+  /** A hook can change header bytes, HEAD or lengths. */
+  writes: boolean;
+  warnings: Diagnostic[];
+}
+
+const sdkFolder = resolve(dirname(fileURLToPath(import.meta.url)), "../../assembly");
+const sdkFile = /(?:^|[\\/])node_modules[\\/]@sluice[\\/]sdk[\\/](.*)$/;
+/** Static data starts here, so that the zero page stays free: a read through a null view finds zeroes. */
+const MEMORY_BASE = 4096;
+const allocators = new Set(["__alloc", "__new", "__renew", "__realloc"].map((name) => `~lib/rt/stub/${name}`));
+const WRITE_MARKER = "~lib/@sluice/sdk/packet/Packet#markWritten";
+
+const options = (file: string): string[] => [
+  file,
+  ...["--runtime", "stub", "--disable", "bulk-memory", "--optimizeLevel", "3", "--shrinkLevel", "0", "--noAssert"],
+  ...["--exportStart", "init", "--memoryBase", String(MEMORY_BASE), "--noColors"],
+  ...["--initialMemory", String(MEMORY_PAGES), "--maximumMemory", String(MEMORY_PAGES), "--outFile", "stage.wasm"],
+];
+
+/** Runs the AssemblyScript compiler with the SDK's transform. Throws BuildError. */
+export async function compile(input: CompileInput): Promise<CompileOutput> {
+  const asc = await import("assemblyscript/asc");
+  const folder = dirname(resolve(input.entry));
+  const file = basename(input.entry);
+  const diagnostics: Diagnostic[] = [];
+  const sources = new Map<string, string>();
+  let wasm: Uint8Array | undefined;
+  let collector: DeclarationCollector | undefined;
+  let graph: CallGraph | undefined;
+  let program: Program | undefined;
+
+  class SluiceTransform {
+    declare readonly program: Program;
+    afterParse(parser: Parser): void {
+      program = this.program;
+      collector = new DeclarationCollector(parser);
+      for (const source of parser.sources) {
+        if (source.sourceKind === SourceKind.UserEntry) source.sourceKind = SourceKind.User;
+      }
+      collector.collect();
+      if (collector.diagnostics.length > 0) throw new BuildError(collector.diagnostics);
+      const main = mainSource(collector.found);
+      sources.set(MAIN_PATH, main);
+      parser.parseFile(main, MAIN_PATH, true);
+    }
+    afterCompile(module: BinaryenModule): void {
+      graph = new CallGraph(module.emitText());
+    }
+  }
+
+  const result = await asc.main(options(file), {
+    readFile: async (name: string, base: string) => {
+      if (name === file && input.source !== undefined) return remember(sources, name, input.source);
+      if (name === "asconfig.json") return null;
+      const path = sdkPath(name) ?? resolve(base === "." ? folder : join(folder, base), name);
+      return readFile(path, "utf8").then(
+        (text) => remember(sources, name, text),
+        () => null, // asc asks for many candidates; it reports a file that none of them is
+      );
+    },
+    writeFile: (_name: string, contents: Uint8Array | string) => {
+      if (typeof contents !== "string") wasm = contents;
+    },
+    listFiles: () => [],
+    transforms: [SluiceTransform as never],
+    reportDiagnostic: (reported: unknown) => diagnostics.push(convert(reported as AscDiagnostic, sources)),
+  });
+  const errors = diagnostics.filter((each) => each.severity === "error");
+  if (errors.length > 0) throw new BuildError(errors);
+  if (result.error instanceof BuildError) throw result.error;
+  if (result.error || !wasm || !collector || !graph || !program) {
+    const message = result.error?.message ?? "the compiler wrote no module";
+    throw new BuildError([{ severity: "error", code: "compiler", message, file }]);
+  }
+  refuseAllocation(graph);
+  return {
+    wasm,
+    declarations: collector.found,
+    flowStateSize: flowStateSize(collector.found, program),
+    writes: graph.pathFrom("process", (name) => name === WRITE_MARKER) !== undefined,
+    warnings: diagnostics,
+  };
+}
+
+const remember = (sources: Map<string, string>, name: string, text: string): string => {
+  sources.set(name, text);
+  return text;
+};
+
+/** The SDK's own file for a path inside some node_modules/@sluice/sdk: sources anywhere on disk import the SDK. */
+function sdkPath(name: string): string | undefined {
+  const file = sdkFile.exec(name)?.[1];
+  return file === undefined ? undefined : join(sdkFolder, file);
+}
+
+function flowStateSize(found: Declarations, program: Program): number {
+  if (!found.flowState) return 0;
+  const instances = program.elementsByName.get(found.flowState.internalName)?.instances;
+  const [instance] = instances?.values() ?? [];
+  if (instance) return instance.nextMemoryOffset;
+  const name = found.flowState.internalName.split("/").pop();
+  const message = `The flow state ${name} is never used`;
+  const remedy = "Use it with packet.flow and packet.updateFlow, or take it out";
+  throw new BuildError([{ severity: "error", code: "flow-state", message, remedy }]);
+}
+
+/** The packet path must not allocate: memory is never freed there. */
+function refuseAllocation(graph: CallGraph): void {
+  for (const entry of ["process", "migrate"]) {
+    const path = graph.pathFrom(entry, (name) => allocators.has(name));
+    if (!path) continue;
+    const own = path.findLast((name) => !name.startsWith("~lib/")) ?? entry;
+    const chain = path.slice(path.indexOf(own)).join(" -> ");
+    const message = `'${own}' allocates memory, and ${entry} can reach it: ${chain}`;
+    const remedy = "Make objects, strings and arrays at the top level or in configure; reuse them on the packet path";
+    throw new BuildError([{ severity: "error", code: "allocation", message, remedy, file: fileOf(own) }]);
+  }
+}
+
+/** "folder/file/Class#method" is in folder/file.ts. */
+const fileOf = (internalName: string): string => `${internalName.split("/").slice(0, -1).join("/")}.ts`;
+
+interface AscDiagnostic {
+  message: string;
+  code: number;
+  /** 0 pedantic, 1 info, 2 warning, 3 error */
+  category: number;
+  range: { start: number; end: number; source: { normalizedPath: string } | null } | null;
+}
+
+function convert(reported: AscDiagnostic, sources: Map<string, string>): Diagnostic {
+  const { message, code, category, range } = reported;
+  const diagnostic: Diagnostic = { severity: category === 3 ? "error" : "warning", code: `AS${code}`, message };
+  const remedy = remedyFor(code, message);
+  if (remedy !== undefined) diagnostic.remedy = remedy;
+  const file = range?.source?.normalizedPath;
+  if (file === undefined || !range) return diagnostic;
+  diagnostic.file = file;
+  const before = sources.get(file)?.slice(0, range.start).split("\n");
+  if (!before) return diagnostic;
+  diagnostic.line = before.length;
+  diagnostic.column = (before.at(-1)?.length ?? 0) + 1;
+  return diagnostic;
+}

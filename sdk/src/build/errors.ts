@@ -1,0 +1,51 @@
+/** One thing that is wrong with a plugin's source or module, with the place and what to do about it. */
+export interface Diagnostic {
+  severity: "error" | "warning";
+  /** AS followed by a number: the AssemblyScript compiler's own. Other codes are Sluice's. */
+  code: string;
+  message: string;
+  /** Path as the compiler knows it, relative to the entry's folder; absent when the module as a whole is meant. */
+  file?: string;
+  /** From 1. */
+  line?: number;
+  /** From 1. */
+  column?: number;
+  remedy?: string;
+}
+
+export const formatDiagnostic = (diagnostic: Diagnostic): string => {
+  const { file, line, column, message, remedy, code } = diagnostic;
+  const place = file === undefined ? "" : `${file}${line === undefined ? "" : `:${line}:${column ?? 1}`}: `;
+  return `${place}${message} [${code}]${remedy === undefined ? "" : `\n  ${remedy}`}`;
+};
+
+/** The plugin cannot be built; `diagnostics` has at least one error. */
+export class BuildError extends Error {
+  override readonly name = "BuildError";
+  constructor(readonly diagnostics: Diagnostic[]) {
+    super(diagnostics.map(formatDiagnostic).join("\n"));
+  }
+}
+
+export type ModuleErrorCode =
+  | "not-wasm"
+  | "unsupported"
+  | "manifest"
+  | "abi-version"
+  | "memory"
+  | "data"
+  | "imports"
+  | "exports"
+  | "start";
+
+/** A .wasm is no Sluice stage, or one of another ABI. */
+export class ModuleError extends Error {
+  override readonly name = "ModuleError";
+  constructor(
+    readonly code: ModuleErrorCode,
+    message: string,
+    readonly remedy: string,
+  ) {
+    super(`${message}. ${remedy}`);
+  }
+}

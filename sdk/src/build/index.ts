@@ -1,0 +1,14 @@
+export { type BuildOptions, type BuildResult, buildPlugin } from "./build.js";
+export { BuildError, type Diagnostic, formatDiagnostic, ModuleError, type ModuleErrorCode } from "./errors.js";
+export { inspectModule, type ModuleInfo } from "./inspect.js";
+export {
+  embedManifest,
+  type FailureStrategy,
+  failureStrategies,
+  type HookName,
+  hookNames,
+  hookNumber,
+  type Json,
+  type Manifest,
+  readManifest,
+} from "./manifest.js";

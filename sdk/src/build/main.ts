@@ -1,0 +1,39 @@
+import { ABI_EXPORT, ABI_VERSION, WINDOW_BASE } from "../generated/abi.js";
+import type { Declarations, FunctionReference } from "./declarations.js";
+import { hookNumber } from "./manifest.js";
+
+export const MAIN_PATH = "sluice-main.ts";
+
+/** The module's entry: the ABI's exports, which call the plugin's functions. */
+export function mainSource(found: Declarations): string {
+  const imports: string[] = [];
+  const use = (reference: FunctionReference, as: string): string => {
+    imports.push(`import { ${reference.name} as ${as} } from "./${reference.path}";`);
+    return as;
+  };
+  const batch = `changetype<Batch>(<usize>${WINDOW_BASE})`;
+  const hooks = [...found.hooks].map(([hook, reference]) => [hookNumber(hook), use(reference, `${hook}Hook`)] as const);
+  const body = [
+    "export function process(hook: i32, count: i32): void {",
+    ...hooks.map(([number, name]) => `  if (hook == ${number}) ${name}(${batch});`),
+    "}",
+    `export function ${ABI_EXPORT}(): i32 { return ${ABI_VERSION}; }`,
+  ];
+  if (found.configure) {
+    imports.push('import { beginConfigure, endConfigure } from "@sluice/sdk/configure";');
+    const build = use(found.configure, "build");
+    body.push(
+      "export function configure(): i32 {",
+      "  const config = beginConfigure();",
+      `  if (config.isPresent) ${build}(config);`,
+      "  return endConfigure();",
+      "}",
+    );
+  }
+  if (found.migrations.size > 0) {
+    const cases = [...found.migrations].map(([schema, reference], i) => `  if (from == ${schema}) ${use(reference, `migration${i}`)}(${batch});`);
+    body.push("export function migrate(from: i32, count: i32): void {", ...cases, "}");
+  }
+  return [`import { Batch } from "@sluice/sdk";`, ...imports, ...body, ""].join("\n");
+}
+
