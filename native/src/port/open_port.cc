@@ -1,4 +1,5 @@
 #include "control/desired_state.h"
+#include "port/ethdev_port.h"
 #include "port/inject_port.h"
 #include "port/port.h"
 #include "port/tap_port.h"
@@ -19,10 +20,12 @@ Result<std::unique_ptr<Port>> open_port(const PortConfig& config, PortId id, con
     case PortKind::Null:
     case PortKind::Ring:
     case PortKind::Dpdk:
+      return EthdevPort::open(config, id, pools, workers);
     case PortKind::Vxlan:
       break;
   }
-  return Error{"port-kind-unsupported", "/kind", "this kind of port has no device"};
+  return Error{"port-kind-unsupported", "/kind",
+               "a vxlan port is no device: it leaves by the port that its remote is routed to"};
 }
 
 }  // namespace sluice
