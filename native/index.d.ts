@@ -31,6 +31,8 @@ export interface StartOptions {
   logLevel?: "trace" | "debug" | "info" | "warn" | "error";
   /** Poll without pause, for latency at the price of a core. */
   busyPoll?: boolean;
+  /** Look for PCI devices, for ports of kind "dpdk" that are physical NICs or virtual functions. */
+  pci?: boolean;
 }
 
 export interface Started {
@@ -58,7 +60,8 @@ export interface Manifest {
   dropReasons: string[];
   segmentBytes: number;
   failure: FailureStrategyName;
-  configSchema: Record<string, unknown>;
+  /** JSON schema of the configuration. */
+  configSchema: unknown;
 }
 
 export interface ApplyResult {

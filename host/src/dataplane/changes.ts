@@ -21,7 +21,8 @@ export interface Changed {
  * @throws SluiceError when one of them can't be made: unknown or taken names, no such revision
  */
 export function changePlugins(spec: NodeSpec, histories: Histories, changes: readonly PluginChange[]): Changed {
-  if (changes.length === 0) throw SluiceError.of("invalid-change", "", "no change was asked for; name at least one plugin");
+  if (changes.length === 0)
+    throw SluiceError.of("invalid-change", "", "no change was asked for; name at least one plugin");
   refuseRepeats(changes);
   let changed: Changed = { spec, histories, touched: [] };
   for (const change of changes) changed = changeOne(changed, change);
@@ -37,14 +38,24 @@ function changeOne(state: Changed, change: PluginChange): Changed {
 
 function load(state: Changed, plugin: PluginSpec): Changed {
   if (state.spec.plugins.some(({ name }) => name === plugin.name)) {
-    throw SluiceError.of("plugin-exists", `/plugins/${plugin.name}`, `a plugin "${plugin.name}" is loaded; use plugin swap, or another name`);
+    throw SluiceError.of(
+      "plugin-exists",
+      `/plugins/${plugin.name}`,
+      `a plugin "${plugin.name}" is loaded; use plugin swap, or another name`,
+    );
   }
   return withPlugins(state, [...state.spec.plugins, plugin], plugin.name);
 }
 
-function swap(state: Changed, { name, digest, origin, configJson, resetFlowState }: Extract<PluginChange, { swap: object }>["swap"]): Changed {
+function swap(
+  state: Changed,
+  { name, digest, origin, configJson, resetFlowState }: Extract<PluginChange, { swap: object }>["swap"],
+): Changed {
   const old = find(state.spec, name);
-  const config = configJson === undefined ? old.config : parsePlugin(JSON.stringify({ ...old, config: parseJson(configJson, name) })).config;
+  const config =
+    configJson === undefined
+      ? old.config
+      : parsePlugin(JSON.stringify({ ...old, config: parseJson(configJson, name) })).config;
   const plugin = { ...old, digest: digest ?? old.digest, origin: origin ?? old.origin, resetFlowState };
   if (config === undefined) return replaced(state, plugin);
   return replaced(state, { ...plugin, config });
@@ -88,16 +99,27 @@ function find(spec: NodeSpec, name: string): PluginSpec {
   if (plugin !== undefined) return plugin;
   const names = spec.plugins.map((candidate) => candidate.name);
   const loaded = names.length === 0 ? "none is" : names.join(", ");
-  throw SluiceError.of("unknown-plugin", `/plugins/${name}`, `no plugin "${name}" is loaded${suggestion(name, names)}; loaded: ${loaded}`);
+  throw SluiceError.of(
+    "unknown-plugin",
+    `/plugins/${name}`,
+    `no plugin "${name}" is loaded${suggestion(name, names)}; loaded: ${loaded}`,
+  );
 }
 
 function refuseRepeats(changes: readonly PluginChange[]): void {
   const seen = new Set<string>();
   for (const change of changes) {
-    const name = "load" in change ? parsePlugin(change.load.pluginJson).name : Object.values(change)[0].name;
-    if (seen.has(name)) throw SluiceError.of("invalid-change", `/plugins/${name}`, "it is changed twice; name each plugin once");
+    const name = nameOf(change);
+    if (seen.has(name))
+      throw SluiceError.of("invalid-change", `/plugins/${name}`, "it is changed twice; name each plugin once");
     seen.add(name);
   }
+}
+
+function nameOf(change: PluginChange): string {
+  if ("load" in change) return parsePlugin(change.load.pluginJson).name;
+  if ("swap" in change) return change.swap.name;
+  return "unload" in change ? change.unload.name : change.rollback.name;
 }
 
 function parsePlugin(json: string): PluginSpec {
@@ -111,6 +133,8 @@ function parseJson(text: string, plugin: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw SluiceError.of("invalid-plugin-config", `/plugins/${plugin}/config`, `no JSON: ${messageOf(error)}`, { cause: error });
+    throw SluiceError.of("invalid-plugin-config", `/plugins/${plugin}/config`, `no JSON: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -36,7 +36,11 @@ export class FileStore implements Store {
     const wasm = await readIfThere(file);
     if (wasm === undefined) throw SluiceError.of("unknown-module", file, "the store has no such module");
     if (createHash("sha256").update(wasm).digest("hex") !== digest) {
-      throw SluiceError.of("store-corrupt", file, "its sha-256 is not its name; remove the file and apply the node file again");
+      throw SluiceError.of(
+        "store-corrupt",
+        file,
+        "its sha-256 is not its name; remove the file and apply the node file again",
+      );
     }
     return wasm;
   }

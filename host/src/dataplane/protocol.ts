@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import type { ApplyResult, NativeStatus, ShadowReport as NativeShadowReport } from "@sluice/native";
+import type { ApplyResult, ShadowReport as NativeShadowReport, NativeStatus } from "@sluice/native";
 
 // proto/sluice/v1/dataplane.proto in TypeScript: field names in camel case, 64-bit numbers as numbers.
 

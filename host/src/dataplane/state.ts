@@ -78,12 +78,25 @@ export function desiredState(spec: NodeSpec, manifests: Manifests): DesiredState
 /** The flow records' file lies in memory (tmpfs), so that they outlive the process but not the machine. */
 function conntrackState({ name, conntrack }: NodeSpec): DesiredState["conntrack"] {
   const file = conntrack.file ?? join("/dev/shm", `sluice-${name}.flows`);
-  return { maxFlows: conntrack.maxFlows, ...(conntrack.persist ? { file } : {}), timeouts: present(conntrack.timeouts) };
+  return {
+    maxFlows: conntrack.maxFlows,
+    ...(conntrack.persist ? { file } : {}),
+    timeouts: present(conntrack.timeouts),
+  };
 }
 
 function portState(port: Port, ports: readonly Port[]): PortState {
   const { name, kind, mac, addresses, proxy, host, table } = port;
-  const common = { name, kind, ...present({ mac }), mtu: port.mtu ?? defaultMtu(port, ports), addresses, proxy, host, table };
+  const common = {
+    name,
+    kind,
+    ...present({ mac }),
+    mtu: port.mtu ?? defaultMtu(port, ports),
+    addresses,
+    proxy,
+    host,
+    table,
+  };
   switch (port.kind) {
     case "tap": {
       const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute } = port;
@@ -142,7 +155,11 @@ function pipelineOf(spec: NodeSpec, manifests: Manifests): Record<HookName, stri
     const listed = spec.pipeline[hook];
     if (listed === undefined) return orderStages(hook, ofHook);
     refuseForeign(listed, hook, ofHook);
-    return orderStages(hook, ofHook.filter(({ name }) => listed.includes(name)), listed);
+    return orderStages(
+      hook,
+      ofHook.filter(({ name }) => listed.includes(name)),
+      listed,
+    );
   };
   return Object.fromEntries(HOOKS.map((hook) => [hook, order(hook)])) as Record<HookName, string[]>;
 }
@@ -160,7 +177,11 @@ function refuseForeign(listed: readonly string[], hook: HookName, ofHook: readon
 function manifestOf(plugin: PluginSpec, index: number, manifests: Manifests): Manifest {
   const manifest = manifests.get(plugin.digest);
   if (manifest !== undefined) return manifest;
-  throw SluiceError.of("unknown-module", `/plugins/${index}/digest`, `no module ${plugin.digest} was sent or is loaded; send it along`);
+  throw SluiceError.of(
+    "unknown-module",
+    `/plugins/${index}/digest`,
+    `no module ${plugin.digest} was sent or is loaded; send it along`,
+  );
 }
 
 type Present<Record_> = { [Key in keyof Record_]?: Exclude<Record_[Key], undefined> };

@@ -9,15 +9,15 @@ import { messageOf, type Problem, pointerSegments, SluiceError } from "../errors
  * @returns what is wrong; nothing when all is well
  * @throws SluiceError "invalid-config-schema" when the manifest's schema is none
  */
-export function checkPluginConfig(schema: Record<string, unknown>, config: unknown, at: string): Problem[] {
+export function checkPluginConfig(schema: unknown, config: unknown, at: string): Problem[] {
   const validate = compile(schema, at);
   if (validate(config)) return [];
   return mostSpecific(validate.errors ?? []).map((error) => describe(error, config, at));
 }
 
-function compile(schema: Record<string, unknown>, at: string): ValidateFunction {
-  const { $schema: _, ...plain } = schema;
+function compile(schema: unknown, at: string): ValidateFunction {
   try {
+    const { $schema: _, ...plain } = Object(schema) as Record<string, unknown>;
     return new Ajv2020({ allErrors: true, strict: false, verbose: true, validateFormats: false }).compile(plain);
   } catch (error) {
     throw SluiceError.of(

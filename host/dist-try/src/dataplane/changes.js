@@ -33,7 +33,9 @@ function load(state, plugin) {
 }
 function swap(state, { name, digest, origin, configJson, resetFlowState }) {
     const old = find(state.spec, name);
-    const config = configJson === undefined ? old.config : parsePlugin(JSON.stringify({ ...old, config: parseJson(configJson, name) })).config;
+    const config = configJson === undefined
+        ? old.config
+        : parsePlugin(JSON.stringify({ ...old, config: parseJson(configJson, name) })).config;
     const plugin = { ...old, digest: digest ?? old.digest, origin: origin ?? old.origin, resetFlowState };
     if (config === undefined)
         return replaced(state, plugin);
@@ -77,11 +79,18 @@ function find(spec, name) {
 function refuseRepeats(changes) {
     const seen = new Set();
     for (const change of changes) {
-        const name = "load" in change ? parsePlugin(change.load.pluginJson).name : Object.values(change)[0].name;
+        const name = nameOf(change);
         if (seen.has(name))
             throw SluiceError.of("invalid-change", `/plugins/${name}`, "it is changed twice; name each plugin once");
         seen.add(name);
     }
+}
+function nameOf(change) {
+    if ("load" in change)
+        return parsePlugin(change.load.pluginJson).name;
+    if ("swap" in change)
+        return change.swap.name;
+    return "unload" in change ? change.unload.name : change.rollback.name;
 }
 function parsePlugin(json) {
     const value = parseJson(json, "");
@@ -95,7 +104,9 @@ function parseJson(text, plugin) {
         return JSON.parse(text);
     }
     catch (error) {
-        throw SluiceError.of("invalid-plugin-config", `/plugins/${plugin}/config`, `no JSON: ${messageOf(error)}`, { cause: error });
+        throw SluiceError.of("invalid-plugin-config", `/plugins/${plugin}/config`, `no JSON: ${messageOf(error)}`, {
+            cause: error,
+        });
     }
 }
 //# sourceMappingURL=changes.js.map

@@ -17,11 +17,24 @@ export function desiredState(spec, manifests) {
 /** The flow records' file lies in memory (tmpfs), so that they outlive the process but not the machine. */
 function conntrackState({ name, conntrack }) {
     const file = conntrack.file ?? join("/dev/shm", `sluice-${name}.flows`);
-    return { maxFlows: conntrack.maxFlows, ...(conntrack.persist ? { file } : {}), timeouts: present(conntrack.timeouts) };
+    return {
+        maxFlows: conntrack.maxFlows,
+        ...(conntrack.persist ? { file } : {}),
+        timeouts: present(conntrack.timeouts),
+    };
 }
 function portState(port, ports) {
     const { name, kind, mac, addresses, proxy, host, table } = port;
-    const common = { name, kind, ...present({ mac }), mtu: port.mtu ?? defaultMtu(port, ports), addresses, proxy, host, table };
+    const common = {
+        name,
+        kind,
+        ...present({ mac }),
+        mtu: port.mtu ?? defaultMtu(port, ports),
+        addresses,
+        proxy,
+        host,
+        table,
+    };
     switch (port.kind) {
         case "tap": {
             const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute } = port;

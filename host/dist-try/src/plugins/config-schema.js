@@ -15,8 +15,8 @@ export function checkPluginConfig(schema, config, at) {
     return mostSpecific(validate.errors ?? []).map((error) => describe(error, config, at));
 }
 function compile(schema, at) {
-    const { $schema: _, ...plain } = schema;
     try {
+        const { $schema: _, ...plain } = Object(schema);
         return new Ajv2020({ allErrors: true, strict: false, verbose: true, validateFormats: false }).compile(plain);
     }
     catch (error) {

@@ -1,0 +1,70 @@
+import { connect } from "node:net";
+import { credentials, Metadata, status } from "@grpc/grpc-js";
+import { z } from "zod";
+import { messageOf, SluiceError, systemCode } from "../errors.js";
+import { dataplaneService, MAX_MESSAGE_BYTES, PROBLEMS_KEY } from "./protocol.js";
+const problemsSchema = z.array(z.object({ code: z.string(), path: z.string(), message: z.string() })).min(1);
+/** Calls a dataplane on its socket. */
+export class DataplaneClient {
+    socket;
+    client;
+    constructor(socket) {
+        this.socket = socket;
+        this.client = new (dataplaneService())(`unix:${socket}`, credentials.createInsecure(), {
+            "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+            "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+        });
+    }
+    /** @throws SluiceError as the dataplane gave it; "not-running" when nobody answers */
+    async call(name, request, timeoutMs) {
+        if ((await probeSocket(this.socket)) !== "alive") {
+            throw SluiceError.of("not-running", this.socket, "no dataplane answers there; start one with sluice run, or name its socket with --socket");
+        }
+        const method = dataplaneService().service[name];
+        if (method === undefined)
+            throw new Error(`the service has no method ${name}`);
+        return new Promise((resolve, reject) => {
+            this.client.makeUnaryRequest(method.path, method.requestSerialize, (bytes) => method.responseDeserialize(bytes), request, new Metadata(), { deadline: Date.now() + timeoutMs }, (error, response) => {
+                if (error !== null)
+                    reject(toSluice(error, this.socket));
+                else if (response === undefined)
+                    reject(new Error(`${name} gave neither an error nor a response`));
+                else
+                    resolve(response);
+            });
+        });
+    }
+    close() {
+        this.client.close();
+    }
+}
+/** Whether somebody listens on a unix socket. "stale": the file is there, its process is not. */
+export async function probeSocket(socket) {
+    return new Promise((resolve, reject) => {
+        const connection = connect(socket);
+        connection.once("connect", () => {
+            connection.destroy();
+            resolve("alive");
+        });
+        connection.once("error", (error) => {
+            const code = systemCode(error);
+            if (code === "ENOENT")
+                resolve("absent");
+            else if (code === "ECONNREFUSED")
+                resolve("stale");
+            else
+                reject(SluiceError.of("socket-unusable", socket, messageOf(error), { cause: error }));
+        });
+    });
+}
+function toSluice(error, socket) {
+    const [encoded] = error.metadata.get(PROBLEMS_KEY);
+    if (Buffer.isBuffer(encoded)) {
+        return new SluiceError(problemsSchema.parse(JSON.parse(encoded.toString("utf8"))), { cause: error });
+    }
+    if (error.code === status.DEADLINE_EXCEEDED) {
+        return SluiceError.of("timed-out", socket, "the dataplane did not answer in time; see its log, and raise --timeout", { cause: error });
+    }
+    return SluiceError.of("call-failed", socket, error.details || error.message, { cause: error });
+}
+//# sourceMappingURL=client.js.map

@@ -1,0 +1,15 @@
+/** Failures of stages between two readings; a counter that went down was started anew. */
+export function failuresSince(before, after, plugins) {
+    return after.stages
+        .filter(({ name }) => plugins.includes(name))
+        .map((stage) => {
+        const old = before.stages.find(({ name }) => name === stage.name);
+        const base = old === undefined ? 0 : failuresOf(old);
+        const now = failuresOf(stage);
+        return { name: stage.name, failures: now < base ? now : now - base, last: stage.lastFailure };
+    });
+}
+function failuresOf({ traps, overruns, invalidOutputs }) {
+    return traps + overruns + invalidOutputs;
+}
+//# sourceMappingURL=probation.js.map

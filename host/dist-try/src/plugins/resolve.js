@@ -1,0 +1,51 @@
+import { resolve } from "node:path";
+import { ConfigDocument } from "../config/document.js";
+import { readText } from "../config/load.js";
+import { SluiceError } from "../errors.js";
+import { buildModule } from "./builder.js";
+import { checkPluginConfig } from "./config-schema.js";
+/**
+ * A node file's plugins read or compiled, and their configuration checked against their manifests.
+ * @throws SluiceError with every problem of every plugin, placed in the file
+ */
+export async function resolveNode({ node, folder, locate }) {
+    const modules = new Map();
+    const results = await Promise.allSettled(node.plugins.map(async (plugin, index) => {
+        const { spec, module } = await resolvePlugin(plugin, folder, `/plugins/${index}`);
+        modules.set(spec.digest, module);
+        return spec;
+    }));
+    const problems = results.flatMap((result) => {
+        if (result.status === "fulfilled")
+            return [];
+        if (!(result.reason instanceof SluiceError))
+            throw result.reason;
+        return result.reason.problems.map(locate);
+    });
+    if (problems.length > 0)
+        throw new SluiceError(problems);
+    const plugins = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    return { spec: { ...node, plugins }, modules };
+}
+async function resolvePlugin(plugin, folder, at) {
+    const { source, module: moduleFile, config: inline, configFile, ...rest } = plugin;
+    const config = configFile === undefined ? inline : await readConfigFile(resolve(folder, configFile));
+    const module = await buildModule(resolve(folder, source ?? moduleFile ?? ""));
+    const problems = checkPluginConfig(module.manifest.configSchema, config ?? {}, `${at}/config`);
+    if (problems.length > 0) {
+        throw new SluiceError(problems.map((problem) => ({ ...problem, path: inConfigFile(problem.path, at, configFile) })));
+    }
+    const spec = { ...rest, digest: module.digest, origin: module.origin };
+    return { spec: config === undefined ? spec : { ...spec, config }, module };
+}
+/** YAML or JSON. */
+export async function readConfigFile(file) {
+    const value = ConfigDocument.parse(await readText(file), file).value();
+    if (value === undefined || value === null)
+        throw SluiceError.of("invalid-config", file, "the file is empty; allowed: YAML or JSON");
+    return value;
+}
+function inConfigFile(path, at, configFile) {
+    return configFile === undefined ? path : `${configFile} ${path.slice(`${at}/config`.length) || "/"}`;
+}
+//# sourceMappingURL=resolve.js.map

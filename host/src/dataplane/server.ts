@@ -1,0 +1,157 @@
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import {
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceError,
+  status,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { formatProblem, messageOf, type Problem, SluiceError, systemCode } from "../errors.js";
+import { probeSocket } from "./client.js";
+import {
+  CALL_NAMES,
+  type CallName,
+  type Calls,
+  dataplaneService,
+  MAX_MESSAGE_BYTES,
+  PROBLEMS_KEY,
+} from "./protocol.js";
+
+export type Handlers = { [Name in CallName]: (request: Calls[Name][0]) => Promise<Calls[Name][1]> };
+
+/** The gRPC server on its unix socket. Having the socket is having the node's name: one dataplane a name. */
+export class DataplaneServer {
+  private constructor(
+    private readonly server: Server,
+    readonly socket: string,
+  ) {}
+
+  /**
+   * Listens on a socket that only this user can open; one that a dead process left behind is replaced.
+   * @throws SluiceError "already-running" when a dataplane answers there, "socket-unusable"
+   */
+  static async listen(socket: string, handlers: Handlers, log: Logger): Promise<DataplaneServer> {
+    await prepareSocket(socket);
+    const options = {
+      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+    };
+    const server = new Server(options);
+    server.addService(dataplaneService().service, implementation(handlers, log));
+    await bind(server, socket);
+    return new DataplaneServer(server, socket);
+  }
+
+  /** Lets calls in work end, for a second at most. */
+  async close(): Promise<void> {
+    const force = setTimeout(() => this.server.forceShutdown(), 1000);
+    await new Promise<void>((done) => this.server.tryShutdown(() => done()));
+    clearTimeout(force);
+    await rm(this.socket, { force: true });
+  }
+}
+
+async function prepareSocket(socket: string): Promise<void> {
+  // sun_path, with its terminating zero: unix(7).
+  if (Buffer.byteLength(socket) > 107) {
+    throw SluiceError.of(
+      "socket-unusable",
+      socket,
+      "a unix socket's path has up to 107 bytes; choose a shorter --socket",
+    );
+  }
+  try {
+    await mkdir(dirname(socket), { recursive: true, mode: 0o755 });
+    if ((await probeSocket(socket)) === "alive") {
+      throw SluiceError.of(
+        "already-running",
+        socket,
+        "a dataplane of this name answers there; stop it first, or choose another name",
+      );
+    }
+    await rm(socket, { force: true });
+  } catch (error) {
+    if (error instanceof SluiceError) throw error;
+    throw SluiceError.of("socket-unusable", socket, messageOf(error), { cause: error });
+  }
+}
+
+/** With a mask, as a moment with an open socket would be enough for another user to get in. */
+async function bind(server: Server, socket: string): Promise<void> {
+  const mask = process.umask(0o177);
+  try {
+    await new Promise<void>((done, fail) =>
+      server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) => (error ? fail(error) : done())),
+    );
+    await chmod(socket, 0o600);
+  } catch (error) {
+    throw SluiceError.of("socket-unusable", socket, messageOf(error), { cause: error });
+  } finally {
+    process.umask(mask);
+  }
+}
+
+function implementation(handlers: Handlers, log: Logger): UntypedServiceImplementation {
+  return Object.fromEntries(CALL_NAMES.map((name) => [name, unary(name, handlers[name], log)]));
+}
+
+function unary<Name extends CallName>(name: Name, handler: Handlers[Name], log: Logger) {
+  const handle: handleUnaryCall<Calls[Name][0], Calls[Name][1]> = (call, respond) => {
+    handler(call.request).then(
+      (response) => respond(null, response),
+      (error: unknown) => respond(refusal(name, error, log)),
+    );
+  };
+  return handle;
+}
+
+function refusal(call: CallName, error: unknown, log: Logger): Partial<ServiceError> {
+  if (!(error instanceof SluiceError)) log.error({ call, err: error }, "defect in a call");
+  else log.warn({ call, problems: error.problems.slice(0, 20) }, "refused");
+  const problems = error instanceof SluiceError ? error.problems : [defect(error)];
+  const metadata = new Metadata();
+  metadata.set(PROBLEMS_KEY, Buffer.from(JSON.stringify(fitting(problems))));
+  return {
+    code: codeOf(error),
+    details: problems[0] === undefined ? "" : formatProblem(problems[0]).slice(0, 500),
+    metadata,
+  };
+}
+
+function codeOf(error: unknown): status {
+  if (!(error instanceof SluiceError)) return status.INTERNAL;
+  return error.problems[0]?.code === "not-running" ? status.UNAVAILABLE : status.FAILED_PRECONDITION;
+}
+
+function defect(error: unknown): Problem {
+  const code = systemCode(error);
+  return {
+    code: "internal",
+    path: "",
+    message: `${code === undefined ? "" : `${code}: `}${messageOf(error)}; see the dataplane's log`,
+  };
+}
+
+/** HTTP/2 headers have little room: the first ones in at most 8 KiB. */
+function fitting(problems: readonly Problem[]): Problem[] {
+  const kept: Problem[] = [];
+  let bytes = 0;
+  for (const problem of problems) {
+    const short = { ...problem, message: problem.message.slice(0, 1000) };
+    bytes += Buffer.byteLength(JSON.stringify(short));
+    if (bytes > 8192 && kept.length > 0) {
+      kept.push({
+        code: "more",
+        path: "",
+        message: `${problems.length - kept.length} more problems; see the dataplane's log`,
+      });
+      break;
+    }
+    kept.push(short);
+  }
+  return kept;
+}

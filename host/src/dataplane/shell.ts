@@ -1,0 +1,306 @@
+import { isDeepStrictEqual } from "node:util";
+import type { ApplyResult, Dataplane, Manifest, NativeStatus } from "@sluice/native";
+import type { Logger } from "pino";
+import { parseNodeSpec } from "../config/load.js";
+import type { NodeSpec } from "../config/schema.js";
+import { type Problem, SluiceError } from "../errors.js";
+import { checkPluginConfig } from "../plugins/config-schema.js";
+import { recordRevision } from "../plugins/history.js";
+import { type Changed, changePlugins, type Histories } from "./changes.js";
+import { fromNative } from "./native-errors.js";
+import { failuresSince } from "./probation.js";
+import type {
+  ChangePluginsRequest,
+  ChangePluginsResponse,
+  PluginInfo,
+  Probation,
+  Shadow,
+  ShadowReport,
+} from "./protocol.js";
+import { desiredState } from "./state.js";
+import type { Modules, Store } from "./store.js";
+
+export interface ShellOptions {
+  readonly native: Dataplane;
+  readonly store: Store;
+  readonly log: Logger;
+  /** What the running process was started with; settings of the start can't change under it. */
+  readonly started: NodeSpec;
+  /** Reads and checks a module's manifest without running it. @throws SluiceError */
+  readonly inspect: (wasm: Uint8Array, origin: string) => Promise<Manifest>;
+}
+
+/** What is live: nothing before the first apply. */
+interface Live {
+  readonly spec: NodeSpec;
+  readonly histories: Histories;
+}
+
+/**
+ * The control side of one dataplane: transactions on the addon, with a record of what is live in the store.
+ * Transactions run one after the other; each is all or nothing.
+ */
+export class Shell {
+  private live: Live | undefined;
+  private readonly manifests = new Map<string, Manifest>();
+  /** Digests of the modules that the addon holds. */
+  private loaded = new Set<string>();
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly options: ShellOptions) {}
+
+  /** Makes the node what the last process of this state directory had made it. @returns false when there is no such state */
+  async resume(): Promise<boolean> {
+    return this.exclusive(async () => {
+      const snapshot = await this.options.store.load();
+      if (snapshot === undefined) return false;
+      await this.transact({ ...snapshot, touched: [] }, new Map());
+      return true;
+    });
+  }
+
+  /** @param specJson as ApplyRequest's. @throws SluiceError, and nothing has changed */
+  async apply(specJson: unknown, modules: Modules): Promise<ApplyResult> {
+    return this.exclusive(async () => {
+      const spec = parseNodeSpec(specJson);
+      const before = this.live?.histories ?? (await this.options.store.load())?.histories ?? {};
+      const names = new Set(spec.plugins.map(({ name }) => name));
+      const histories = Object.fromEntries(Object.entries(before).filter(([name]) => names.has(name)));
+      return this.transact({ spec, histories, touched: [] }, modules);
+    });
+  }
+
+  /** @throws SluiceError, and nothing has changed (or, after a probation, it has changed back) */
+  async change(request: ChangePluginsRequest, modules: Modules): Promise<ChangePluginsResponse> {
+    return this.exclusive(async () => {
+      const before = this.current();
+      const changed = changePlugins(before.spec, before.histories, request.changes);
+      try {
+        const spec = parseNodeSpec(changed.spec);
+        const shadows: ShadowReport[] = [];
+        const counted = this.options.native.status();
+        const result = await this.transact({ ...changed, spec }, modules, async (stateJson) => {
+          if (request.shadow !== undefined)
+            shadows.push(...(await this.shadow(stateJson, changed.touched, request.shadow)));
+        });
+        if (request.probation !== undefined) await this.probation(request.probation, changed.touched, counted, before);
+        return { ...result, shadows };
+      } catch (error) {
+        throw error instanceof SluiceError
+          ? new SluiceError(byName(error.problems, changed.spec), { cause: error })
+          : error;
+      }
+    });
+  }
+
+  plugins(): PluginInfo[] {
+    const { spec, histories } = this.current();
+    return spec.plugins.map((plugin) => {
+      const { name, digest, origin, budgetUs, scope } = plugin;
+      const manifest = this.manifestOf(digest);
+      const revisions = (histories[name] ?? []).map((revision) => ({
+        number: revision.number,
+        version: revision.version,
+        digest: revision.plugin.digest,
+        origin: revision.plugin.origin,
+        appliedAt: revision.appliedAt,
+      }));
+      const failure = plugin.failure ?? manifest.failure;
+      return {
+        name,
+        digest,
+        origin,
+        budgetUs,
+        scope,
+        version: manifest.version,
+        hooks: manifest.hooks,
+        failure,
+        revisions,
+      };
+    });
+  }
+
+  status(): NativeStatus {
+    return this.options.native.status();
+  }
+
+  /** Waits for the transaction in work, then refuses all others. */
+  async close(): Promise<void> {
+    await this.exclusive(async () => {
+      this.live = undefined;
+    });
+  }
+
+  private async transact(
+    next: Changed,
+    modules: Modules,
+    beforePublish?: (stateJson: string) => Promise<void>,
+  ): Promise<ApplyResult> {
+    const { native, store, log } = this.options;
+    refuseRestartSettings(this.options.started, next.spec);
+    const wasms = await this.gather(next.spec, modules);
+    this.checkConfigs(next.spec);
+    const stateJson = JSON.stringify(desiredState(next.spec, this.manifests));
+    await this.load(next.spec, wasms);
+    await beforePublish?.(stateJson);
+
+    const live = { spec: next.spec, histories: this.recorded(next) };
+    const pending = await store.prepare({ format: 1, spec: live.spec, histories: mutable(live.histories) }, wasms);
+    let result: ApplyResult;
+    try {
+      result = await native.apply(stateJson);
+    } catch (error) {
+      await pending.abort();
+      throw fromNative(error);
+    }
+    this.live = live;
+    this.loaded = new Set(next.spec.plugins.map(({ digest }) => digest));
+    for (const digest of this.manifests.keys()) if (!this.loaded.has(digest)) this.manifests.delete(digest);
+    await pending.commit();
+    log.info({ generation: result.generation, plugins: result.plugins }, "applied");
+    return result;
+  }
+
+  /** The bytes of the modules that the addon lacks, checked; their manifests are known after it. */
+  private async gather(spec: NodeSpec, sent: Modules): Promise<Map<string, Uint8Array>> {
+    const wasms = new Map<string, Uint8Array>();
+    for (const { digest, origin } of spec.plugins) {
+      if (this.loaded.has(digest) || wasms.has(digest)) continue;
+      const wasm = sent.get(digest) ?? (await this.options.store.module(digest));
+      if (!this.manifests.has(digest)) this.manifests.set(digest, await this.options.inspect(wasm, origin));
+      wasms.set(digest, wasm);
+    }
+    return wasms;
+  }
+
+  private checkConfigs(spec: NodeSpec): void {
+    const problems = spec.plugins.flatMap(({ digest, config = {} }, index) =>
+      checkPluginConfig(this.manifestOf(digest).configSchema, config, `/plugins/${index}/config`),
+    );
+    if (problems.length > 0) throw new SluiceError(problems);
+  }
+
+  private async load(spec: NodeSpec, wasms: Modules): Promise<void> {
+    for (const [digest, wasm] of wasms) {
+      const origin = spec.plugins.find((plugin) => plugin.digest === digest)?.origin ?? "";
+      try {
+        this.manifests.set(digest, await this.options.native.addModule(digest, wasm));
+        this.loaded.add(digest);
+      } catch (error) {
+        throw fromNative(error, origin);
+      }
+    }
+  }
+
+  private async shadow(stateJson: string, plugins: readonly string[], limits: Shadow): Promise<ShadowReport[]> {
+    const reports: ShadowReport[] = [];
+    for (const plugin of plugins) {
+      try {
+        reports.push({ ...(await this.options.native.shadow(stateJson, plugin, limits)), plugin });
+      } catch (error) {
+        throw fromNative(error);
+      }
+    }
+    const problems = reports.filter(({ passed }) => !passed).map(shadowProblem);
+    if (problems.length > 0) throw new SluiceError(problems);
+    return reports;
+  }
+
+  /** Watches changed stages for a while; on too many failures what was live before is live again. */
+  private async probation(
+    { durationMs, maxFailures }: Probation,
+    plugins: readonly string[],
+    counted: NativeStatus,
+    before: Live,
+  ): Promise<void> {
+    const end = Date.now() + durationMs;
+    for (;;) {
+      const failing = failuresSince(counted, this.options.native.status(), plugins).filter(
+        ({ failures }) => failures > maxFailures,
+      );
+      if (failing.length > 0) {
+        await this.transact({ ...before, touched: [] }, new Map());
+        throw new SluiceError(
+          failing.map(({ name, failures, last }) => ({
+            code: "rolled-back",
+            path: `/plugins/${name}`,
+            message: `failed ${failures} times on probation (allowed: ${maxFailures}), the previous version is live again: ${last}`,
+          })),
+        );
+      }
+      const left = end - Date.now();
+      if (left <= 0) return;
+      await new Promise((wake) => setTimeout(wake, Math.min(left, 50)));
+    }
+  }
+
+  private recorded({ spec, histories }: Changed): Histories {
+    const now = new Date().toISOString();
+    return Object.fromEntries(
+      spec.plugins.map((plugin) => {
+        const { version } = this.manifestOf(plugin.digest);
+        return [plugin.name, recordRevision(histories[plugin.name] ?? [], plugin, version, now)];
+      }),
+    );
+  }
+
+  private manifestOf(digest: string): Manifest {
+    const manifest = this.manifests.get(digest);
+    if (manifest === undefined) throw new Error(`no manifest of module ${digest}`);
+    return manifest;
+  }
+
+  private current(): Live {
+    if (this.live === undefined)
+      throw SluiceError.of("not-running", "", "the dataplane is starting or stopping; try again");
+    return this.live;
+  }
+
+  private exclusive<Value>(work: () => Promise<Value>): Promise<Value> {
+    const done = this.queue.then(work);
+    this.queue = done.catch(() => undefined);
+    return done;
+  }
+}
+
+/** Settings that the addon takes at its start only. */
+const START_SETTINGS = [
+  "name",
+  "workers",
+  "workerCores",
+  "busyPoll",
+  "memory",
+  "stateDir",
+  "cacheDir",
+  "logLevel",
+] as const;
+
+function refuseRestartSettings(started: NodeSpec, next: NodeSpec): void {
+  const problems = START_SETTINGS.filter((key) => !isDeepStrictEqual(started[key], next[key])).map((key) => ({
+    code: "restart-required",
+    path: `/${key}`,
+    message: `found ${JSON.stringify(next[key])}; the running dataplane was started with ${JSON.stringify(started[key])}, and a restart is needed to change it`,
+  }));
+  if (problems.length > 0) throw new SluiceError(problems);
+}
+
+function shadowProblem(report: ShadowReport): Problem {
+  const { plugin, packets, verdictDifferences, byteDifferences, failures, first } = report;
+  const seen = `${packets} packets: ${verdictDifferences} other verdicts, ${byteDifferences} other bytes, ${failures} failures`;
+  return { code: "shadow-refused", path: `/plugins/${plugin}`, message: `${seen}; first: ${first}` };
+}
+
+/** "/plugins/2/config" as "/plugins/nat/config": who changes plugins has no node file at hand. */
+function byName(problems: readonly Problem[], spec: NodeSpec): Problem[] {
+  return problems.map((problem) => ({
+    ...problem,
+    path: problem.path.replace(/^\/plugins\/(\d+)/, (whole, index: string) => {
+      const name = spec.plugins[Number(index)]?.name;
+      return name === undefined ? whole : `/plugins/${name}`;
+    }),
+  }));
+}
+
+function mutable(histories: Histories) {
+  return Object.fromEntries(Object.entries(histories).map(([name, history]) => [name, [...history]]));
+}

@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import type { Manifest } from "@sluice/native";
+import type { BuildError, ModuleError } from "@sluice/sdk/build";
+import { messageOf, type Problem, SluiceError } from "../errors.js";
+
+/** A compiled plugin and what it says of itself. */
+export interface BuiltModule {
+  readonly wasm: Uint8Array;
+  /** sha-256, hex. */
+  readonly digest: string;
+  readonly manifest: Manifest;
+  /** The file it came from. */
+  readonly origin: string;
+}
+
+/**
+ * The module of a .wasm file, or of AssemblyScript source (.ts), which is compiled.
+ * @throws SluiceError with every mistake in the source, or what is wrong with the module
+ */
+export async function buildModule(file: string): Promise<BuiltModule> {
+  if (file.endsWith(".ts")) return compile(file);
+  if (!file.endsWith(".wasm")) {
+    throw SluiceError.of(
+      "unknown-plugin-file",
+      file,
+      "allowed: AssemblyScript source (.ts) or a compiled module (.wasm)",
+    );
+  }
+  const wasm = await read(file);
+  return { wasm, digest: digestOf(wasm), manifest: await inspect(wasm, file), origin: file };
+}
+
+/** Checks a module and reads its manifest without running it. @throws SluiceError */
+export async function inspect(wasm: Uint8Array, origin: string): Promise<Manifest> {
+  const { inspectModule } = await import("@sluice/sdk/build");
+  try {
+    return inspectModule(wasm).manifest;
+  } catch (error) {
+    throw isModuleError(error) ? new SluiceError([moduleProblem(error, origin)], { cause: error }) : error;
+  }
+}
+
+export function digestOf(wasm: Uint8Array): string {
+  return createHash("sha256").update(wasm).digest("hex");
+}
+
+/** The compiler is a large module: loaded only when there is something to compile. */
+async function compile(entry: string): Promise<BuiltModule> {
+  await read(entry);
+  const { buildPlugin } = await import("@sluice/sdk/build");
+  try {
+    const { wasm, manifest } = await buildPlugin({ entry });
+    return { wasm, manifest, digest: digestOf(wasm), origin: entry };
+  } catch (error) {
+    if (isBuildError(error)) throw new SluiceError(buildProblems(error, entry), { cause: error });
+    throw isModuleError(error) ? new SluiceError([moduleProblem(error, entry)], { cause: error }) : error;
+  }
+}
+
+async function read(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw SluiceError.of("unreadable-file", file, messageOf(error), { cause: error });
+  }
+}
+
+function buildProblems(error: BuildError, entry: string): Problem[] {
+  return error.diagnostics
+    .filter(({ severity }) => severity === "error")
+    .map(({ code, message, file, line, column, remedy }) => {
+      const place = file === undefined ? entry : relative(process.cwd(), join(dirname(entry), file));
+      return {
+        code: "plugin-build-failed",
+        path: line === undefined ? place : `${place}:${line}:${column ?? 1}`,
+        message: `${message} [${code}]${remedy === undefined ? "" : `; ${remedy}`}`,
+      };
+    });
+}
+
+function moduleProblem({ code, message }: ModuleError, origin: string): Problem {
+  return { code: `module-${code}`, path: origin, message };
+}
+
+function isBuildError(error: unknown): error is BuildError {
+  return error instanceof Error && error.name === "BuildError";
+}
+
+function isModuleError(error: unknown): error is ModuleError {
+  return error instanceof Error && error.name === "ModuleError";
+}
