@@ -63,6 +63,7 @@ struct WorkerContext {
 
   uint64_t icmp_refilled_ns = 0;  ///< when icmp_tokens grew last
   uint32_t icmp_tokens = 0;       ///< ICMP errors that may be sent now, see l3/icmp.h
+  uint32_t next_packet_id = 0;    ///< identification of packets that the node makes or fragments
 
  private:
   void flush(PortId port);
