@@ -11,4 +11,4 @@ try {
   process.exit(1);
 }
 const { main } = await import("../test/dist/demo/main.js");
-process.exitCode = await main(process.argv.slice(2));
+process.exit(await main(process.argv.slice(2)));

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { lastLogLine, runLogged, SetupError } from "./shell.mjs";
+import { lastLogLine, runLogged, SetupError, stopCommands } from "./shell.mjs";
 import { contentHash, isCurrent, writeStamp } from "./stamp.mjs";
 
 const HEARTBEAT_MS = 20_000;
@@ -27,7 +27,8 @@ export async function withProgress(title, log, work) {
 /**
  * A step: { name, title, needs: names of earlier steps, inputs: paths, extra: text hashed with them, outputs: paths,
  * commands: () => [{command, args, cwd, env}], finish: a function run after the commands }. It runs when the hash of its
- * inputs and of the steps that it needs is not the one it was last built from, or an output is missing. Returns how many ran.
+ * inputs and of the steps that it needs is not the one it was last built from, or an output is missing. The first step that
+ * fails stops those in work; its SetupError is thrown. Returns how many steps ran.
  */
 export async function runSteps(steps, buildFolder) {
   const outcomes = new Map();
@@ -39,9 +40,13 @@ export async function runSteps(steps, buildFolder) {
       Promise.all(needed).then((hashes) => runStep(step, hashes, buildFolder, counts)),
     );
   }
-  const results = await Promise.allSettled(outcomes.values());
-  const failures = new Set(results.filter((result) => result.status === "rejected").map((result) => result.reason));
-  if (failures.size > 0) throw new SetupError([...failures].map((failure) => failure.message).join("\n"));
+  try {
+    await Promise.all(outcomes.values());
+  } catch (error) {
+    stopCommands();
+    await Promise.allSettled(outcomes.values());
+    throw error;
+  }
   return counts.built;
 }
 

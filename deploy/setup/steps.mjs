@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { tryOutput } from "./shell.mjs";
 import { installWasmtime } from "./wasmtime.mjs";
 
@@ -30,7 +30,11 @@ function npmPackages(at) {
     inputs: [at("package-lock.json"), ...folders.map((folder) => join(folder, "package.json"))],
     outputs: [installed],
     commands: () => [
-      { command: "npm", args: [existsSync(installed) ? "install" : "ci", "--no-audit", "--no-fund"], cwd: at() },
+      {
+        command: "npm",
+        args: [...(existsSync(installed) ? ["install", "--no-save"] : ["ci"]), "--no-audit", "--no-fund"],
+        cwd: at(),
+      },
     ],
   };
 }
@@ -92,16 +96,17 @@ function typescript(at) {
   };
 }
 
-/** Each plugin's own build script, which goes through the SDK. */
+/** Through the SDK, as any author builds a plugin. */
 function plugins(at) {
   const folders = members(at, "plugins");
+  const script = at("deploy", "setup", "build-plugins.mjs");
   return {
     name: "plugins",
     title: "plugins (AssemblyScript)",
     needs: ["typescript"],
-    inputs: [at("sdk", "assembly"), at("sdk", "src"), ...folders],
-    outputs: folders.map((folder) => join(folder, "build")),
-    commands: () => folders.map((cwd) => ({ command: "npm", args: ["run", "build"], cwd })),
+    inputs: [script, at("sdk", "assembly"), at("sdk", "src"), ...folders],
+    outputs: folders.map((folder) => join(folder, "build", `${basename(folder)}.wasm`)),
+    commands: () => [{ command: process.execPath, args: [script, ...folders] }],
   };
 }
 
