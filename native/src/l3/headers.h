@@ -1,0 +1,46 @@
+#pragma once
+
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "core/packet.h"
+#include "core/worker_context.h"
+
+namespace sluice {
+
+// Views of a packet whose data starts at its L3 header, and small changes to it.
+
+inline rte_ipv4_hdr* ipv4_of(const rte_mbuf* packet) {
+  return rte_pktmbuf_mtod(packet, rte_ipv4_hdr*);
+}
+inline rte_ipv6_hdr* ipv6_of(const rte_mbuf* packet) {
+  return rte_pktmbuf_mtod(packet, rte_ipv6_hdr*);
+}
+
+inline uint8_t* source_of(const rte_mbuf* packet, uint8_t family) {
+  return rte_pktmbuf_mtod_offset(packet, uint8_t*, family == 4 ? 12 : 8);
+}
+inline uint8_t* destination_of(const rte_mbuf* packet, uint8_t family) {
+  return rte_pktmbuf_mtod_offset(packet, uint8_t*, family == 4 ? 16 : 24);
+}
+
+/// RFC 1624, equation 3. All values as they lie in memory.
+inline uint16_t update_checksum(uint16_t checksum, uint16_t before, uint16_t after) {
+  uint32_t sum = static_cast<uint16_t>(~checksum) + static_cast<uint16_t>(~before) + uint32_t{after};
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(~sum);
+}
+
+inline void set_ipv4_checksum(rte_ipv4_hdr* ip) {
+  ip->hdr_checksum = 0;
+  ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+/// Room for `length` bytes in front of the data; they are not set. Takes a further buffer when the headroom is used up,
+/// and then `packet` is that one. Null, and the packet as it was, when there is none.
+uint8_t* prepend(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length);
+
+}  // namespace sluice

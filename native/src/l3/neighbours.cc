@@ -1,0 +1,285 @@
+#include "l3/neighbours.h"
+
+#include <rte_errno.h>
+#include <rte_hash_crc.h>
+
+#include <algorithm>
+#include <string>
+
+#include "l3/headers.h"
+#include "l3/icmp.h"
+#include "l3/solicit.h"
+
+namespace sluice {
+namespace {
+
+uint64_t make_word(const rte_ether_addr& mac, NeighbourState state) {
+  uint64_t word = 0;
+  memcpy(&word, mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+  return word | static_cast<uint64_t>(state) << 48;
+}
+
+NeighbourState state_of(uint64_t word) {
+  return static_cast<NeighbourState>(word >> 48);
+}
+
+rte_ether_addr mac_of(uint64_t word) {
+  rte_ether_addr mac;
+  memcpy(mac.addr_bytes, &word, RTE_ETHER_ADDR_LEN);
+  return mac;
+}
+
+bool has_mac(NeighbourState state) {
+  return state >= NeighbourState::Reachable;
+}
+
+class Locked {
+ public:
+  explicit Locked(rte_spinlock_t& lock) : lock_(lock) { rte_spinlock_lock(&lock_); }
+  ~Locked() { rte_spinlock_unlock(&lock_); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+
+ private:
+  rte_spinlock_t& lock_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Neighbours>> Neighbours::create(uint32_t capacity) {
+  static std::atomic<uint32_t> number{0};
+  const std::string name = "neighbours" + std::to_string(number++);
+  std::unique_ptr<Neighbours> made(new Neighbours());
+  rte_hash_parameters parameters{};
+  parameters.name = name.c_str();
+  // Removed entries keep their place for a while.
+  parameters.entries = capacity + capacity / 2 + 64;
+  parameters.key_len = sizeof(NeighbourKey);
+  parameters.hash_func = rte_hash_crc;
+  parameters.socket_id = SOCKET_ID_ANY;
+  parameters.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF;
+  made->index_ = rte_hash_create(&parameters);
+  if (made->index_ == nullptr) {
+    return Error{"out-of-memory", "", std::string("no memory for the neighbour table: ") + rte_strerror(rte_errno)};
+  }
+  made->capacity_ = capacity;
+  made->places_ = static_cast<uint32_t>(rte_hash_max_key_id(made->index_)) + 1;
+  made->entries_.reset(new Entry[made->places_]);
+  made->retired_.reserve(made->places_);
+  return made;
+}
+
+Neighbours::~Neighbours() {
+  for (uint32_t i = 0; i < places_; i++) {
+    for (uint8_t j = 0; j < entries_[i].waiting_count; j++) rte_pktmbuf_free(entries_[i].waiting[j]);
+  }
+  rte_hash_free(index_);
+}
+
+bool Neighbours::find(const NeighbourKey& key, rte_ether_addr& mac) {
+  const int32_t position = rte_hash_lookup(index_, &key);
+  if (position < 0) return false;
+  Entry& entry = entries_[position];
+  const uint64_t word = entry.word.load(std::memory_order_acquire);
+  if (!has_mac(state_of(word))) return false;
+  mac = mac_of(word);
+  if (!entry.used.load(std::memory_order_relaxed)) entry.used.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+Neighbours::Entry* Neighbours::find_locked(const NeighbourKey& key) {
+  const int32_t position = rte_hash_lookup(index_, &key);
+  return position < 0 ? nullptr : &entries_[position];
+}
+
+Neighbours::Entry* Neighbours::create_locked(const NeighbourKey& key) {
+  if (live_ >= capacity_) evict_one_locked();
+  if (live_ >= capacity_) return nullptr;
+  const int32_t position = rte_hash_add_key(index_, &key);
+  if (position < 0) return nullptr;
+  Entry& entry = entries_[position];
+  entry.key = key;
+  entry.probes = 0;
+  entry.waiting_count = 0;
+  entry.used.store(false, std::memory_order_relaxed);
+  live_++;
+  return &entry;
+}
+
+void Neighbours::remove_locked(Entry& entry) {
+  for (uint8_t i = 0; i < entry.waiting_count; i++) rte_pktmbuf_free(entry.waiting[i]);
+  entry.waiting_count = 0;
+  entry.word.store(0, std::memory_order_release);
+  const int32_t position = rte_hash_del_key(index_, &entry.key);
+  if (position < 0) return;
+  retired_.push_back({position, now_ns_ + kGraceNs});
+  live_--;
+}
+
+/// Makes room by giving up a neighbour that nothing was sent to of late.
+void Neighbours::evict_one_locked() {
+  for (uint32_t step = 0; step < places_; step++) {
+    Entry& entry = entries_[evict_hand_];
+    evict_hand_ = (evict_hand_ + 1) % places_;
+    const NeighbourState state = state_of(entry.word.load(std::memory_order_relaxed));
+    if (state == NeighbourState::Stale && !entry.used.load(std::memory_order_relaxed)) return remove_locked(entry);
+  }
+}
+
+void Neighbours::reclaim_locked(uint64_t now_ns) {
+  const auto due = std::partition(retired_.begin(), retired_.end(),
+                                  [now_ns](const Retired& retired) { return retired.until_ns > now_ns; });
+  for (auto at = due; at != retired_.end(); ++at) rte_hash_free_key_with_position(index_, at->position);
+  retired_.erase(due, retired_.end());
+}
+
+void Neighbours::wait_for(WorkerContext& ctx, const NeighbourKey& key, rte_mbuf* packet) {
+  Locked locked(lock_);
+  now_ns_ = ctx.now_ns;
+  Entry* entry = find_locked(key);
+  if (entry == nullptr) {
+    entry = create_locked(key);
+    if (entry == nullptr) return ctx.drop(packet, abi::DropReason::NeighbourQueueFull);
+    entry->word.store(make_word({}, NeighbourState::Incomplete), std::memory_order_release);
+    probe_locked(ctx, *entry);
+  }
+  const uint64_t word = entry->word.load(std::memory_order_relaxed);
+  if (has_mac(state_of(word))) return transmit_to(ctx, key.port, mac_of(word), packet);
+  if (entry->waiting_count == kWaiting) {
+    ctx.drop(entry->waiting[0], abi::DropReason::NeighbourQueueFull);  // the oldest goes: RFC 4861 section 7.2.2
+    std::copy(entry->waiting + 1, entry->waiting + kWaiting, entry->waiting);
+    entry->waiting_count--;
+  }
+  entry->waiting[entry->waiting_count++] = packet;
+}
+
+void Neighbours::release_waiting_locked(WorkerContext& ctx, Entry& entry) {
+  const rte_ether_addr mac = mac_of(entry.word.load(std::memory_order_relaxed));
+  for (uint8_t i = 0; i < entry.waiting_count; i++) transmit_to(ctx, entry.key.port, mac, entry.waiting[i]);
+  entry.waiting_count = 0;
+}
+
+void Neighbours::learn(WorkerContext& ctx, const Claim& claim) {
+  if (!rte_is_valid_assigned_ether_addr(&claim.mac)) return;
+  Locked locked(lock_);
+  now_ns_ = ctx.now_ns;
+  Entry* entry = find_locked(claim.key);
+  if (entry == nullptr) {
+    if (!claim.create || (entry = create_locked(claim.key)) == nullptr) return;
+  }
+  const uint64_t word = entry->word.load(std::memory_order_relaxed);
+  const NeighbourState state = state_of(word);
+  if (state == NeighbourState::Static) return;
+  const bool known = has_mac(state);
+  const rte_ether_addr known_mac = mac_of(word);
+  const bool changes = !known || !rte_is_same_ether_addr(&known_mac, &claim.mac);
+  if (known && changes && !claim.overrides) {  // RFC 4861 section 7.2.5, I
+    if (state != NeighbourState::Reachable) return;
+    entry->word.store(make_word(known_mac, NeighbourState::Stale), std::memory_order_release);
+    entry->deadline_ns = ctx.now_ns + kStaleNs;
+    return;
+  }
+  if (!claim.solicited && !changes) return;
+  entry->probes = 0;
+  entry->deadline_ns = ctx.now_ns + (claim.solicited ? kReachableNs : kStaleNs);
+  entry->word.store(make_word(claim.mac, claim.solicited ? NeighbourState::Reachable : NeighbourState::Stale),
+                    std::memory_order_release);
+  release_waiting_locked(ctx, *entry);
+}
+
+void Neighbours::probe_locked(WorkerContext& ctx, Entry& entry) {
+  const uint64_t word = entry.word.load(std::memory_order_relaxed);
+  const rte_ether_addr mac = mac_of(word);
+  entry.probes++;
+  entry.deadline_ns = ctx.now_ns + kRetransmitNs;
+  send_solicitation(ctx, entry.key, has_mac(state_of(word)) ? &mac : nullptr);
+}
+
+void Neighbours::fail_locked(WorkerContext& ctx, Entry& entry) {
+  for (uint8_t i = 0; i < entry.waiting_count; i++) {
+    send_icmp_error(ctx, entry.waiting[i], IcmpError::AddressUnreachable);
+    ctx.drop(entry.waiting[i], abi::DropReason::NeighbourUnresolved);
+  }
+  entry.waiting_count = 0;
+  remove_locked(entry);
+}
+
+/// The state's time is over.
+void Neighbours::expire_locked(WorkerContext& ctx, Entry& entry) {
+  const uint64_t word = entry.word.load(std::memory_order_relaxed);
+  switch (state_of(word)) {
+    case NeighbourState::None:
+    case NeighbourState::Static:
+      return;
+    case NeighbourState::Incomplete:
+    case NeighbourState::Probe:
+      if (entry.probes >= kProbes) return fail_locked(ctx, entry);
+      return probe_locked(ctx, entry);
+    case NeighbourState::Reachable:
+      entry.word.store(make_word(mac_of(word), NeighbourState::Stale), std::memory_order_release);
+      entry.deadline_ns = ctx.now_ns + kStaleNs;
+      return;
+    case NeighbourState::Stale:
+      return remove_locked(entry);
+  }
+}
+
+void Neighbours::tick(WorkerContext& ctx) {
+  Locked locked(lock_);
+  now_ns_ = ctx.now_ns;
+  reclaim_locked(ctx.now_ns);
+  for (uint32_t i = 0; i < places_; i++) {
+    Entry& entry = entries_[i];
+    const uint64_t word = entry.word.load(std::memory_order_relaxed);
+    if (state_of(word) == NeighbourState::None) continue;
+    if (state_of(word) == NeighbourState::Static) {
+      release_waiting_locked(ctx, entry);  // of the time before it was static
+      continue;
+    }
+    if (ctx.now_ns >= entry.deadline_ns) expire_locked(ctx, entry);
+    const uint64_t after = entry.word.load(std::memory_order_relaxed);
+    if (state_of(after) == NeighbourState::Stale && entry.used.exchange(false, std::memory_order_relaxed)) {
+      entry.word.store(make_word(mac_of(after), NeighbourState::Probe), std::memory_order_release);
+      probe_locked(ctx, entry);
+    }
+  }
+}
+
+void Neighbours::set_static(const std::vector<StaticNeighbour>& neighbours) {
+  Locked locked(lock_);
+  std::vector<NeighbourKey> keys;
+  for (const StaticNeighbour& neighbour : neighbours) {
+    keys.push_back(NeighbourKey::of(neighbour.port, neighbour.address.family, neighbour.address.bytes.data()));
+    Entry* entry = find_locked(keys.back());
+    if (entry == nullptr && (entry = create_locked(keys.back())) == nullptr) continue;
+    entry->word.store(make_word(neighbour.mac, NeighbourState::Static), std::memory_order_release);
+  }
+  for (uint32_t i = 0; i < places_; i++) {
+    Entry& entry = entries_[i];
+    if (state_of(entry.word.load(std::memory_order_relaxed)) != NeighbourState::Static) continue;
+    if (std::find(keys.begin(), keys.end(), entry.key) == keys.end()) remove_locked(entry);
+  }
+}
+
+void Neighbours::forget_port(PortId port) {
+  Locked locked(lock_);
+  for (uint32_t i = 0; i < places_; i++) {
+    Entry& entry = entries_[i];
+    const bool live = state_of(entry.word.load(std::memory_order_relaxed)) != NeighbourState::None;
+    if (live && entry.key.port == port) remove_locked(entry);
+  }
+}
+
+std::vector<NeighbourInfo> Neighbours::list() {
+  Locked locked(lock_);
+  std::vector<NeighbourInfo> rows;
+  for (uint32_t i = 0; i < places_; i++) {
+    const Entry& entry = entries_[i];
+    const uint64_t word = entry.word.load(std::memory_order_relaxed);
+    if (state_of(word) == NeighbourState::None) continue;
+    rows.push_back({entry.key.port, make_address(entry.key.family, entry.key.address), mac_of(word), state_of(word)});
+  }
+  return rows;
+}
+
+}  // namespace sluice

@@ -1,0 +1,132 @@
+#include "l3/output.h"
+
+#include "l3/fragment.h"
+#include "l3/headers.h"
+#include "l3/icmp.h"
+#include "l3/neighbours.h"
+#include "l3/routing.h"
+#include "l3/size.h"
+#include "l3/vxlan.h"
+#include "port/offload.h"
+#include "port/port.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint16_t kMaxPieces = 256;
+
+/// The neighbour found last, since packets of a burst tend to share it.
+struct LastNeighbour {
+  NeighbourKey key;
+  rte_ether_addr mac;
+  bool known = false;
+};
+
+class Output {
+ public:
+  explicit Output(WorkerContext& ctx) : ctx_(ctx), routing_(*ctx.routing) {}
+
+  void send(rte_mbuf* packet) {
+    PacketMeta& meta = *meta_of(packet);
+    NextHop chosen;
+    const NextHop* hop = next_hop_of(packet, meta, chosen);
+    if (hop == nullptr) return ctx_.drop(packet, abi::DropReason::NoRoute);
+    switch (size_verdict(packet, meta, hop->mtu)) {
+      case SizeVerdict::Fits:
+        return send_fitting(packet, meta, *hop);
+      case SizeVerdict::Fragment:
+        return send_in_pieces(packet, meta, *hop);
+      case SizeVerdict::TooBig:
+        send_icmp_error(ctx_, packet, IcmpError::PacketTooBig, hop->mtu);
+        return ctx_.drop(packet, abi::DropReason::PacketTooBig);
+    }
+  }
+
+ private:
+  /// For a redirected packet `made` is filled in; a redirect can't name a tunnel's far end.
+  const NextHop* next_hop_of(const rte_mbuf* packet, const PacketMeta& meta, NextHop& made) const {
+    if (!meta.redirected)
+      return meta.next_hop < routing_.next_hops.size() ? &routing_.next_hops[meta.next_hop] : nullptr;
+    const PortL3* port = routing_.port(meta.out_port);
+    if (port == nullptr || port->tunnel != kNoTunnel) return nullptr;
+    made.port = meta.out_port;
+    made.mtu = port->mtu;
+    const uint8_t* address = meta.next_hop_address;
+    if (is_unspecified(6, address)) address = destination_of(packet, meta.family);
+    made.gateway_family = meta.family;
+    memcpy(made.gateway, address, address_bytes(meta.family));
+    return &made;
+  }
+
+  bool takes_offloads(const NextHop& hop) const {
+    if (hop.tunnel != kNoTunnel) return false;
+    const Port* port = ctx_.ports->at(hop.port);
+    return port != nullptr && port->offloads();
+  }
+
+  void send_fitting(rte_mbuf* packet, PacketMeta& meta, const NextHop& hop) {
+    constexpr auto kSuper = static_cast<uint16_t>(abi::Flag::SUPER_FRAME);
+    constexpr auto kPartial = static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
+    if (likely((meta.flags & (kSuper | kPartial)) == 0) || takes_offloads(hop)) return send_whole(packet, hop);
+    if ((meta.flags & kSuper) != 0) return send_segments(packet, hop);
+    if (!complete_checksum(packet)) return ctx_.drop(packet, abi::DropReason::GsoFailed);
+    send_whole(packet, hop);
+  }
+
+  void send_segments(rte_mbuf* packet, const NextHop& hop) {
+    rte_mbuf* segments[kMaxPieces];
+    const uint16_t count = segment(packet, hop.mtu, ctx_.pool, segments, kMaxPieces);
+    if (count == 0) return ctx_.drop(packet, abi::DropReason::GsoFailed);
+    for (uint16_t i = 0; i < count; i++) send_whole(segments[i], hop);
+  }
+
+  /// A super-frame of TCP is cut into segments that fit, all else into fragments.
+  void send_in_pieces(rte_mbuf* packet, PacketMeta& meta, const NextHop& hop) {
+    if (has_flag(meta, abi::Flag::SUPER_FRAME)) return send_segments(packet, hop);
+    rte_mbuf* pieces[kMaxFragments];
+    const uint16_t count =
+        complete_checksum(packet) ? fragment_packet(ctx_, packet, fragment_limit(meta, hop.mtu), pieces) : 0;
+    if (count == 0) return ctx_.drop(packet, abi::DropReason::FragmentFailed);
+    for (uint16_t i = 0; i < count; i++) send_whole(pieces[i], hop);
+  }
+
+  /// `packet` fits and is ready for the wire, but for tunnel and link headers.
+  void send_whole(rte_mbuf* packet, const NextHop& hop) {
+    if (hop.tunnel == kNoTunnel) return send_to_neighbour(packet, hop);
+    const RouteEntry& underlay = routing_.entries[hop.underlay];
+    if (underlay.kind != RouteKind::Forward) return ctx_.drop(packet, abi::DropReason::NoRoute);
+    const NextHop& below = routing_.next_hops[routing_.select(underlay, meta_of(packet)->hash)];
+    if (!vxlan_encapsulate(ctx_, packet, hop)) return ctx_.drop(packet, abi::DropReason::NoBuffer);
+    send_to_neighbour(packet, below);
+  }
+
+  void send_to_neighbour(rte_mbuf* packet, const NextHop& hop) {
+    if (hop.has_mac) return transmit_to(ctx_, hop.port, hop.mac, packet);
+    const uint8_t packet_family = meta_of(packet)->family;
+    const bool gateway = hop.gateway_family != 0;
+    const uint8_t family = gateway ? hop.gateway_family : packet_family;
+    const NeighbourKey key =
+        NeighbourKey::of(hop.port, family, gateway ? hop.gateway : destination_of(packet, packet_family));
+    if (last_.known && last_.key == key) return transmit_to(ctx_, hop.port, last_.mac, packet);
+    if (!ctx_.neighbours->find(key, last_.mac)) {
+      last_.known = false;
+      return ctx_.neighbours->wait_for(ctx_, key, packet);
+    }
+    last_.key = key;
+    last_.known = true;
+    transmit_to(ctx_, hop.port, last_.mac, packet);
+  }
+
+  WorkerContext& ctx_;
+  const RoutingSnapshot& routing_;
+  LastNeighbour last_;
+};
+
+}  // namespace
+
+void output_burst(WorkerContext& ctx, rte_mbuf* const* packets, uint16_t count) {
+  Output output(ctx);
+  for (uint16_t i = 0; i < count; i++) output.send(packets[i]);
+}
+
+}  // namespace sluice

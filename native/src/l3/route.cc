@@ -1,0 +1,178 @@
+#include "l3/route.h"
+
+#include "l3/headers.h"
+#include "l3/icmp.h"
+#include "l3/size.h"
+
+namespace sluice {
+namespace {
+
+/// Looks up the packets of one table and family that `members` lists; their entries go to the same places of `entries`.
+void lookup_group(const RoutingSnapshot& routing, uint32_t table_number, uint8_t family, rte_mbuf* const* packets,
+                  const uint16_t* members, uint16_t count, const RouteEntry** entries) {
+  const RoutingSnapshot::Table* table = routing.table(static_cast<uint16_t>(table_number));
+  uint64_t values[kMaxBurst];
+  if (table == nullptr) {
+    memset(values, 0, count * sizeof values[0]);
+  } else if (family == 4) {
+    uint32_t addresses[kMaxBurst];
+    for (uint16_t i = 0; i < count; i++) addresses[i] = rte_be_to_cpu_32(ipv4_of(packets[members[i]])->dst_addr);
+    rte_fib_lookup_bulk(table->fib4.get(), addresses, values, count);
+  } else {
+    uint8_t addresses[kMaxBurst][16];
+    for (uint16_t i = 0; i < count; i++) memcpy(addresses[i], ipv6_of(packets[members[i]])->dst_addr, 16);
+    rte_fib6_lookup_bulk(table->fib6.get(), addresses, values, count);
+  }
+  for (uint16_t i = 0; i < count; i++) entries[members[i]] = &routing.entries[values[i]];
+}
+
+/// A burst mostly has one table and one or two families, so each round takes all packets like the first one left.
+void lookup_burst(const RoutingSnapshot& routing, rte_mbuf* const* packets, uint16_t count,
+                  const RouteEntry** entries) {
+  uint16_t left[kMaxBurst], group[kMaxBurst];
+  uint16_t left_count = 0;
+  for (uint16_t i = 0; i < count; i++) {
+    if (!meta_of(packets[i])->redirected) left[left_count++] = i;
+  }
+  while (left_count != 0) {
+    const PacketMeta& first = *meta_of(packets[left[0]]);
+    uint16_t group_count = 0, kept = 0;
+    for (uint16_t i = 0; i < left_count; i++) {
+      const PacketMeta& meta = *meta_of(packets[left[i]]);
+      const bool same = meta.table == first.table && meta.family == first.family;
+      (same ? group[group_count++] : left[kept++]) = left[i];
+    }
+    lookup_group(routing, first.table, first.family, packets, group, group_count, entries);
+    left_count = kept;
+  }
+}
+
+/// RFC 1812 section 5.3.1. False: it has run out.
+bool count_down(rte_mbuf* packet, uint8_t family) {
+  if (family == 4) {
+    rte_ipv4_hdr* ip = ipv4_of(packet);
+    if (ip->time_to_live <= 1) return false;
+    ip->time_to_live--;
+    const uint32_t sum = ip->hdr_checksum + uint32_t{RTE_BE16(0x0100)};
+    ip->hdr_checksum = static_cast<uint16_t>(sum + (sum >= 0xffff ? 1 : 0));
+  } else {
+    rte_ipv6_hdr* ip = ipv6_of(packet);
+    if (ip->hop_limits <= 1) return false;
+    ip->hop_limits--;
+  }
+  return true;
+}
+
+class Router {
+ public:
+  Router(WorkerContext& ctx, bool counts_down, RouteVerdicts& out)
+      : ctx_(ctx), routing_(*ctx.routing), counts_down_(counts_down), out_(out) {
+    out.forward_count = 0;
+    out.local_count = 0;
+  }
+
+  void apply(rte_mbuf* packet, const RouteEntry& entry) {
+    PacketMeta& meta = *meta_of(packet);
+    meta.local = 0;
+    switch (entry.kind) {
+      case RouteKind::Forward: {
+        const uint32_t next_hop = routing_.select(entry, meta.hash);
+        meta.next_hop = next_hop;
+        meta.out_port = routing_.next_hops[next_hop].port;
+        return forward(packet, meta, routing_.next_hops[next_hop].mtu);
+      }
+      case RouteKind::Local:
+        return deliver(packet, meta);
+      case RouteKind::Blackhole:
+        return ctx_.drop(packet, abi::DropReason::BlackholeRoute);
+      case RouteKind::LinkLocal:
+        if (routing_.owns(meta.in_port, meta.family, destination_of(packet, meta.family))) return deliver(packet, meta);
+        return refuse(packet, IcmpError::NoRoute, abi::DropReason::NoRoute);
+      case RouteKind::Multicast:
+        return multicast(packet, meta);
+      case RouteKind::Martian:
+        return ctx_.drop(packet, abi::DropReason::NoRoute);
+      case RouteKind::NoRoute:
+        return refuse(packet, IcmpError::NoRoute, abi::DropReason::NoRoute);
+    }
+  }
+
+  void apply_redirect(rte_mbuf* packet) {
+    PacketMeta& meta = *meta_of(packet);
+    meta.local = 0;
+    meta.next_hop = kNoNextHop;
+    const PortL3* port = routing_.port(meta.out_port);
+    if (port == nullptr) return ctx_.drop(packet, abi::DropReason::PortDown);
+    forward(packet, meta, port->mtu);
+  }
+
+ private:
+  void forward(rte_mbuf* packet, PacketMeta& meta, uint16_t mtu) {
+    if (meta.in_port != kNoPort) {
+      // RFC 4291 section 2.5.6, RFC 3927 section 2.7: such a source means nothing on another link.
+      if (is_link_local(meta.family, source_of(packet, meta.family))) {
+        return refuse(packet, IcmpError::BeyondScope, abi::DropReason::MartianSource);
+      }
+      // Here and not only at the way out, so that the error quotes the packet as it was before postrouting.
+      if (unlikely(packet->pkt_len > mtu) && size_verdict(packet, meta, mtu) == SizeVerdict::TooBig) {
+        send_icmp_error(ctx_, packet, IcmpError::PacketTooBig, mtu);
+        return ctx_.drop(packet, abi::DropReason::PacketTooBig);
+      }
+      if (counts_down_ && !count_down(packet, meta.family)) {
+        return refuse(packet, IcmpError::TtlExpired, abi::DropReason::TtlExpired);
+      }
+    }
+    out_.forward[out_.forward_count++] = packet;
+  }
+
+  void deliver(rte_mbuf* packet, PacketMeta& meta) {
+    meta.local = 1;
+    meta.next_hop = kNoNextHop;
+    out_.local[out_.local_count++] = packet;
+  }
+
+  /// The node listens to all-nodes and all-routers of a link (RFC 4291 section 2.8), to nothing else; it routes none.
+  void multicast(rte_mbuf* packet, PacketMeta& meta) {
+    static constexpr uint8_t kAllNodes[15] = {0xff, 0x02};
+    const uint8_t* address = destination_of(packet, meta.family);
+    if (meta.family == 6 && memcmp(address, kAllNodes, 15) == 0 && (address[15] == 1 || address[15] == 2)) {
+      return deliver(packet, meta);
+    }
+    ctx_.drop(packet, abi::DropReason::NoLocalService);
+  }
+
+  void refuse(rte_mbuf* packet, IcmpError error, abi::DropReason reason) {
+    send_icmp_error(ctx_, packet, error);
+    ctx_.drop(packet, reason);
+  }
+
+  WorkerContext& ctx_;
+  const RoutingSnapshot& routing_;
+  const bool counts_down_;
+  RouteVerdicts& out_;
+};
+
+void route(WorkerContext& ctx, rte_mbuf* const* packets, uint16_t count, bool counts_down, RouteVerdicts& out) {
+  const RouteEntry* entries[kMaxBurst];
+  lookup_burst(*ctx.routing, packets, count, entries);
+  Router router(ctx, counts_down, out);
+  for (uint16_t i = 0; i < count; i++) {
+    if (meta_of(packets[i])->redirected) {
+      router.apply_redirect(packets[i]);
+    } else {
+      router.apply(packets[i], *entries[i]);
+    }
+  }
+}
+
+}  // namespace
+
+void route_burst(WorkerContext& ctx, rte_mbuf* const* packets, uint16_t count, RouteVerdicts& out) {
+  route(ctx, packets, count, true, out);
+}
+
+void reroute_burst(WorkerContext& ctx, rte_mbuf* const* packets, uint16_t count, RouteVerdicts& out) {
+  route(ctx, packets, count, false, out);
+}
+
+}  // namespace sluice
