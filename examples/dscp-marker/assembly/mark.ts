@@ -1,0 +1,29 @@
+import { Batch, Counter } from "@sluice/sdk";
+
+/** What a flow carries from one version of the marker to the next. */
+@flowState(1)
+@unmanaged
+export class Session {
+  packets: u32;
+  /** Version of the marker that saw the flow last. */
+  version: u32;
+}
+
+const marked = new Counter("marked_packets", "Packets marked");
+const sessions = new Counter("new_sessions", "Flows that began while this version ran");
+const kept = new Counter("kept_sessions", "Flows taken over from another version");
+
+export function mark(batch: Batch, dscp: u32, version: u32): void {
+  for (let i = 0, n = batch.length; i < n; i++) {
+    const packet = batch.at(i);
+    packet.setDscp(dscp);
+    marked.add();
+    if (!packet.hasFlow) continue;
+    const session = packet.updateFlow<Session>();
+    if (packet.isFlowStateNew && session.packets == 0) sessions.add();
+    else if (session.version != version) kept.add();
+    session.packets++;
+    session.version = version;
+    packet.trace = session.packets;
+  }
+}
