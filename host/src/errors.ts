@@ -31,8 +31,10 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
 
+/** What went wrong in words; of "ENOENT: no such file or directory, open 'x'" the middle. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return /^E[A-Z0-9]+: ([^,]+), /.exec(error.message)?.[1] ?? error.message;
 }
 
 /** "/ports/2/mac" (RFC 6901). */

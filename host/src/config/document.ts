@@ -31,6 +31,12 @@ export class ConfigDocument {
 
   /** "file:line:column" of a value, or of its key; of the nearest parent that exists when it doesn't. */
   locate(segments: readonly PropertyKey[], atKey = false): string {
+    const { line, col } = this.lines.linePos(this.offsetOf(segments, atKey));
+    return `${this.file}:${line}:${col}`;
+  }
+
+  /** Characters before the place that locate() gives. */
+  offsetOf(segments: readonly PropertyKey[], atKey: boolean): number {
     let node: unknown = this.document.contents;
     let offset = isNode(node) ? startOf(node) : 0;
     for (const [depth, segment] of segments.entries()) {
@@ -40,8 +46,7 @@ export class ConfigDocument {
       offset = (last && atKey) || child.value === undefined ? child.keyOffset : startOf(child.value);
       node = child.value;
     }
-    const { line, col } = this.lines.linePos(offset);
-    return `${this.file}:${line}:${col}`;
+    return offset;
   }
 }
 

@@ -25,7 +25,9 @@ export function parseNodeFile(text: string, file: string): LoadedNodeFile {
   const parsed = nodeFileSchema.safeParse(value ?? {});
   const problems = parsed.success ? checkNode(parsed.data) : explainIssues(parsed.error.issues, value ?? {});
   if (!parsed.success || problems.length > 0) {
-    throw new SluiceError(problems.map((problem) => inFile(problem, document)));
+    const offset = ({ segments, atKey }: PlacedProblem) => document.offsetOf(segments, atKey);
+    const inOrder = problems.sort((a, b) => offset(a) - offset(b));
+    throw new SluiceError(inOrder.map((problem) => inFile(problem, document)));
   }
   return {
     node: parsed.data,

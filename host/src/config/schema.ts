@@ -39,7 +39,6 @@ export const FAILURE_STRATEGIES = ["FailClosed", "FailOpen", "Reload"] as const;
 const table = integer(0, 65535, "a routing table's number").default(0);
 
 const portBase = {
-  name,
   mac: mac.optional(),
   mtu: integer(576, 9600, "bytes, from the L3 header").optional(),
   addresses: list(interfaceAddress, "addresses").default([]),
@@ -49,7 +48,7 @@ const portBase = {
 };
 
 function port<Kind extends PortKind, Shape extends z.ZodRawShape>(kind: Kind, shape: Shape) {
-  return mapping({ kind: z.literal(kind), ...portBase, ...shape });
+  return mapping({ name, kind: z.literal(kind), ...portBase, ...shape });
 }
 
 const portSchema = z.discriminatedUnion(

@@ -117,7 +117,11 @@ function byDigest(modules: readonly Module[]): Modules {
   for (const [index, { digest, wasm }] of modules.entries()) {
     const found = digestOf(wasm);
     if (found === digest) continue;
-    throw SluiceError.of("module-wrong-digest", `/modules/${index}/digest`, `found ${digest}; the module's sha-256 is ${found}`);
+    throw SluiceError.of(
+      "module-wrong-digest",
+      `/modules/${index}/digest`,
+      `found ${digest}; the module's sha-256 is ${found}`,
+    );
   }
   return new Map(modules.map(({ digest, wasm }) => [digest, wasm]));
 }

@@ -54,7 +54,10 @@ export class Shell {
     return this.exclusive(async () => {
       const snapshot = await this.options.store.load();
       if (snapshot === undefined) return false;
-      await this.transact({ ...snapshot, touched: [] }, new Map());
+      const { started } = this.options;
+      const settings = Object.fromEntries(START_SETTINGS.map((key) => [key, started[key]]));
+      const spec = parseNodeSpec({ ...snapshot.spec, ...settings });
+      await this.transact({ spec, histories: snapshot.histories, touched: [] }, new Map());
       return true;
     });
   }

@@ -1,0 +1,195 @@
+import type { ApplyResult, NativeStatus, PortStatus, StageStatus, WorkerStatus } from "@sluice/native";
+import type { PluginInfo, ShadowReport, StatusResponse } from "../dataplane/protocol.js";
+import { bytes, count, duration, table } from "./output.js";
+
+// What commands print for people. One function a table; each gives lines of at most 100 columns.
+
+export function statusText({ name, pid, version, native }: StatusResponse): string {
+  const { generation, uptimeMs, memoryMb, hugepages, buffers } = native;
+  const head = [
+    `node ${name}  sluice ${version}  pid ${pid}  up ${duration(uptimeMs)}  generation ${generation}`,
+    `memory ${memoryMb} MiB ${hugepages ? "in hugepages" : "without hugepages"}  ` +
+      `buffers free ${buffers.packetsFree} of ${buffers.packets}, jumbo ${buffers.jumbosFree} of ${buffers.jumbos}`,
+  ].join("\n");
+  return [
+    head,
+    portsTable(native.ports),
+    stagesTable(native.stages),
+    countersTable(native.stages),
+    workersTable(native),
+    dropsTable(native),
+    flowsLine(native),
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n");
+}
+
+function portsTable(ports: readonly PortStatus[]): string {
+  if (ports.length === 0) return "no ports";
+  const columns = [
+    { title: "PORT" },
+    { title: "KIND" },
+    { title: "STATE" },
+    { title: "MTU", right: true },
+    { title: "RX", right: true },
+    { title: "RX BYTES", right: true },
+    { title: "TX", right: true },
+    { title: "TX BYTES", right: true },
+    { title: "ERRORS", right: true },
+  ];
+  const rows = ports.map((port) => [
+    port.name,
+    port.kind,
+    port.up ? "up" : "down",
+    String(port.mtu),
+    count(port.rxPackets),
+    bytes(port.rxBytes),
+    count(port.txPackets),
+    bytes(port.txBytes),
+    count(port.rxErrors + port.txErrors),
+  ]);
+  return table(columns, rows);
+}
+
+function stagesTable(stages: readonly StageStatus[]): string {
+  if (stages.length === 0) return "no plugins";
+  const columns = [
+    { title: "STAGE" },
+    { title: "VERSION" },
+    { title: "STATE" },
+    { title: "HOOKS" },
+    { title: "PACKETS", right: true },
+    { title: "CYCLES/PKT", right: true },
+    { title: "DROPS", right: true },
+    { title: "FAILURES", right: true },
+  ];
+  const rows = stages.map((stage) => [
+    stage.name,
+    stage.version,
+    stage.state,
+    stage.hooks.join(","),
+    count(stage.packets),
+    stage.packets === 0 ? "-" : (stage.cycles / stage.packets).toFixed(1),
+    count(sum(stage.drops)),
+    count(stage.traps + stage.overruns + stage.invalidOutputs),
+  ]);
+  const failures = stages.flatMap(({ name, lastFailure }) =>
+    lastFailure === "" ? [] : [`${name} failed last: ${lastFailure}`],
+  );
+  return [table(columns, rows), ...failures].join("\n");
+}
+
+function countersTable(stages: readonly StageStatus[]): string {
+  const rows = stages.flatMap(({ name, counters }) =>
+    Object.entries(counters).map(([counter, value]) => [name, counter, count(value)]),
+  );
+  if (rows.length === 0) return "";
+  return table([{ title: "STAGE" }, { title: "COUNTER" }, { title: "VALUE", right: true }], rows);
+}
+
+function workersTable({ workers, tscHz, uptimeMs }: NativeStatus): string {
+  const columns = [
+    { title: "WORKER" },
+    { title: "CPU" },
+    { title: "RECEIVED", right: true },
+    { title: "SENT", right: true },
+    { title: "PKTS/BURST", right: true },
+    { title: "CYCLES/PKT", right: true },
+    { title: "BUSY", right: true },
+  ];
+  const elapsed = (tscHz * uptimeMs) / 1000;
+  const rows = workers.map((worker: WorkerStatus) => [
+    String(worker.id),
+    worker.core < 0 ? "any" : String(worker.core),
+    count(worker.received),
+    count(worker.transmitted),
+    ratio(worker.received, worker.bursts),
+    ratio(worker.busyCycles, worker.received),
+    elapsed === 0 ? "-" : `${((100 * worker.busyCycles) / elapsed).toFixed(1)}%`,
+  ]);
+  return table(columns, rows);
+}
+
+/** Stages' drops stand beside the native ones, with the stage that dropped. */
+function dropsTable({ drops, stages }: NativeStatus): string {
+  const all = [
+    ...Object.entries(drops).map(([reason, packets]) => ({ reason, by: "-", packets })),
+    ...stages.flatMap(({ name, drops: own }) =>
+      Object.entries(own).map(([reason, packets]) => ({ reason, by: name, packets })),
+    ),
+  ].filter(({ packets }) => packets > 0);
+  if (all.length === 0) return "no drops";
+  const rows = all.sort((a, b) => b.packets - a.packets).map(({ reason, by, packets }) => [reason, by, count(packets)]);
+  return table([{ title: "DROPPED FOR" }, { title: "BY STAGE" }, { title: "PACKETS", right: true }], rows);
+}
+
+function flowsLine({ flows }: NativeStatus): string {
+  const { active, max, created, expired, evicted, refused } = flows;
+  return `flows ${active} of ${max}  created ${count(created)}  expired ${count(expired)}  evicted ${count(evicted)}  refused ${count(refused)}`;
+}
+
+export function outcomesText({ generation, plugins }: ApplyResult): string {
+  const done = `applied: generation ${generation}`;
+  if (plugins.length === 0) return done;
+  const columns = [{ title: "PLUGIN" }, { title: "CHANGE" }, { title: "FLOW STATE" }];
+  return `${table(
+    columns,
+    plugins.map(({ name, action, flowState }) => [name, action, flowState]),
+  )}\n${done}`;
+}
+
+export function shadowsText(reports: readonly ShadowReport[]): string {
+  const columns = [
+    { title: "SHADOW" },
+    { title: "PACKETS", right: true },
+    { title: "OTHER VERDICTS", right: true },
+    { title: "OTHER BYTES", right: true },
+    { title: "FAILURES", right: true },
+  ];
+  const rows = reports.map((report) => [
+    report.plugin,
+    count(report.packets),
+    count(report.verdictDifferences),
+    count(report.byteDifferences),
+    count(report.failures),
+  ]);
+  return table(columns, rows);
+}
+
+export function pluginsText(plugins: readonly PluginInfo[]): string {
+  if (plugins.length === 0) return "no plugins";
+  const columns = [
+    { title: "PLUGIN" },
+    { title: "VERSION" },
+    { title: "DIGEST" },
+    { title: "HOOKS" },
+    { title: "ON FAILURE" },
+    { title: "SCOPE" },
+    { title: "REVISIONS" },
+  ];
+  const rows = plugins.map((plugin) => [
+    plugin.name,
+    plugin.version,
+    plugin.digest.slice(0, 12),
+    plugin.hooks.join(","),
+    plugin.failure,
+    plugin.scope.join(",") || "all",
+    revisionsText(plugin),
+  ]);
+  return table(columns, rows);
+}
+
+/** "1 2 [3]": the live one in brackets. */
+function revisionsText({ revisions }: PluginInfo): string {
+  return revisions
+    .map(({ number }, index) => (index === revisions.length - 1 ? `[${number}]` : String(number)))
+    .join(" ");
+}
+
+function ratio(value: number, by: number): string {
+  return by === 0 ? "-" : (value / by).toFixed(1);
+}
+
+function sum(values: Readonly<Record<string, number>>): number {
+  return Object.values(values).reduce((total, value) => total + value, 0);
+}
