@@ -87,8 +87,8 @@ export interface ShadowLimits {
 export interface ShadowReport {
   passed: boolean;
   packets: number;
-  verdictDifferences: number;
-  byteDifferences: number;
+  /** Packets with another verdict or other bytes. */
+  differences: number;
   /** Traps and overrun budgets of the candidate; one is enough not to pass. */
   failures: number;
   /** The first difference or failure in words; empty when there was none. */
@@ -125,10 +125,10 @@ export interface StageStatus {
   drops: Record<string, number>;
   /** The counters it declares, summed over workers. */
   counters: Record<string, number>;
-  traps: number;
-  overruns: number;
+  /** Traps and overrun budgets. */
+  failures: number;
+  /** Packets dropped for what it wrote about them. */
   invalidOutputs: number;
-  reloads: number;
   /** Of the last failure: the reason and the packet in work, in one line; empty when it never failed. */
   lastFailure: string;
 }

@@ -71,7 +71,7 @@ function stagesTable(stages: readonly StageStatus[]): string {
     count(stage.packets),
     stage.packets === 0 ? "-" : (stage.cycles / stage.packets).toFixed(1),
     count(sum(stage.drops)),
-    count(stage.traps + stage.overruns + stage.invalidOutputs),
+    count(stage.failures + stage.invalidOutputs),
   ]);
   const failures = stages.flatMap(({ name, lastFailure }) =>
     lastFailure === "" ? [] : [`${name} failed last: ${lastFailure}`],
@@ -142,15 +142,13 @@ export function shadowsText(reports: readonly ShadowReport[]): string {
   const columns = [
     { title: "SHADOW" },
     { title: "PACKETS", right: true },
-    { title: "OTHER VERDICTS", right: true },
-    { title: "OTHER BYTES", right: true },
+    { title: "DIFFERENCES", right: true },
     { title: "FAILURES", right: true },
   ];
   const rows = reports.map((report) => [
     report.plugin,
     count(report.packets),
-    count(report.verdictDifferences),
-    count(report.byteDifferences),
+    count(report.differences),
     count(report.failures),
   ]);
   return table(columns, rows);

@@ -16,6 +16,6 @@ export function failuresSince(
     });
 }
 
-function failuresOf({ traps, overruns, invalidOutputs }: StageStatus): number {
-  return traps + overruns + invalidOutputs;
+function failuresOf({ failures, invalidOutputs }: StageStatus): number {
+  return failures + invalidOutputs;
 }

@@ -177,8 +177,8 @@ export class Shell {
   }
 
   private checkConfigs(spec: NodeSpec): void {
-    const problems = spec.plugins.flatMap(({ digest, config = {} }, index) =>
-      checkPluginConfig(this.manifestOf(digest).configSchema, config, `/plugins/${index}/config`),
+    const problems = spec.plugins.flatMap(({ digest, config }, index) =>
+      checkPluginConfig(this.manifestOf(digest), config, `/plugins/${index}/config`),
     );
     if (problems.length > 0) throw new SluiceError(problems);
   }
@@ -288,8 +288,8 @@ function refuseRestartSettings(started: NodeSpec, next: NodeSpec): void {
 }
 
 function shadowProblem(report: ShadowReport): Problem {
-  const { plugin, packets, verdictDifferences, byteDifferences, failures, first } = report;
-  const seen = `${packets} packets: ${verdictDifferences} other verdicts, ${byteDifferences} other bytes, ${failures} failures`;
+  const { plugin, packets, differences, failures, first } = report;
+  const seen = `${packets} packets: ${differences} treated otherwise, ${failures} failures`;
   return { code: "shadow-refused", path: `/plugins/${plugin}`, message: `${seen}; first: ${first}` };
 }
 

@@ -109,8 +109,10 @@ function portState(port: Port, ports: readonly Port[]): PortState {
       return { ...common, devargs: port.socket, memifId: port.memifId, memifServer: port.memifServer };
     case "pcap":
       return { ...common, ...present({ pcapRx: port.pcapRx, pcapTx: port.pcapTx }) };
+    case "null":
+    case "ring":
     case "dpdk":
-      return { ...common, devargs: port.devargs };
+      return { ...common, ...present({ devargs: port.devargs }) };
     case "vxlan":
       return { ...common, vni: port.vni, local: port.local, udpPort: port.udpPort };
     default:

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import type { Manifest } from "@sluice/native";
 import type { BuildError, ModuleError } from "@sluice/sdk/build";
 import { messageOf, type Problem, SluiceError } from "../errors.js";
@@ -71,7 +71,7 @@ function buildProblems(error: BuildError, entry: string): Problem[] {
   return error.diagnostics
     .filter(({ severity }) => severity === "error")
     .map(({ code, message, file, line, column, remedy }) => {
-      const place = file === undefined ? entry : relative(process.cwd(), join(dirname(entry), file));
+      const place = file === undefined ? entry : relative(process.cwd(), resolve(dirname(entry), file));
       return {
         code: "plugin-build-failed",
         path: line === undefined ? place : `${place}:${line}:${column ?? 1}`,

@@ -1,15 +1,25 @@
+import type { Manifest } from "@sluice/native";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { show, valueAt } from "../config/explain.js";
 import { suggestion } from "../config/suggest.js";
 import { messageOf, type Problem, pointerSegments, SluiceError } from "../errors.js";
 
 /**
- * Checks a plugin's configuration against the JSON schema (2020-12) in its manifest.
+ * Checks a plugin's configuration against the JSON schema (2020-12) in its manifest. None given counts as an empty one.
  * @param at pointer of the configuration, which the problems' paths start with
  * @returns what is wrong; nothing when all is well
  * @throws SluiceError "invalid-config-schema" when the manifest's schema is none
  */
-export function checkPluginConfig(schema: unknown, config: unknown, at: string): Problem[] {
+export function checkPluginConfig(manifest: Manifest, config: unknown, at: string): Problem[] {
+  const { name, configSchema, segmentBytes } = manifest;
+  if (segmentBytes === 0) {
+    const message = `found ${show(config)}; allowed: nothing, as plugin ${name} takes no configuration`;
+    return config === undefined ? [] : [{ code: "invalid-plugin-config", path: at, message }];
+  }
+  return checkAgainst(configSchema, config ?? {}, at);
+}
+
+function checkAgainst(schema: unknown, config: unknown, at: string): Problem[] {
   const validate = compile(schema, at);
   if (validate(config)) return [];
   return mostSpecific(validate.errors ?? []).map((error) => describe(error, config, at));

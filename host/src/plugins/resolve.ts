@@ -43,7 +43,7 @@ async function resolvePlugin(
   const { source, module: moduleFile, config: inline, configFile, ...rest } = plugin;
   const config = configFile === undefined ? inline : await readConfigFile(resolve(folder, configFile));
   const module = await buildModule(resolve(folder, source ?? moduleFile ?? ""));
-  const problems = checkPluginConfig(module.manifest.configSchema, config ?? {}, `${at}/config`);
+  const problems = checkPluginConfig(module.manifest, config, `${at}/config`);
   if (problems.length > 0) {
     throw new SluiceError(
       problems.map((problem) => ({ ...problem, path: inConfigFile(problem.path, at, configFile) })),

@@ -186,7 +186,7 @@ function changeText(result: ChangePluginsResponse): string {
 async function configOf(module: BuiltModule | undefined, file: string | undefined) {
   if (file === undefined) return undefined;
   const config = await readConfigFile(file);
-  const problems = module === undefined ? [] : checkPluginConfig(module.manifest.configSchema, config, "");
+  const problems = module === undefined ? [] : checkPluginConfig(module.manifest, config, "");
   if (problems.length > 0)
     throw new SluiceError(problems.map((problem) => ({ ...problem, path: `${file} ${problem.path}` })));
   return config;
