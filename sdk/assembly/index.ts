@@ -1,9 +1,14 @@
+export { ArrayTable, Settings } from "./arraytable";
 export { Batch, generation, now, random, wallTime, worker } from "./burst";
 export { checksum } from "./checksum";
 export { Counter, dropReason } from "./counter";
 export { CtDirection, CtState, DropReason, Flag, Hook, NO_PORT, Verdict } from "./generated/abi";
+export { jumpHash, mix, mixPair, mixSymmetric, reduce } from "./hash";
+export { HashTable } from "./hashtable";
 export { Icmp, Ipv4, Ipv6, Ipv6Address, Sctp, Srh, Tcp, Udp } from "./headers";
+export { Json, Prefix } from "./json";
+export { LpmTable } from "./lpm";
 export { Packet } from "./packet";
+export { definePlugin } from "./plugin";
 export { Protocol } from "./protocol";
 export { Quoted } from "./quoted";
-export { definePlugin } from "./plugin";

@@ -105,7 +105,8 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
 }
 
 const remember = (sources: Map<string, string>, name: string, text: string): string => {
-  sources.set(name, text);
+  const file = sdkFile.exec(name)?.[1];
+  sources.set(file === undefined ? name : `~lib/@sluice/sdk/${file}`, text);
   return text;
 };
 

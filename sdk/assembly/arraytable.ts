@@ -1,0 +1,79 @@
+import { sizeOf } from "./hashtable";
+import { allocate, makeTable, segmentBase, tableAddress } from "./segment";
+
+// Header, 16 bytes: u32 length, u32 capacity, u32 offset of the items from the segment's base, u32 spare.
+const HEADER: u32 = 16;
+
+/**
+ * Numbers or records one after the other, in the config segment. Declared at a file's top level:
+ * `const backends = new ArrayTable<Backend>("backends")`, with `Backend` an unmanaged class, or a number type.
+ */
+@unmanaged
+export class ArrayTable<T> {
+  constructor(name: string) { unreachable(); }
+
+  // @ts-ignore: decorator
+  @inline get length(): u32 {
+    const header = tableAddress(changetype<usize>(this));
+    return header == 0 ? 0 : load<u32>(header);
+  }
+  /** A number. Traps when `index` is not below `length`. */
+  // @ts-ignore: decorator
+  @inline get(index: u32): T { return load<T>(this.address(index)); }
+  /** A view of a record. Traps when `index` is not below `length`. */
+  // @ts-ignore: decorator
+  @inline at(index: u32): T { return changetype<T>(this.address(index)); }
+
+  /** Configure only: appends a number. False when the segment is too small; configure then ends with TOO_LARGE. */
+  push(value: T): bool {
+    const at = this.append();
+    if (at == 0) return false;
+    store<T>(at, value);
+    return true;
+  }
+  /** Configure only: appends a zeroed record; a view of it, valid until the next `add`; null: the segment is too small. */
+  add(): T | null { return changetype<T | null>(this.append()); }
+  /** Configure only: sets a number. Traps when `index` is not below `length`. */
+  set(index: u32, value: T): void { store<T>(this.address(index), value); }
+
+  // @ts-ignore: decorator
+  @inline private get stride(): usize { return isReference<T>() ? (sizeOf<T>() + 7) & ~7 : sizeOf<T>(); }
+
+  // @ts-ignore: decorator
+  @inline private address(index: u32): usize {
+    const header = tableAddress(changetype<usize>(this));
+    if (header == 0 || index >= load<u32>(header)) unreachable();
+    return segmentBase() + <usize>load<u32>(header, 8) + <usize>index * this.stride;
+  }
+
+  private append(): usize {
+    const header = makeTable(changetype<usize>(this), HEADER);
+    if (header == 0) return 0;
+    const length: u32 = load<u32>(header);
+    if (length == load<u32>(header, 4) && !this.grow(header, length)) return 0;
+    store<u32>(header, length + 1);
+    return this.address(length);
+  }
+
+  private grow(header: usize, length: u32): bool {
+    const capacity = length == 0 ? 8 : length * 2;
+    const items = allocate(<u64>capacity * <u64>this.stride);
+    if (items == 0) return false;
+    if (length != 0) memory.copy(items, segmentBase() + <usize>load<u32>(header, 8), <usize>length * this.stride);
+    store<u32>(header, capacity, 4);
+    store<u32>(header, <u32>(items - segmentBase()), 8);
+    return true;
+  }
+}
+
+/** One record in the config segment, for single values: `const limits = new Settings<Limits>("limits")`. */
+@unmanaged
+export class Settings<T> {
+  constructor(name: string) { unreachable(); }
+
+  /** A view of the record, or null when nothing was configured. */
+  // @ts-ignore: decorator
+  @inline get value(): T | null { return changetype<T | null>(tableAddress(changetype<usize>(this))); }
+  /** Configure only: the record, zeroed at first; null when the segment is too small. */
+  make(): T | null { return changetype<T | null>(makeTable(changetype<usize>(this), <u32>offsetof<T>())); }
+}

@@ -1,0 +1,446 @@
+// The configuration text as a tree, without building one: a Json is the address of a value's first byte in INPUT. The text is
+// checked once, before configure; from then on it is known to be well-formed. For configure only: strings are allocated.
+
+import {
+  BURST_ERROR_LENGTH, BURST_ERROR_TEXT, BURST_ERROR_TEXT_SIZE, BURST_INPUT_LENGTH, INPUT_BASE, WINDOW_BASE
+} from "./generated/abi";
+import { hexDigit, parseAddress4, parseAddress6 } from "./address";
+import { Ipv6Address } from "./headers";
+
+// @ts-ignore: decorator
+@inline const QUOTE: u32 = 0x22;
+// @ts-ignore: decorator
+@inline const BACKSLASH: u32 = 0x5c;
+const MAX_DEPTH: i32 = 64;
+
+/** Writes the error that configure ends with; the first one stays. */
+export function reportError(text: string): void {
+  if (load<u32>(WINDOW_BASE + BURST_ERROR_LENGTH) != 0) return;
+  let length = text.length;
+  while (String.UTF8.byteLength(text) > <i32>BURST_ERROR_TEXT_SIZE) {
+    length -= 16;
+    text = text.substring(0, length);
+  }
+  const bytes = String.UTF8.encodeUnsafe(changetype<usize>(text), length, WINDOW_BASE + BURST_ERROR_TEXT);
+  store<u32>(WINDOW_BASE + BURST_ERROR_LENGTH, <u32>bytes);
+}
+export function hasError(): bool { return load<u32>(WINDOW_BASE + BURST_ERROR_LENGTH) != 0; }
+
+/** An address prefix as the configuration has it. */
+@unmanaged
+export class Prefix {
+  /** 4 or 6; 0: none was read. */
+  family: u32;
+  length: u32;
+  /** IPv4, host order. */
+  address4: u32;
+  private pad: u32;
+  private high: u64;
+  private low: u64;
+  // @ts-ignore: decorator
+  @inline get address6(): Ipv6Address { return changetype<Ipv6Address>(changetype<usize>(this) + 16); }
+}
+
+/**
+ * A value in the configuration. Reading one of the wrong type or range reports an error that names its path, and yields zero;
+ * configure then ends with that error, so no caller needs to check each read. Values of `get` that are absent read as zero
+ * without an error.
+ */
+@unmanaged
+export class Json {
+  // @ts-ignore: decorator
+  @inline get isPresent(): bool { return changetype<usize>(this) != 0; }
+  get isNull(): bool { return this.startsWith(0x6e); }
+  get isObject(): bool { return this.startsWith(0x7b); }
+  get isArray(): bool { return this.startsWith(0x5b); }
+  get isString(): bool { return this.startsWith(QUOTE); }
+  get isBoolean(): bool { return this.startsWith(0x74) || this.startsWith(0x66); }
+  get isNumber(): bool {
+    return this.startsWith(0x2d) || this.isPresent && <u32>load<u8>(changetype<usize>(this)) - 0x30 < 10;
+  }
+
+  /** A member of an object; absent when there is none (`isPresent` is false). */
+  get(name: string): Json {
+    if (!this.isPresent) return this;
+    if (!this.isObject) {
+      this.fail("must be an object");
+      return changetype<Json>(0);
+    }
+    for (let member = this.first; member.isPresent; member = member.next) {
+      if (member.key == name) return member;
+    }
+    return changetype<Json>(0);
+  }
+  /** A member of an object; reports an error when there is none. */
+  need(name: string): Json {
+    const found = this.get(name);
+    if (!found.isPresent && this.isPresent) this.fail("'" + name + "' is missing");
+    return found;
+  }
+  /** The first item of an array or member of an object; absent in an empty one. Reports an error in anything else. */
+  get first(): Json {
+    if (!this.isPresent) return this;
+    const at = changetype<usize>(this);
+    if (!this.isArray && !this.isObject) {
+      this.fail("must be an array or an object");
+      return changetype<Json>(0);
+    }
+    return itemAt(skipSpace(at + 1));
+  }
+  /** The item or member that follows this one; absent behind the last. */
+  get next(): Json {
+    if (!this.isPresent) return this;
+    const at = skipSpace(skipValue(changetype<usize>(this)));
+    return <u32>load<u8>(at) == 0x2c && at < inputEnd() ? itemAt(skipSpace(at + 1)) : changetype<Json>(0);
+  }
+  /** Number of items or members. */
+  get length(): i32 {
+    let count = 0;
+    for (let item = this.first; item.isPresent; item = item.next) count++;
+    return count;
+  }
+  /** Name of this member of an object; empty for an array's item. */
+  get key(): string {
+    const start = keyStart(changetype<usize>(this));
+    return start == 0 ? "" : decode(start);
+  }
+
+  text(): string {
+    if (!this.isPresent) return "";
+    if (!this.isString) {
+      this.fail("must be a string");
+      return "";
+    }
+    return decode(changetype<usize>(this));
+  }
+  boolean(): bool {
+    if (!this.isPresent) return false;
+    if (!this.isBoolean) this.fail("must be true or false");
+    return this.startsWith(0x74);
+  }
+  /** A whole number from `least` to `most`. */
+  integer(least: i64, most: i64): i64 {
+    if (!this.isPresent) return 0;
+    let at = changetype<usize>(this);
+    const isNegative = <u32>load<u8>(at) == 0x2d;
+    if (isNegative) at++;
+    let value: i64 = 0;
+    let digits = 0;
+    for (; at < inputEnd() && <u32>load<u8>(at) - 0x30 < 10 && digits < 19; at++, digits++) {
+      value = value * 10 + <i64>load<u8>(at) - 0x30;
+    }
+    if (isNegative) value = -value;
+    const isWhole = this.isNumber && at == skipValue(changetype<usize>(this)) && digits < 19;
+    if (!isWhole || value < least || value > most) {
+      this.fail("must be a whole number from " + least.toString() + " to " + most.toString());
+      return 0;
+    }
+    return value;
+  }
+  /** A whole number from 0 to `most`. */
+  unsigned(most: u32 = 0xffffffff): u32 { return <u32>this.integer(0, <i64>most); }
+  number(): f64 {
+    if (!this.isPresent) return 0;
+    if (!this.isNumber) {
+      this.fail("must be a number");
+      return 0;
+    }
+    const at = changetype<usize>(this);
+    return parseFloat(String.UTF8.decodeUnsafe(at, skipValue(at) - at));
+  }
+  /** An IPv4 address, such as "10.0.0.1", in host order. */
+  address4(): u32 {
+    if (!this.isPresent) return 0;
+    const at = changetype<usize>(this);
+    const end = skipValue(at) - 1;
+    const value = this.isString ? parseAddress4(at + 1, end) : -1;
+    if (value < 0) this.fail('must be an IPv4 address such as "10.0.0.1"');
+    return value < 0 ? 0 : <u32>value;
+  }
+  /** An IPv6 address, such as "fd00::1", into `into`. False when it is absent or none. */
+  address6(into: Ipv6Address): bool {
+    if (!this.isPresent) return false;
+    const at = changetype<usize>(this);
+    if (this.isString && parseAddress6(at + 1, skipValue(at) - 1, into)) return true;
+    this.fail('must be an IPv6 address such as "fd00::1"');
+    return false;
+  }
+  /** An address of either family with or without a prefix length, such as "10.0.0.0/8". False when it is absent or none. */
+  prefix(into: Prefix): bool {
+    into.family = 0;
+    if (!this.isPresent) return false;
+    if (!this.isString || !readPrefix(changetype<usize>(this), into)) {
+      this.fail('must be an address or prefix such as "10.0.0.0/8" or "fd00::/64"');
+      return false;
+    }
+    return true;
+  }
+
+  /** Reports that this value is wrong: `message` continues "rules[3].port ". */
+  fail(message: string): void {
+    if (hasError()) return;
+    const root = skipSpace(INPUT_BASE);
+    const path = pathTo(root, changetype<usize>(this));
+    reportError((path.length == 0 ? "the configuration" : path) + " " + message);
+  }
+
+  // @ts-ignore: decorator
+  @inline private startsWith(byte: u32): bool {
+    return changetype<usize>(this) != 0 && <u32>load<u8>(changetype<usize>(this)) == byte;
+  }
+}
+
+/** Checks the text at INPUT; its root, or an absent value after reporting where it is wrong. */
+export function parseInput(): Json {
+  const start = skipSpace(INPUT_BASE);
+  const end = checkValue(start, 0);
+  if (end != 0 && skipSpace(end) == inputEnd()) return changetype<Json>(start);
+  const wrong = end == 0 ? wrongAt : skipSpace(end);
+  let line = 1;
+  let column = 1;
+  for (let at = INPUT_BASE; at < wrong; at++) {
+    column++;
+    if (<u32>load<u8>(at) == 0x0a) {
+      line++;
+      column = 1;
+    }
+  }
+  reportError("the configuration is not valid JSON at line " + line.toString() + ", column " + column.toString());
+  return changetype<Json>(0);
+}
+
+// @ts-ignore: decorator
+@inline function inputEnd(): usize { return INPUT_BASE + <usize>load<u32>(WINDOW_BASE + BURST_INPUT_LENGTH); }
+
+// @ts-ignore: decorator
+@inline function byteAt(at: usize): u32 { return at < inputEnd() ? load<u8>(at) : 0; }
+
+// @ts-ignore: decorator
+@inline function isSpace(byte: u32): bool { return byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09; }
+
+function skipSpace(at: usize): usize {
+  while (isSpace(byteAt(at))) at++;
+  return at;
+}
+
+// Checking. Each function returns the address behind what it checked, or 0 with `wrongAt` set.
+
+let wrongAt: usize = 0;
+function wrong(at: usize): usize {
+  wrongAt = at;
+  return 0;
+}
+
+function checkValue(at: usize, depth: i32): usize {
+  const byte = byteAt(at);
+  if (depth > MAX_DEPTH) return wrong(at);
+  if (byte == QUOTE) return checkString(at);
+  if (byte == 0x7b) return checkMembers(at, depth, true);
+  if (byte == 0x5b) return checkMembers(at, depth, false);
+  if (byte == 0x74) return checkWord(at, 0x65757274, 4); // true
+  if (byte == 0x6e) return checkWord(at, 0x6c6c756e, 4); // null
+  if (byte == 0x66 && byteAt(at + 1) == 0x61) return checkWord(at + 1, 0x65736c61, 4); // f + alse
+  return checkNumber(at);
+}
+
+function checkMembers(at: usize, depth: i32, isObject: bool): usize {
+  const close: u32 = isObject ? 0x7d : 0x5d;
+  at = skipSpace(at + 1);
+  if (byteAt(at) == close) return at + 1;
+  while (true) {
+    if (isObject) {
+      const end = byteAt(at) == QUOTE ? checkString(at) : wrong(at);
+      if (end == 0) return 0;
+      at = skipSpace(end);
+      if (byteAt(at) != 0x3a) return wrong(at);
+      at = skipSpace(at + 1);
+    }
+    const end = checkValue(at, depth + 1);
+    if (end == 0) return 0;
+    at = skipSpace(end);
+    if (byteAt(at) == close) return at + 1;
+    if (byteAt(at) != 0x2c) return wrong(at);
+    at = skipSpace(at + 1);
+  }
+}
+
+function checkWord(at: usize, word: u32, length: usize): usize {
+  return at + length <= inputEnd() && load<u32>(at) == word ? at + length : wrong(at);
+}
+
+function checkString(at: usize): usize {
+  while (true) {
+    const byte = byteAt(++at);
+    if (byte == QUOTE) return at + 1;
+    if (byte < 0x20) return wrong(at);
+    if (byte != BACKSLASH) continue;
+    const escape = byteAt(++at);
+    if (escape == 0x75) {
+      for (let i = 0; i < 4; i++) if (hexDigit(byteAt(++at)) < 0) return wrong(at);
+    } else if (escape != QUOTE && escape != BACKSLASH && escape != 0x2f && simpleEscape(escape) == 0) {
+      return wrong(at);
+    }
+  }
+}
+
+function checkDigits(at: usize): usize {
+  if (byteAt(at) - 0x30 >= 10) return wrong(at);
+  while (byteAt(at) - 0x30 < 10) at++;
+  return at;
+}
+
+function checkNumber(at: usize): usize {
+  if (byteAt(at) == 0x2d) at++;
+  at = byteAt(at) == 0x30 ? at + 1 : checkDigits(at);
+  if (at != 0 && byteAt(at) == 0x2e) at = checkDigits(at + 1);
+  if (at != 0 && (byteAt(at) | 0x20) == 0x65) {
+    at++;
+    if (byteAt(at) == 0x2b || byteAt(at) == 0x2d) at++;
+    at = checkDigits(at);
+  }
+  return at;
+}
+
+// Navigating in checked text.
+
+function skipString(at: usize): usize {
+  while (true) {
+    const byte: u32 = load<u8>(++at);
+    if (byte == QUOTE) return at + 1;
+    if (byte == BACKSLASH) at++;
+  }
+}
+
+function skipValue(at: usize): usize {
+  let depth = 0;
+  for (; at < inputEnd(); at++) {
+    const byte: u32 = load<u8>(at);
+    if (byte == QUOTE) {
+      at = skipString(at) - 1;
+      if (depth == 0) return at + 1;
+    } else if (byte == 0x7b || byte == 0x5b) {
+      depth++;
+    } else if (byte == 0x7d || byte == 0x5d) {
+      if (depth == 0) return at; // a number or word ends here
+      if (--depth == 0) return at + 1;
+    } else if (depth == 0 && (byte == 0x2c || byte <= 0x20)) {
+      return at;
+    }
+  }
+  return at;
+}
+
+/** The value of the item or member that starts at `at`; absent at the end of the list. */
+function itemAt(at: usize): Json {
+  const byte: u32 = load<u8>(at);
+  if (byte == 0x5d || byte == 0x7d) return changetype<Json>(0);
+  if (byte == QUOTE) {
+    const after = skipSpace(skipString(at));
+    if (byteAt(after) == 0x3a) return changetype<Json>(skipSpace(after + 1));
+  }
+  return changetype<Json>(at);
+}
+
+/** Address of the opening quote of a member's name; 0 for an array's item or the root. */
+function keyStart(value: usize): usize {
+  let at = spaceBefore(value);
+  if (at < INPUT_BASE || <u32>load<u8>(at) != 0x3a) return 0;
+  at = spaceBefore(at);
+  while (true) {
+    at--;
+    if (<u32>load<u8>(at) != QUOTE) continue;
+    let slashes = 0;
+    while (<u32>load<u8>(at - 1 - slashes) == BACKSLASH) slashes++;
+    if ((slashes & 1) == 0) return at;
+  }
+}
+
+/** Address of the last byte before `at` that is no white space. */
+function spaceBefore(at: usize): usize {
+  at--;
+  while (at >= INPUT_BASE && isSpace(load<u8>(at))) at--;
+  return at;
+}
+
+/** Such as "rules[3].port": the way from the value at `from` down to the one at `target`. */
+function pathTo(from: usize, target: usize): string {
+  let path = "";
+  let container = changetype<Json>(from);
+  while (changetype<usize>(container) != target && (container.isArray || container.isObject)) {
+    let index = 0;
+    let item = container.first;
+    while (item.isPresent && skipValue(changetype<usize>(item)) <= target) {
+      index++;
+      item = item.next;
+    }
+    if (!item.isPresent) break;
+    if (container.isArray) path += "[" + index.toString() + "]";
+    else path += (path.length == 0 ? "" : ".") + item.key;
+    container = item;
+  }
+  return path;
+}
+
+// Strings.
+
+/** b, f, n, r, t */
+function simpleEscape(letter: u32): u32 {
+  if (letter == 0x62) return 8;
+  if (letter == 0x66) return 12;
+  if (letter == 0x6e) return 10;
+  if (letter == 0x72) return 13;
+  return letter == 0x74 ? 9 : 0;
+}
+
+/** The string whose opening quote is at `at`. */
+function decode(at: usize): string {
+  const end = skipString(at) - 1;
+  let text = "";
+  let start = ++at;
+  while (at < end) {
+    if (<u32>load<u8>(at) != BACKSLASH) {
+      at++;
+      continue;
+    }
+    text += String.UTF8.decodeUnsafe(start, at - start);
+    const escape: u32 = load<u8>(++at);
+    let code = simpleEscape(escape);
+    if (escape == 0x75) {
+      for (let i = 0; i < 4; i++) code = code << 4 | hexDigit(load<u8>(++at));
+    } else if (code == 0) {
+      code = escape;
+    }
+    text += String.fromCharCode(code);
+    start = ++at;
+  }
+  return text + String.UTF8.decodeUnsafe(start, end - start);
+}
+
+function readPrefix(quote: usize, into: Prefix): bool {
+  const end = skipString(quote) - 1;
+  let slash = quote + 1;
+  while (slash < end && <u32>load<u8>(slash) != 0x2f) slash++;
+  const address4 = parseAddress4(quote + 1, slash);
+  if (address4 >= 0) {
+    into.address4 = <u32>address4;
+    into.family = 4;
+  } else if (parseAddress6(quote + 1, slash, into.address6)) {
+    into.family = 6;
+  } else {
+    return false;
+  }
+  into.length = into.family == 4 ? 32 : 128;
+  if (slash == end) return true;
+  let length: u32 = 0;
+  for (let at = slash + 1; at < end; at++) {
+    const digit = <u32>load<u8>(at) - 0x30;
+    if (digit >= 10 || end - slash > 4) return false;
+    length = length * 10 + digit;
+  }
+  if (slash + 1 == end || length > into.length) {
+    into.family = 0;
+    return false;
+  }
+  into.length = length;
+  return true;
+}

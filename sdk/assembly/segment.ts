@@ -1,0 +1,61 @@
+// A config segment: built by the builder instance during configure, read-only for workers afterwards, and found at another
+// address with each publish. So everything in it is an offset from its base.
+//
+//   0   u32 bytes used (0: nothing was built)      4   u32 1 when it became too small      8   u64 spare
+//   16  u32[60] directory: offset of each declared table, in the order of declaration; 0: empty
+//   256 tables
+
+import { BURST_SEGMENT_BASE, BURST_SEGMENT_SIZE, WINDOW_BASE } from "./generated/abi";
+
+const FIRST_BYTE: u32 = 256;
+
+// @ts-ignore: decorator
+@inline export function segmentBase(): usize { return load<u32>(WINDOW_BASE + BURST_SEGMENT_BASE); }
+
+/** Address of the table with this directory entry; 0 when it is empty or nothing was configured. */
+// @ts-ignore: decorator
+@inline export function tableAddress(entry: usize): usize {
+  const base = segmentBase();
+  if (base == 0) return 0;
+  const offset: usize = load<u32>(base + entry);
+  return offset == 0 ? 0 : base + offset;
+}
+
+/** Configure only: starts the segment. False when it has no room for its own header. */
+export function startSegment(): bool {
+  const base = segmentBase();
+  if (load<u32>(WINDOW_BASE + BURST_SEGMENT_SIZE) < FIRST_BYTE) return false;
+  for (let at: usize = 0; at < FIRST_BYTE; at += 8) store<u64>(base + at, 0);
+  store<u32>(base, FIRST_BYTE);
+  return true;
+}
+
+/** True when an allocation did not fit. */
+export function segmentIsTooSmall(): bool { return load<u32>(segmentBase(), 4) != 0; }
+
+/** Configure only: address of `bytes` zeroed bytes, aligned to 16; 0 when the segment is too small, which it remembers. */
+export function allocate(bytes: u64): usize {
+  const base = segmentBase();
+  const used: u32 = load<u32>(base);
+  if (bytes > <u64>load<u32>(WINDOW_BASE + BURST_SEGMENT_SIZE) - used) {
+    store<u32>(base, 1, 4);
+    return 0;
+  }
+  const start = base + used;
+  const end = start + ((<usize>bytes + 15) & ~15);
+  for (let at = start; at < end; at += 16) {
+    store<u64>(at, 0);
+    store<u64>(at, 0, 8);
+  }
+  store<u32>(base, <u32>(end - base));
+  return start;
+}
+
+/** Configure only: the table's own header of `bytes` bytes, made on first use; 0 when the segment is too small. */
+export function makeTable(entry: usize, bytes: u32): usize {
+  const found = tableAddress(entry);
+  if (found != 0) return found;
+  const made = allocate(bytes);
+  if (made != 0) store<u32>(segmentBase() + entry, <u32>(made - segmentBase()));
+  return made;
+}
