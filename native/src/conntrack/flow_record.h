@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "conntrack/flow_key.h"
+#include "conntrack/timeouts.h"
+
+namespace sluice {
+
+constexpr size_t kMaxFlowSlots = 8;
+
+enum class FlowLife : uint8_t {
+  Free,
+  Unconfirmed,  ///< its first packet is still on its way: only the original key is in the index
+  Confirmed,
+  Dying,  ///< out of the index; its number is reused once all workers were quiescent
+};
+
+/// Bits of FlowRecord::marks.
+namespace flow_mark {
+constexpr uint16_t kSeenReply = 1;
+constexpr uint16_t kFinOriginal = 2;  ///< shifted by the direction
+constexpr uint16_t kFinReply = 4;
+constexpr uint16_t kLastFinReply = 8;  ///< the latest first FIN came from the reply's side
+constexpr uint16_t kAckOriginal = 16;  ///< max_ack of the direction is valid; shifted by the direction
+constexpr uint16_t kAckReply = 32;
+}  // namespace flow_mark
+
+/// A flow as it lies in the file; native byte order. Keys are written under the table's lock while no worker can see
+/// the flow; what workers write later is atomic. Behind it come the plugins' slots (FlowFileHeader::slot_bytes).
+struct alignas(64) FlowRecord {
+  // First line: read for every packet, written once a second, by state changes and by TCP's acknowledgements.
+  std::atomic<FlowLife> life;
+  std::atomic<FlowState> state;
+  std::atomic<uint16_t> marks;
+  std::atomic<uint32_t> last_seen;     ///< s, CLOCK_MONOTONIC
+  uint32_t created;                    ///< s, CLOCK_MONOTONIC
+  std::atomic<uint32_t> max_ack[2];    ///< TCP: highest acknowledgement by direction, host byte order
+  uint8_t slot_schema[kMaxFlowSlots];  ///< by slot index; 0: the slot was not written since the flow began
+  uint8_t spare[32];
+
+  // Second and third line: the slow path.
+  FlowKey original;
+  FlowKey reply;  ///< family 0 until the flow is confirmed
+  uint8_t spare2[48];
+};
+static_assert(sizeof(FlowRecord) == 192, "three cache lines");
+static_assert(std::atomic<uint32_t>::is_always_lock_free, "records are shared between processes over time");
+
+}  // namespace sluice

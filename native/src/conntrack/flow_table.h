@@ -1,0 +1,177 @@
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+#include <rte_spinlock.h>
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conntrack/flow_file.h"
+#include "conntrack/flow_index.h"
+#include "conntrack/flow_record.h"
+#include "conntrack/timeouts.h"
+#include "conntrack/transitions.h"
+#include "core/error.h"
+#include "core/worker_context.h"
+
+namespace sluice {
+
+struct FlowTableConfig {
+  uint32_t max_flows = 262144;
+  std::string file;            ///< see FlowFile::open
+  uint32_t slot_bytes = 64;    ///< plugins' slots in each flow, all together
+  bool zone_by_table = false;  ///< flows of different routing tables are apart; else all are in zone 0
+  uint16_t workers = 1;        ///< WorkerContext::id is below this
+  Timeouts timeouts = default_timeouts();
+};
+
+/// A plugin's part of every flow: `size` bytes from slots(flow) + offset; slot_schema(flow)[index] is its schema
+/// version.
+struct FlowSlot {
+  uint16_t offset, size;
+  uint8_t index;
+};
+
+struct FlowCounters {
+  uint64_t created, expired, evicted, abandoned, clashes;  ///< abandoned: dropped before they were confirmed
+  uint64_t full_drops, invalid;                            ///< packets
+};
+
+/// A copy of a flow, for status.
+struct FlowView {
+  uint32_t number;
+  FlowKey original, reply;
+  FlowState state;
+  bool confirmed, seen_reply;
+  uint32_t created, last_seen;  ///< s, CLOCK_MONOTONIC
+  uint32_t timeout;             ///< s from last_seen
+};
+
+/// The connections of a node, shared by all workers.
+///
+/// A burst goes through track_burst() after parse, confirm_burst() when its packets are as they will leave (also those
+/// for the node itself, and before a REINPUT parses a packet anew), and settle_burst() at its end, before the worker's
+/// quiescent state. Lookups take no lock; a new flow takes one spinlock twice, for its two keys.
+///
+/// When max_flows live: a new flow takes the place of the best of 32 sampled ones that are closing, or have not seen a
+/// reply; a flow with traffic in both directions is never evicted. Without a victim the packet is dropped,
+/// flow-table-full. A removed flow's number is reused once every worker was quiescent; numbers beyond max_flows bridge
+/// that time.
+class FlowTable {
+ public:
+  /// `workers` is the variable that every worker registers with; it must outlive the table. `now_ns`: CLOCK_MONOTONIC.
+  static Result<std::unique_ptr<FlowTable>> open(const FlowTableConfig& config, rte_rcu_qsbr* workers, uint64_t now_ns);
+
+  // Workers.
+
+  /// Sets each packet's meta.flow, ct_state, ct_direction and confirmed. Packets without room for their flow are
+  /// dropped and taken out of the array. Packets with ct_state INVALID or UNTRACKED go on without a flow.
+  void track_burst(WorkerContext& context, rte_mbuf** packets, uint16_t& count);
+  /// Confirms the flows of packets that are not: the reply tuple is the inverse of the packet's as it is now, or
+  /// meta.reply_tuple when meta.reframed. Packets whose reply tuple another flow owns are dropped, reply-tuple-clash,
+  /// and taken out of the array, their flow removed.
+  void confirm_burst(WorkerContext& context, rte_mbuf** packets, uint16_t& count);
+  /// Removes flows that this worker's burst began and nobody confirmed.
+  void settle_burst(WorkerContext& context);
+
+  uint8_t* slots(uint32_t flow) { return reinterpret_cast<uint8_t*>(&record(flow)) + sizeof(FlowRecord); }
+  uint8_t* slot_schema(uint32_t flow) { return record(flow).slot_schema; }
+
+  // Control and housekeeping; one thread at a time, which need not register with the workers' variable.
+
+  /// Looks at the next `max_records` records, removes the expired and gives back numbers that no worker holds any more.
+  /// Returns how many it removed.
+  size_t age(uint64_t now_ns, size_t max_records);
+  void set_timeouts(const Timeouts& timeouts);
+
+  /// Finds or makes the plugin's slot. One of another size is replaced: its bytes and schemas in all flows are zeroed.
+  /// The plugin must not be running.
+  Result<FlowSlot> assign_slot(const std::string& plugin, uint16_t size);
+  void release_slot(const std::string& plugin);
+
+  /// Visits a copy of each flow; workers go on meanwhile.
+  void for_each(const std::function<void(const FlowView&)>& visit);
+  /// The number of the flow that owns the key in either direction, or kNoFlow.
+  uint32_t find(const FlowKey& key) const;
+  uint32_t live() const { return live_.load(std::memory_order_relaxed); }
+  uint32_t max_flows() const { return max_flows_; }
+  FlowCounters counters() const;
+  uint32_t restored() const { return restored_; }                   ///< flows found in the file
+  const std::string& reset_reason() const { return file_.reason; }  ///< why the file's flows were not kept, or empty
+
+ private:
+  /// A removed flow until its grace period is over.
+  struct Removed {
+    uint64_t token;
+    uint32_t number;
+    int32_t places[2];
+    uint8_t family;
+  };
+  struct alignas(64) Worker {
+    static constexpr uint16_t kMaxFresh = 4 * kMaxBurst;
+    uint32_t fresh[kMaxFresh];  ///< flows begun in this burst
+    uint16_t fresh_count = 0;
+    std::atomic<uint64_t> full_drops{0}, invalid{0};
+  };
+  /// A part of a burst in work.
+  struct Chunk;
+  enum class Confirmation { Done, Unneeded, Clash };
+
+  FlowTable(const FlowTableConfig& config, rte_rcu_qsbr* workers, FlowFile file, std::unique_ptr<FlowIndex> index);
+
+  FlowRecord& record(uint32_t flow) const {
+    return *reinterpret_cast<FlowRecord*>(records_ + size_t{flow} * record_size_);
+  }
+  uint16_t zone_of(const PacketMeta& meta) const { return zone_by_table_ ? meta.table : 0; }
+  uint32_t timeout_of(FlowState state) const {
+    return timeouts_[static_cast<size_t>(state)].load(std::memory_order_relaxed);
+  }
+  bool expired(const FlowRecord& flow, uint32_t now) const;
+
+  void read_keys(rte_mbuf** packets, uint16_t count, Chunk& chunk) const;
+  void look_up(Chunk& chunk) const;
+  bool track(WorkerContext& context, rte_mbuf* packet, KeyKind kind, uint32_t found, uint32_t now);
+  bool begin_flow(WorkerContext& context, rte_mbuf* packet, uint32_t now);
+  bool follow(WorkerContext& context, rte_mbuf* packet, uint32_t found, uint32_t now);
+  void mark_invalid(WorkerContext& context, PacketMeta& meta);
+  bool drop_full(WorkerContext& context, rte_mbuf* packet);
+  FlowKey leaving_reply(const rte_mbuf* packet, const PacketMeta& meta, const FlowRecord& flow) const;
+
+  // Under the lock.
+  uint32_t create(const FlowKey& key, const Transition& first, uint32_t now);
+  Confirmation confirm(uint32_t flow, const FlowKey& reply);
+  bool evict();
+  void remove(uint32_t flow);
+  void reclaim();
+  void restore(uint32_t now);
+  bool restore_flow(uint32_t flow, uint32_t now);
+  void clear_slot(uint8_t index);
+
+  const uint32_t max_flows_, numbers_, record_size_;
+  const bool zone_by_table_;
+  FlowFile file_;
+  uint8_t* const records_;
+  std::unique_ptr<FlowIndex> index_;
+  rte_rcu_qsbr* const rcu_;
+  std::array<std::atomic<uint32_t>, kFlowStates> timeouts_;
+  std::vector<Worker> workers_;
+  uint32_t restored_ = 0;
+  uint32_t age_cursor_ = 0;
+
+  mutable rte_spinlock_t lock_ = RTE_SPINLOCK_INITIALIZER;
+  std::vector<uint32_t> free_;    ///< a stack; low numbers on top at first
+  std::vector<Removed> removed_;  ///< a ring in the order of removal, one place for each number
+  size_t removed_head_ = 0, removed_count_ = 0;
+  uint32_t evict_cursor_ = 0;
+  std::atomic<uint32_t> live_{0};
+  std::atomic<uint64_t> created_{0}, expired_{0}, evicted_{0}, abandoned_{0}, clashes_{0};
+};
+
+/// Keeps the reply tuple of the packet as it is now, for confirm_burst(); before a push or pop changes its head.
+void freeze_reply_tuple(rte_mbuf* packet);
+
+}  // namespace sluice
