@@ -14,6 +14,7 @@ class FlowTable;
 struct RoutingSnapshot;
 class PortTable;
 class Neighbours;
+class Reassembler;
 
 constexpr size_t kDropReasons = 64;  ///< native reasons; stages' own reasons are counted by their stage
 
@@ -37,6 +38,7 @@ struct WorkerContext {
   const PortTable* ports = nullptr;
   const RoutingSnapshot* routing = nullptr;
   Neighbours* neighbours = nullptr;
+  Reassembler* reassembler = nullptr;
   FlowTable* flows = nullptr;
   WorkerCounters counters;
 

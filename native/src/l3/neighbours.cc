@@ -8,6 +8,7 @@
 
 #include "l3/headers.h"
 #include "l3/icmp.h"
+#include "l3/lock.h"
 #include "l3/solicit.h"
 
 namespace sluice {
@@ -32,17 +33,6 @@ rte_ether_addr mac_of(uint64_t word) {
 bool has_mac(NeighbourState state) {
   return state >= NeighbourState::Reachable;
 }
-
-class Locked {
- public:
-  explicit Locked(rte_spinlock_t& lock) : lock_(lock) { rte_spinlock_lock(&lock_); }
-  ~Locked() { rte_spinlock_unlock(&lock_); }
-  Locked(const Locked&) = delete;
-  Locked& operator=(const Locked&) = delete;
-
- private:
-  rte_spinlock_t& lock_;
-};
 
 }  // namespace
 
