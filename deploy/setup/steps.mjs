@@ -96,17 +96,24 @@ function typescript(at) {
   };
 }
 
-/** Through the SDK, as any author builds a plugin. */
+/** With the SDK's command, as any author builds a plugin. */
 function plugins(at) {
   const folders = members(at, "plugins");
-  const script = at("deploy", "setup", "build-plugins.mjs");
+  const output = (folder) => join(folder, "build", `${basename(folder)}.wasm`);
+  const command = at("sdk", "bin", "sluice-plugin.mjs");
   return {
     name: "plugins",
     title: "plugins (AssemblyScript)",
     needs: ["typescript"],
-    inputs: [script, at("sdk", "assembly"), at("sdk", "src"), ...folders],
-    outputs: folders.map((folder) => join(folder, "build", `${basename(folder)}.wasm`)),
-    commands: () => [{ command: process.execPath, args: [script, ...folders] }],
+    inputs: [at("sdk", "assembly"), at("sdk", "src"), at("sdk", "bin"), ...folders],
+    outputs: folders.map(output),
+    commands: () => [
+      { command: "mkdir", args: ["-p", ...folders.map((folder) => join(folder, "build"))] },
+      ...folders.map((folder) => ({
+        command: process.execPath,
+        args: [command, "build", join(folder, "assembly", "index.ts"), "-o", output(folder)],
+      })),
+    ],
   };
 }
 

@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { NativeStatus } from "@sluice/native";
 import type { Cleanup } from "./cleanup.js";
 import type { Namespace } from "./namespace.js";
 import type { NodeFile } from "./node-file.js";
@@ -11,6 +12,14 @@ export const root = fileURLToPath(
 ).replace(/\/$/, "");
 const SLUICE = [process.execPath, `${root}/host/bin/sluice.js`];
 const READY_MS = 20_000;
+
+/** What `sluice status -o json` prints. */
+export interface NodeStatus {
+  name: string;
+  pid: number;
+  version: string;
+  native: NativeStatus;
+}
 
 /** A running `sluice run -f` in a namespace, and its command line. */
 export class Dataplane {
@@ -30,6 +39,11 @@ export class Dataplane {
 
   get logFile(): string {
     return `${this.folder}/dataplane.log`;
+  }
+
+  /** What it has written so far. */
+  log(): string {
+    return readFileSync(this.logFile, "utf8");
   }
 
   get socket(): string {
@@ -53,7 +67,7 @@ export class Dataplane {
     const program = this.namespace.start(this.cleanup, argv, { logFile: this.logFile });
     this.#program = program;
     await eventually(`the dataplane of ${node.name}`, READY_MS, async () => {
-      if (!program.running) throw new CommandError(argv, await program.ended);
+      if (!program.running) throw new CommandError(argv, { ...(await program.ended), stdout: this.log() });
       return (await this.sluice("status")).status === 0 ? true : undefined;
     });
   }
@@ -69,17 +83,25 @@ export class Dataplane {
     return run([...SLUICE, ...args, "--socket", this.socket], { timeoutMs: 60_000 });
   }
 
+  /** Runs `sluice <args>`; throws unless it succeeds. Returns what it printed. */
+  async must(...args: string[]): Promise<string> {
+    const output = await this.sluice(...args);
+    if (output.status !== 0) throw new CommandError(["sluice", ...args], output);
+    return output.stdout;
+  }
+
   /** `sluice <args> -o json`, parsed; throws unless it succeeds. */
   async json<T>(...args: string[]): Promise<T> {
-    const output = await this.sluice(...args, "-o", "json");
-    if (output.status !== 0) throw new CommandError(["sluice", ...args], output);
-    return JSON.parse(output.stdout) as T;
+    return JSON.parse(await this.must(...args, "-o", "json")) as T;
+  }
+
+  status(): Promise<NodeStatus> {
+    return this.json("status");
   }
 
   /** Makes the node what `node` says, as one transaction. */
   async apply(node: NodeFile): Promise<void> {
     this.write(node);
-    const output = await this.sluice("apply", "-f", this.file);
-    if (output.status !== 0) throw new CommandError(["sluice", "apply", "-f", this.file], output);
+    await this.must("apply", "-f", this.file);
   }
 }

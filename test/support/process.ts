@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Output {
@@ -73,25 +73,26 @@ function collect(child: ChildProcess): { stdout: string; stderr: string } {
   return output;
 }
 
-/** A program in the background. */
+/** A program in the background, in a session of its own: Ctrl-C reaches it by way of the clean-up only. */
 export class Background {
   readonly #child: ChildProcess;
   readonly #output: { stdout: string; stderr: string };
   readonly #argv: readonly string[];
   readonly ended: Promise<Output>;
 
-  /** `logFile`: both outputs are written there too. */
+  /** `logFile`: both outputs go there and are not collected, and the program may outlive this one. */
   constructor(argv: readonly string[], options: { env?: Record<string, string>; logFile?: string } = {}) {
     const [command, ...args] = argv;
     if (command === undefined) throw new Error("no command given");
     this.#argv = argv;
-    this.#child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.env } });
+    const log = options.logFile === undefined ? undefined : openSync(options.logFile, "a");
+    this.#child = spawn(command, args, {
+      stdio: ["ignore", log ?? "pipe", log ?? "pipe"],
+      env: { ...process.env, ...options.env },
+      detached: true,
+    });
+    if (log !== undefined) closeSync(log);
     this.#output = collect(this.#child);
-    if (options.logFile !== undefined) {
-      const log = createWriteStream(options.logFile, { flags: "a" });
-      this.#child.stdout?.pipe(log, { end: false });
-      this.#child.stderr?.pipe(log, { end: false });
-    }
     this.ended = new Promise((resolve, reject) => {
       this.#child.once("error", reject);
       this.#child.once("close", (code, signal) => resolve({ status: code ?? signal ?? "SIGKILL", ...this.#output }));

@@ -30,18 +30,26 @@ export function temporaryFolder(cleanup: Cleanup): string {
   return folder;
 }
 
+export interface NodePlan {
+  folder: string;
+  number: number;
+  /** How many. */
+  pods: number;
+  /** Numbers of the nodes that it reaches by VXLAN. */
+  peers: number[];
+  /** Makes a namespace's name; names of this process by default. */
+  nameOf?: (name: string) => string;
+}
+
 /** A node's namespace with empty pod namespaces; its dataplane is not started yet. */
 export async function prepareNode(
   cleanup: Cleanup,
-  folder: string,
-  number: number,
-  pods: number,
-  peers: number[],
+  { folder, number, pods, peers, nameOf = ownName }: NodePlan,
 ): Promise<Node> {
-  const namespace = await Namespace.create(cleanup, ownName(`node${number}`));
+  const namespace = await Namespace.create(cleanup, nameOf(`node${number}`));
   const podsOfNode: Pod[] = [];
   for (let pod = 1; pod <= pods; pod++) {
-    const podNamespace = await Namespace.create(cleanup, ownName(`pod${number}${pod}`));
+    const podNamespace = await Namespace.create(cleanup, nameOf(`pod${number}${pod}`));
     podsOfNode.push({ namespace: podNamespace, v4: pod4(number, pod), v6: pod6(number, pod) });
   }
   const nodeFolder = join(folder, `node${number}`);
@@ -67,8 +75,8 @@ export async function twoNodes(
   adjust: (file: NodeFile) => void = () => undefined,
 ): Promise<[Node, Node]> {
   const folder = temporaryFolder(cleanup);
-  const one = await prepareNode(cleanup, folder, 1, 2, [2]);
-  const two = await prepareNode(cleanup, folder, 2, 2, [1]);
+  const one = await prepareNode(cleanup, { folder, number: 1, pods: 2, peers: [2] });
+  const two = await prepareNode(cleanup, { folder, number: 2, pods: 2, peers: [1] });
   await joinNodes(one.namespace, two.namespace);
   for (const node of [one, two]) adjust(node.file);
   await Promise.all([one, two].map((node) => node.dataplane.start(node.file)));
@@ -81,7 +89,7 @@ export async function oneNode(
   pods: number,
   adjust: (file: NodeFile) => void = () => undefined,
 ): Promise<Node> {
-  const node = await prepareNode(cleanup, temporaryFolder(cleanup), 1, pods, []);
+  const node = await prepareNode(cleanup, { folder: temporaryFolder(cleanup), number: 1, pods, peers: [] });
   node.file.ports = node.file.ports.filter((port) => port.kind === "tap");
   adjust(node.file);
   await node.dataplane.start(node.file);

@@ -125,6 +125,11 @@ export class IperfFlow {
     return new IperfFlow(from.start(cleanup, argv), seconds);
   }
 
+  /** Ends it before its time. */
+  async stop(): Promise<void> {
+    await this.#client.stop("SIGKILL");
+  }
+
   async result(): Promise<IperfResult> {
     const output = await this.#client.finish((this.#seconds + 15) * 1000);
     const report = parseJson(output);
@@ -213,4 +218,11 @@ export async function httpDistribution(from: Namespace, url: string, count: numb
     answers.set(server, (answers.get(server) ?? 0) + 1);
   }
   return answers;
+}
+
+/** One UDP datagram. */
+export async function sendUdp(from: Namespace, to: string, port: number, payload = "x"): Promise<void> {
+  const script = `const s = require("node:dgram").createSocket(process.argv[1].includes(":") ? "udp6" : "udp4");
+s.send(process.argv[3], Number(process.argv[2]), process.argv[1], (error) => { if (error) throw error; s.close(); });`;
+  await from.must([process.execPath, "-e", script, to, String(port), payload]);
 }

@@ -1,0 +1,36 @@
+import type { Cleanup } from "./cleanup.js";
+import type { Namespace } from "./namespace.js";
+import { type Background, eventually } from "./process.js";
+
+/** A running tcpdump. */
+export class Capture {
+  constructor(private readonly program: Background) {}
+
+  /** Ends the capture. Returns tcpdump's text, a line a packet. */
+  async stop(): Promise<string[]> {
+    const output = await this.program.stop("SIGINT");
+    return output.stdout.split("\n").filter(Boolean);
+  }
+}
+
+/** Captures what comes in and goes out of `device`, once it is sure to see the next packet. `filter`: pcap's language. */
+export async function capture(
+  cleanup: Cleanup,
+  namespace: Namespace,
+  device: string,
+  filter: string,
+): Promise<Capture> {
+  const program = namespace.start(cleanup, [
+    "tcpdump",
+    "-n",
+    "-l",
+    "--immediate-mode",
+    "-i",
+    device,
+    ...filter.split(" "),
+  ]);
+  await eventually(`tcpdump on ${device} in ${namespace.name}`, 5_000, () =>
+    program.stderr.includes("listening on") ? true : undefined,
+  );
+  return new Capture(program);
+}
