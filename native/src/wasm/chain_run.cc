@@ -1,0 +1,166 @@
+#include "wasm/chain_run.h"
+
+#include <rte_prefetch.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice {
+
+void Pipeline::run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint16_t& count, ChainOutput& output) const {
+  output.redirected_count = output.reinput_count = 0;
+  const Chain& chain = chains_[static_cast<size_t>(hook)];
+  if (chain.stages.empty() || count == 0) return;
+  ChainRun run(ctx, hook, chain, *workers_[ctx.id], flow_slots_, reparse_, before_move_, output);
+  run.load(packets, count);
+  for (const auto& stage : chain.stages) {
+    run.run(*stage);
+    if (run.finished()) break;
+  }
+  count = run.unload(packets);
+}
+
+void ChainRun::load(rte_mbuf** packets, uint16_t count) {
+  constexpr uint16_t kAhead = 4;
+  for (uint16_t i = 0; i < count; i++) {
+    if (i + kAhead < count) {
+      rte_prefetch0(meta_of(packets[i + kAhead]));
+      rte_prefetch0(rte_pktmbuf_mtod(packets[i + kAhead], void*));
+    }
+    worker_.packets[i] = packets[i];
+    worker_.live[i] = i;
+    if (chain_.shared_window) worker_.window.fill(i, packets[i], chain_.header_bytes);
+  }
+  live_count_ = count;
+}
+
+uint16_t ChainRun::unload(rte_mbuf** packets) {
+  for (uint16_t i = 0; i < live_count_; i++) {
+    packets[i] = worker_.packets[worker_.live[i]];
+    meta_of(packets[i])->verdict = static_cast<uint8_t>(abi::Verdict::PASS);
+  }
+  return live_count_;
+}
+
+uint16_t ChainRun::select(const Stage& stage) {
+  if (!stage.scoped) {
+    std::memcpy(worker_.list, worker_.live, live_count_ * sizeof(uint16_t));
+    return live_count_;
+  }
+  const auto in_scope = [&](PortId port) { return port < kMaxPorts && stage.scope[port]; };
+  uint16_t count = 0;
+  for (uint16_t i = 0; i < live_count_; i++) {
+    const PacketMeta& meta = *meta_of(worker_.packets[worker_.live[i]]);
+    if (in_scope(meta.in_port) || in_scope(meta.out_port)) worker_.list[count++] = worker_.live[i];
+  }
+  return count;
+}
+
+void ChainRun::run(const Stage& stage) {
+  const uint16_t count = select(stage);
+  if (count == 0) return;
+  if (likely(stage.plugin->running())) {
+    call(stage, count);
+  } else {
+    skip(stage, count);
+  }
+  compact();
+}
+
+void ChainRun::skip(const Stage& stage, uint16_t count) {
+  if (stage.failure == FailureStrategy::FailOpen) return;
+  for (uint16_t i = 0; i < count; i++) drop(stage, worker_.list[i], abi::DropReason::StageFailed);
+}
+
+void ChainRun::call(const Stage& stage, uint16_t count) {
+  LoadedPlugin::Worker& part = stage.plugin->worker(ctx_.id);
+  StageCall first{ctx_,
+                  hook_,
+                  worker_,
+                  flow_slots_,
+                  stage,
+                  *part.window,
+                  *part.instance.load(std::memory_order_acquire),
+                  worker_.list,
+                  count,
+                  worker_.next_random()};
+  if (stage.scoped) {
+    for (uint16_t i = 0; i < count; i++) {
+      first.window.fill(worker_.list[i], worker_.packets[worker_.list[i]], chain_.header_bytes);
+    }
+  }
+  uint16_t later_count = 0;
+  first.load_flow_slots(worker_.later, later_count);
+  finish_call(first);
+  if (likely(later_count == 0)) return;
+
+  std::memcpy(worker_.list, worker_.later, later_count * sizeof(uint16_t));
+  if (!stage.plugin->running()) return skip(stage, later_count);
+  StageCall second{ctx_,         hook_,          worker_,      flow_slots_, stage,
+                   first.window, first.instance, worker_.list, later_count, worker_.next_random()};
+  second.load_flow_slots(nullptr, later_count);
+  finish_call(second);
+}
+
+void ChainRun::finish_call(StageCall& call) {
+  const bool done = call.process();
+  StageCounters& counters = *call.stage.plugin->worker(ctx_.id).counters;
+  bump(counters.calls);
+  bump(counters.packets, call.count);
+  bump(counters.cycles, call.cycles);
+  if (unlikely(!done)) return fail(call);
+  if (ShadowStage* shadow = call.stage.shadow.load(std::memory_order_acquire); unlikely(shadow != nullptr)) {
+    run_shadow(*shadow, call);
+  }
+  call.store_flow_slots();
+  commit(call);
+  if (call.stage.scoped) refill_shared(call);
+}
+
+void ChainRun::refill_shared(const StageCall& call) {
+  if (!chain_.shared_window) return;
+  for (uint16_t i = 0; i < call.count; i++) {
+    rte_mbuf* packet = worker_.packets[call.list[i]];
+    if (packet != nullptr) worker_.window.fill(call.list[i], packet, chain_.header_bytes);
+  }
+}
+
+void ChainRun::fail(StageCall& call) {
+  const Stage& stage = call.stage;
+  LoadedPlugin::Worker& part = stage.plugin->worker(ctx_.id);
+  bump(part.counters->failures);
+  TrapInfo info = call.instance.take_trap();
+  info.hook = hook_name(hook_);
+  info.worker = ctx_.id;
+  info.wall_ns = ctx_.wall_ns;
+  info.packet_index = std::min<uint32_t>(call.window.header().current, call.count - 1u);
+  const rte_mbuf* packet = worker_.packets[call.list[info.packet_index]];
+  constexpr uint16_t kKept = 128;
+  const uint16_t kept = std::min(packet->data_len, kKept);
+  const uint8_t* head = rte_pktmbuf_mtod(packet, const uint8_t*);
+  info.packet_hex = to_hex(head, kept);
+  info.packet_summary = summarize_packet(head, kept, packet->pkt_len);
+  stage.plugin->fail(ctx_.id, std::move(info), ctx_.now_ns);
+
+  if (stage.failure != FailureStrategy::FailOpen) {
+    for (uint16_t i = 0; i < call.count; i++) drop(stage, call.list[i], abi::DropReason::StageFailed);
+  } else if (!stage.scoped) {
+    // What it wrote is thrown away. It could write to any slot of the shared window.
+    for (uint16_t i = 0; i < live_count_; i++) {
+      rte_mbuf* live = worker_.packets[worker_.live[i]];
+      if (live != nullptr) worker_.window.fill(worker_.live[i], live, chain_.header_bytes);
+    }
+  }
+}
+
+void ChainRun::compact() {
+  if (likely(!left_)) return;
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < live_count_; i++) {
+    if (worker_.packets[worker_.live[i]] != nullptr) worker_.live[kept++] = worker_.live[i];
+  }
+  live_count_ = kept;
+  left_ = false;
+}
+
+}  // namespace sluice

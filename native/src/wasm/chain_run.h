@@ -1,0 +1,63 @@
+#pragma once
+
+#include "wasm/pipeline.h"
+#include "wasm/stage_call.h"
+
+namespace sluice {
+
+/// One burst on its way through one chain.
+class ChainRun {
+ public:
+  ChainRun(WorkerContext& ctx, abi::Hook hook, const Chain& chain, ChainWorker& worker, const FlowSlots& flow_slots,
+           ReparsePacket reparse, BeforeMove before_move, ChainOutput& output)
+      : ctx_(ctx),
+        hook_(hook),
+        chain_(chain),
+        worker_(worker),
+        flow_slots_(flow_slots),
+        reparse_(reparse),
+        before_move_(before_move),
+        output_(output) {}
+
+  void load(rte_mbuf** packets, uint16_t count);
+  void run(const Stage& stage);
+  bool finished() const { return live_count_ == 0; }
+  /// Puts the packets that passed back; returns their number.
+  uint16_t unload(rte_mbuf** packets);
+
+ private:
+  uint16_t select(const Stage& stage);
+  /// The stage does not run: its packets are dropped unless it fails open.
+  void skip(const Stage& stage, uint16_t count);
+  void call(const Stage& stage, uint16_t count);
+  void finish_call(StageCall& call);
+  void fail(StageCall& call);
+  void refill_shared(const StageCall& call);
+
+  // commit.cc: what a stage did to its slots becomes true of the packets.
+  void commit(StageCall& call);
+  void commit_changed(StageCall& call, uint16_t slot);
+  bool write_back(StageCall& call, uint16_t slot, const SlotMeta& meta);
+  bool move_head(rte_mbuf* packet, int32_t push);
+  bool redirect(StageCall& call, uint16_t slot, const SlotMeta& meta);
+  void drop_as_told(StageCall& call, uint16_t slot, uint16_t reason);
+  void drop(const Stage& stage, uint16_t slot, abi::DropReason reason);
+  void compact();
+
+  WorkerContext& ctx_;
+  const abi::Hook hook_;
+  const Chain& chain_;
+  ChainWorker& worker_;
+  const FlowSlots& flow_slots_;
+  const ReparsePacket reparse_;
+  const BeforeMove before_move_;
+  ChainOutput& output_;
+  uint16_t live_count_ = 0;
+  bool left_ = false;  ///< a packet left the chain since the last compact()
+};
+
+/// Runs a candidate on the packets of a call, in the candidate's own window, and compares with what the active stage
+/// did to its slots. Neither is committed yet.
+void run_shadow(ShadowStage& shadow, const StageCall& active);
+
+}  // namespace sluice

@@ -1,0 +1,161 @@
+#include <rte_memcpy.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "port/port.h"
+#include "wasm/chain_run.h"
+#include "wasm/sctp_checksum.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr uint16_t kWritten = static_cast<uint16_t>(abi::Flag::WRITTEN);
+constexpr uint16_t kSctpStale = static_cast<uint16_t>(abi::Flag::SCTP_CHECKSUM_STALE);
+
+/// Writes over the packet's first bytes, in as many segments as they lie in.
+void overwrite(rte_mbuf* packet, const uint8_t* from, uint16_t size) {
+  if (likely(packet->data_len >= size)) {
+    rte_memcpy(rte_pktmbuf_mtod(packet, uint8_t*), from, size);
+    return;
+  }
+  for (uint16_t done = 0; done < size; packet = packet->next) {
+    const uint16_t part = std::min<uint16_t>(packet->data_len, static_cast<uint16_t>(size - done));
+    std::memcpy(rte_pktmbuf_mtod(packet, uint8_t*), from + done, part);
+    done = static_cast<uint16_t>(done + part);
+  }
+}
+
+/// The stage may have moved the head, but nothing else may have changed about where the packet lies.
+bool placement_is_possible(const SlotMeta& meta, uint16_t head_length, uint32_t packet_length, bool may_write) {
+  const uint32_t end = abi::kSlotHeadOffset + uint32_t{head_length};
+  if (meta.head < abi::kSlotHeadroomOffset || meta.head > end || uint32_t{meta.head} + meta.head_length != end)
+    return false;
+  if (meta.packet_length != packet_length + abi::kSlotHeadOffset - meta.head || meta.packet_length == 0) return false;
+  const bool moved = meta.head != abi::kSlotHeadOffset;
+  const bool written = (meta.flags & kWritten) != 0;
+  return may_write ? written || !moved : !written && !moved;
+}
+
+}  // namespace
+
+void ChainRun::commit(StageCall& call) {
+  for (uint16_t i = 0; i < call.count; i++) {
+    const uint16_t slot = call.list[i];
+    if (unlikely(!call.window.untouched(slot))) {
+      commit_changed(call, slot);
+      continue;
+    }
+    const SlotMeta& meta = call.window.meta(slot);
+    PacketMeta& packet = *meta_of(worker_.packets[slot]);
+    packet.table = meta.table;
+    packet.mark = meta.mark;
+    if (unlikely(meta.trace != 0)) packet.trace = meta.trace;
+  }
+}
+
+void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
+  const SlotMeta meta = call.window.meta(slot);
+  rte_mbuf* packet = worker_.packets[slot];
+  PacketMeta& facts = *meta_of(packet);
+  facts.table = meta.table;
+  facts.mark = meta.mark;
+  if (meta.trace != 0) facts.trace = meta.trace;
+  if (meta.verdict == static_cast<uint8_t>(abi::Verdict::DROP)) return drop_as_told(call, slot, meta.reason);
+  const Manifest& manifest = call.stage.plugin->manifest();
+  const bool possible = placement_is_possible(meta, call.window.head_length(slot), packet->pkt_len, manifest.writes);
+  if (!possible || meta.verdict > static_cast<uint8_t>(abi::Verdict::REINPUT)) {
+    return drop(call.stage, slot, abi::DropReason::StageInvalidOutput);
+  }
+  if (meta.verdict == static_cast<uint8_t>(abi::Verdict::REDIRECT) && !redirect(call, slot, meta)) return;
+  if ((meta.flags & kWritten) != 0 && !write_back(call, slot, meta)) return;
+
+  StageCounters& counters = *call.stage.plugin->worker(ctx_.id).counters;
+  facts.verdict = meta.verdict;
+  switch (static_cast<abi::Verdict>(meta.verdict)) {
+    case abi::Verdict::REDIRECT:
+      output_.redirected[output_.redirected_count++] = packet;
+      bump(counters.redirects);
+      break;
+    case abi::Verdict::REINPUT:
+      output_.reinput[output_.reinput_count++] = packet;
+      bump(counters.reinputs);
+      break;
+    default:
+      if (meta.head == abi::kSlotHeadOffset) return call.window.restore(slot);
+      return call.window.fill(slot, packet, chain_.header_bytes);
+  }
+  worker_.packets[slot] = nullptr;
+  left_ = true;
+}
+
+bool ChainRun::write_back(StageCall& call, uint16_t slot, const SlotMeta& meta) {
+  rte_mbuf* packet = worker_.packets[slot];
+  PacketMeta& facts = *meta_of(packet);
+  const int32_t push = static_cast<int32_t>(abi::kSlotHeadOffset) - meta.head;
+  if (push != 0) {
+    if (before_move_ != nullptr) before_move_(packet);
+    if (!move_head(packet, push)) {
+      drop(call.stage, slot, abi::DropReason::NoBuffer);
+      return false;
+    }
+  }
+  overwrite(packet, call.window.slot(slot) + meta.head, meta.head_length);
+  facts.rewritten = 1;
+  const bool parsed_later = meta.verdict == static_cast<uint8_t>(abi::Verdict::REINPUT);
+  if (push != 0) {
+    facts.reframed = 1;
+    facts.l2_length = 0;  // the link header's place is the packet's now
+    if (!parsed_later && reparse_ != nullptr && !reparse_(packet)) {
+      drop(call.stage, slot, static_cast<abi::DropReason>(facts.reason));
+      return false;
+    }
+  }
+  if ((meta.flags & kSctpStale) != 0 && (push == 0 || !parsed_later)) complete_sctp_checksum(packet);
+  return true;
+}
+
+bool ChainRun::move_head(rte_mbuf* packet, int32_t push) {
+  if (push > 0) return rte_pktmbuf_prepend(packet, static_cast<uint16_t>(push)) != nullptr;
+  const auto pop = static_cast<uint16_t>(-push);
+  if (packet->data_len < pop && rte_pktmbuf_linearize(packet) != 0) return false;
+  return rte_pktmbuf_adj(packet, pop) != nullptr;
+}
+
+bool ChainRun::redirect(StageCall& call, uint16_t slot, const SlotMeta& meta) {
+  if (ctx_.ports->at(meta.out_port) == nullptr) {
+    drop(call.stage, slot, abi::DropReason::StageInvalidOutput);
+    return false;
+  }
+  PacketMeta& facts = *meta_of(worker_.packets[slot]);
+  facts.out_port = meta.out_port;
+  facts.redirected = 1;
+  std::memcpy(facts.next_hop_address, meta.next_hop, sizeof(meta.next_hop));
+  return true;
+}
+
+void ChainRun::drop_as_told(StageCall& call, uint16_t slot, uint16_t reason) {
+  if (reason < abi::PLUGIN_REASON_BASE) {
+    const bool known = reason < abi::kDropReasonCount;
+    if (reason == 0) return drop(call.stage, slot, abi::DropReason::Unspecified);
+    return drop(call.stage, slot, known ? static_cast<abi::DropReason>(reason) : abi::DropReason::StageInvalidOutput);
+  }
+  LoadedPlugin& plugin = *call.stage.plugin;
+  const uint32_t own = reason - abi::PLUGIN_REASON_BASE;
+  if (own >= plugin.manifest().drop_reasons.size()) return drop(call.stage, slot, abi::DropReason::StageInvalidOutput);
+  bump(plugin.worker(ctx_.id).counters->own_drops[plugin.own_reason(static_cast<uint16_t>(own))]);
+  // The worker's counters have no room for plugins' own reasons; there it is a drop that a stage decided on.
+  ctx_.drop(worker_.packets[slot], abi::DropReason::Policy);
+  worker_.packets[slot] = nullptr;
+  left_ = true;
+}
+
+void ChainRun::drop(const Stage& stage, uint16_t slot, abi::DropReason reason) {
+  bump(stage.plugin->worker(ctx_.id).counters->drops[static_cast<size_t>(reason)]);
+  ctx_.drop(worker_.packets[slot], reason);
+  worker_.packets[slot] = nullptr;
+  left_ = true;
+}
+
+}  // namespace sluice

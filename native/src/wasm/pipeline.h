@@ -1,0 +1,85 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <atomic>
+#include <bitset>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/desired_state.h"
+#include "core/packet.h"
+#include "core/worker_context.h"
+#include "wasm/flow_slots.h"
+#include "wasm/manifest.h"
+
+namespace sluice {
+
+class LoadedPlugin;
+struct ShadowStage;
+struct ChainWorker;
+struct SegmentLease;
+
+/// Where a chain leaves packets that do not simply go on. Each list is in the order of arrival.
+struct ChainOutput {
+  rte_mbuf* redirected[kMaxBurst];  ///< meta.redirected, out_port and next_hop_address are set
+  rte_mbuf* reinput[kMaxBurst];     ///< to be parsed again from their L3 header, routed in meta.table
+  uint16_t redirected_count = 0;
+  uint16_t reinput_count = 0;
+};
+
+/// One plugin at its place in a chain, with what may change without a new instance.
+struct Stage {
+  std::shared_ptr<LoadedPlugin> plugin;
+  std::shared_ptr<SegmentLease> segment;  ///< the config segment in force; null without one
+  uint32_t generation = 0;
+  uint32_t budget_ticks = 0;  ///< of the epoch, 1 ms each
+  FailureStrategy failure = FailureStrategy::FailClosed;
+  bool scoped = false;
+  std::bitset<kMaxPorts> scope;  ///< ports; a packet is in scope when it comes in or leaves by one of them
+  SlotAssignment flow;
+  std::bitset<256> migrates;                          ///< schema versions that go through `migrate`
+  PluginConfig config;                                ///< as given, for roll-back and status
+  mutable std::atomic<ShadowStage*> shadow{nullptr};  ///< a new version that runs beside it; see shadow.h
+};
+
+struct Chain {
+  std::vector<std::shared_ptr<const Stage>> stages;
+  uint16_t header_bytes = 0;   ///< the most that any of its stages wants, rounded up to 64
+  bool shared_window = false;  ///< some stage is not scoped
+};
+
+/// Parses a packet from its L3 header after a stage moved it; false with meta.reason set when it must be dropped.
+using ReparsePacket = bool (*)(rte_mbuf* packet);
+/// Called before a stage's push or pop is done to a packet: its header is still the one that the flow knows.
+using BeforeMove = void (*)(rte_mbuf* packet);
+
+/// The stages of all hooks. Immutable; made by WasmHost::prepare() and published with the node's snapshot by one
+/// pointer. The owner drops it only after every worker has passed a quiescent state since it was replaced.
+class Pipeline {
+ public:
+  bool empty(abi::Hook hook) const { return chains_[static_cast<size_t>(hook)].stages.empty(); }
+
+  /// Takes a burst of at most kMaxBurst parsed packets through a hook's stages on the calling worker. Packets that pass
+  /// stay in `packets`, in order, and `count` becomes their number; `output` is overwritten; the rest were dropped by
+  /// ctx.drop(). Sets meta.verdict, mark, table, trace, and rewritten or reframed where a stage changed the packet.
+  void run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint16_t& count, ChainOutput& output) const;
+
+  const std::array<Chain, kHooks>& chains() const { return chains_; }
+
+ private:
+  friend class PipelineBuilder;
+  friend class WasmHost;
+  std::array<Chain, kHooks> chains_;
+  std::vector<std::shared_ptr<const Stage>> stages_;  ///< each plugin's once, in the order of the configuration
+  std::vector<std::shared_ptr<ChainWorker>> workers_;
+  FlowSlots flow_slots_;
+  SlotRegistry registry_;
+  ReparsePacket reparse_ = nullptr;
+  BeforeMove before_move_ = nullptr;
+};
+
+}  // namespace sluice

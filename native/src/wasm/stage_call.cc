@@ -1,0 +1,124 @@
+#include "wasm/stage_call.h"
+
+#include <rte_cycles.h>
+#include <rte_prefetch.h>
+
+#include <cstring>
+
+namespace sluice {
+
+namespace {
+
+constexpr uint16_t kFlowWritten = static_cast<uint16_t>(abi::Flag::FLOW_WRITTEN);
+
+uint32_t flow_of(const rte_mbuf* packet) {
+  return meta_of(const_cast<rte_mbuf*>(packet))->flow;
+}
+
+}  // namespace
+
+void StageCall::load_flow_slots(uint16_t* later, uint16_t& later_count) {
+  if (stage.flow.size == 0) return;
+  const uint8_t current = stage.plugin->manifest().flow_schema;
+  for (uint16_t i = 0; i < count; i++) {
+    const uint32_t flow = flow_of(worker.packets[list[i]]);
+    if (flow == 0) continue;
+    rte_prefetch0(flow_slots.slot(flow - 1, stage.flow.offset));
+    rte_prefetch0(&flow_slots.schema(flow - 1, stage.flow.index));
+  }
+  worker.flows.clear();
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < count; i++) {
+    const uint16_t slot = list[i];
+    uint8_t* const to = window.slot(slot) + abi::kSlotFlowState;
+    const uint32_t flow = flow_of(worker.packets[slot]);
+    const uint8_t schema = flow == 0 ? 0 : flow_slots.schema(flow - 1, stage.flow.index);
+    const bool known = schema != 0 && (schema == current || stage.migrates[schema]);
+    worker.migrated[slot] = false;
+    if (known) {
+      std::memcpy(to, flow_slots.slot(flow - 1, stage.flow.offset), stage.flow.size);
+      std::memset(to + stage.flow.size, 0, abi::kSlotFlowStateSize - stage.flow.size);
+    } else {
+      std::memset(to, 0, abi::kSlotFlowStateSize);
+      if (flow != 0 && later != nullptr && worker.flows.add(flow)) {
+        later[later_count++] = slot;
+        continue;
+      }
+    }
+    window.set_new_slot(slot, flow != 0 && !known);
+    list[kept++] = slot;
+  }
+  count = kept;
+}
+
+void StageCall::write_list(const uint16_t* slots, uint16_t length) {
+  uint32_t* const addresses = window.list();
+  for (uint16_t i = 0; i < length; i++) addresses[i] = Window::address(slots[i]);
+  BurstHeader& header = window.header();
+  header.count = length;
+  header.hook = static_cast<uint32_t>(hook);
+  header.now_ns = ctx.now_ns;
+  const bool second = stage.segment != nullptr && stage.segment->index == 1;
+  header.segment_base = second ? abi::kSegmentBBase : abi::kSegmentABase;
+  header.segment_size = stage.segment != nullptr ? stage.plugin->manifest().segment_bytes : 0;
+  header.worker = ctx.id;
+  header.generation = stage.generation;
+  header.current = 0;
+  header.random = random;
+  header.wall_ns = ctx.wall_ns;
+}
+
+bool StageCall::migrate() {
+  const uint8_t current = stage.plugin->manifest().flow_schema;
+  uint8_t from[kMaxBurst];
+  bool any = false;
+  for (uint16_t i = 0; i < count; i++) {
+    const uint32_t flow = flow_of(worker.packets[list[i]]);
+    from[i] = flow == 0 ? 0 : flow_slots.schema(flow - 1, stage.flow.index);
+    if (from[i] == current || !stage.migrates[from[i]]) from[i] = 0;
+    any = any || from[i] != 0;
+  }
+  if (!any) return true;
+  for (uint16_t i = 0; i < count; i++) {
+    if (from[i] == 0) continue;
+    const uint8_t schema = from[i];
+    uint16_t old[kMaxBurst];
+    uint16_t length = 0;
+    for (uint16_t j = i; j < count; j++) {
+      if (from[j] != schema) continue;
+      old[length++] = list[j];
+      from[j] = 0;
+    }
+    write_list(old, length);
+    if (!instance.migrate(schema, length, stage.budget_ticks)) return false;
+    for (uint16_t j = 0; j < length; j++) {
+      window.restore(old[j]);  // only flow slots are migrate's to write
+      worker.migrated[old[j]] = true;
+    }
+  }
+  return true;
+}
+
+bool StageCall::process() {
+  const uint64_t start = rte_rdtsc();
+  if (stage.flow.size != 0 && stage.migrates.any() && !migrate()) return false;
+  write_list(list, count);
+  const bool done = instance.process(static_cast<uint32_t>(hook), count, stage.budget_ticks);
+  cycles = rte_rdtsc() - start;
+  return done;
+}
+
+void StageCall::store_flow_slots() {
+  if (stage.flow.size == 0) return;
+  const uint8_t current = stage.plugin->manifest().flow_schema;
+  for (uint16_t i = 0; i < count; i++) {
+    const uint16_t slot = list[i];
+    const uint32_t flow = flow_of(worker.packets[slot]);
+    const bool written = (window.meta(slot).flags & kFlowWritten) != 0 || worker.migrated[slot];
+    if (!written || flow == 0) continue;
+    std::memcpy(flow_slots.slot(flow - 1, stage.flow.offset), window.slot(slot) + abi::kSlotFlowState, stage.flow.size);
+    flow_slots.schema(flow - 1, stage.flow.index) = current;
+  }
+}
+
+}  // namespace sluice

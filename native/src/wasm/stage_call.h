@@ -1,0 +1,77 @@
+#pragma once
+
+#include <array>
+
+#include "wasm/pipeline.h"
+#include "wasm/plugin.h"
+#include "wasm/window.h"
+
+namespace sluice {
+
+/// What a worker keeps for running chains. One a worker, for the host's whole life.
+struct ChainWorker {
+  ChainWorker(Window&& shared, uint64_t seed) : window(std::move(shared)), random(seed | 1) {}
+
+  /// Numbers of a flow met in one call.
+  class FlowSet {
+   public:
+    void clear() { stamp_++; }
+    /// True when the flow, or one with the same low bits, was added since clear().
+    bool add(uint32_t flow) {
+      uint32_t& stamp = stamps_[flow % stamps_.size()];
+      const bool known = stamp == stamp_;
+      stamp = stamp_;
+      return known;
+    }
+
+   private:
+    std::array<uint32_t, 1024> stamps_{};
+    uint32_t stamp_ = 0;
+  };
+
+  /// xorshift64: stages get a number a burst that no packet's sender can tell.
+  uint64_t next_random() {
+    random ^= random << 13;
+    random ^= random >> 7;
+    return random ^= random << 17;
+  }
+
+  Window window;  ///< shared by all stages that are not scoped
+  uint64_t random;
+  rte_mbuf* packets[kMaxBurst];  ///< of the burst in work, by slot; null: it left the chain
+  uint16_t live[kMaxBurst];      ///< slots still in the chain, in the order of arrival
+  uint16_t list[kMaxBurst];      ///< slots of the call in work
+  uint16_t later[kMaxBurst];     ///< slots of the call after it, see StageCall::load_flow_slots()
+  uint16_t shadow_list[kMaxBurst];
+  bool migrated[kMaxBurst];  ///< by slot: its flow slot is written back whether the stage wrote it or not
+  FlowSet flows;
+};
+
+/// One call of a stage on a list of slots.
+struct StageCall {
+  WorkerContext& ctx;
+  const abi::Hook hook;
+  ChainWorker& worker;
+  const FlowSlots& flow_slots;
+  const Stage& stage;
+  Window& window;
+  WasmInstance& instance;
+  uint16_t* list;
+  uint16_t count;
+  uint64_t random;
+  uint64_t cycles = 0;  ///< set by process()
+
+  /// Copies the stage's flow slots into the window. When `later` is given, packets of a flow that begins in this burst,
+  /// but for its first one, are moved there (and off the list): they are to see what the stage writes for the first.
+  void load_flow_slots(uint16_t* later, uint16_t& later_count);
+  /// Migrates flow slots of older schemas and calls process. False when one of the calls failed.
+  bool process();
+  /// Copies written flow slots into the flow table.
+  void store_flow_slots();
+
+ private:
+  bool migrate();
+  void write_list(const uint16_t* slots, uint16_t length);
+};
+
+}  // namespace sluice
