@@ -44,8 +44,6 @@ Result<std::string> device_arguments(const PortConfig& config) {
   static std::atomic<unsigned> plugged{0};
   const auto device = [](const char* driver) { return driver + std::to_string(plugged++); };
   switch (config.kind) {
-    case PortKind::AfPacket:
-      return kernel_interface(device("net_af_packet"), config);
     case PortKind::AfXdp:
       return kernel_interface(device("net_af_xdp"), config);
     case PortKind::Memif:
@@ -60,6 +58,7 @@ Result<std::string> device_arguments(const PortConfig& config) {
       if (config.devargs.empty()) return missing("/devargs", "give DPDK's devargs, such as 0000:01:00.0");
       return config.devargs;
     case PortKind::Tap:
+    case PortKind::AfPacket:
     case PortKind::Inject:
     case PortKind::Vxlan:
       break;

@@ -1,6 +1,7 @@
 #include "control/desired_state.h"
 #include "port/ethdev_port.h"
 #include "port/inject_port.h"
+#include "port/packet_socket_port.h"
 #include "port/port.h"
 #include "port/tap_port.h"
 
@@ -14,6 +15,7 @@ Result<std::unique_ptr<Port>> open_port(const PortConfig& config, PortId id, con
     case PortKind::Inject:
       return InjectPort::open(config, id, pools, workers);
     case PortKind::AfPacket:
+      return PacketSocketPort::open(config, id, pools, workers);
     case PortKind::AfXdp:
     case PortKind::Memif:
     case PortKind::Pcap:

@@ -14,7 +14,6 @@
 #include "port/link_address.h"
 #include "port/netns.h"
 #include "port/peer_setup.h"
-#include "port/vnet_header.h"
 
 namespace sluice {
 
@@ -26,8 +25,6 @@ constexpr unsigned kOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_
 /// One receive() ends after this many bytes even when more frames wait, so that a burst of super-frames is sent on
 /// while it is still in the CPU's cache.
 constexpr uint32_t kReceiveBytes = 256 * 1024;
-
-constexpr int kMaxSegments = 64;
 
 Error failed(const std::string& device, const std::string& what, int reason) {
   return Error{"port-open-failed", "/device", "TAP " + device + ": " + what + ": " + std::strerror(reason)};
@@ -103,9 +100,7 @@ void TapPort::close(bool keep) {
   }
   fd_ = -1;
   gone_ = true;
-  rte_pktmbuf_free(head_);
-  rte_pktmbuf_free(jumbo_);
-  head_ = jumbo_ = nullptr;
+  buffers_.release();
 }
 
 uint16_t TapPort::receive(uint16_t queue, rte_mbuf** frames, uint16_t count) {
@@ -113,26 +108,20 @@ uint16_t TapPort::receive(uint16_t queue, rte_mbuf** frames, uint16_t count) {
   uint16_t received = 0;
   uint32_t bytes = 0, bad = 0;
   while (received < count && bytes < kReceiveBytes) {
-    if (!refill()) {
+    if (!buffers_.refill(pools_)) {
       bad++;
       break;
     }
-    VnetHeader header;
-    iovec parts[] = {{&header, sizeof header},
-                     {rte_pktmbuf_mtod(head_, void*), kPacketRoom},
-                     {rte_pktmbuf_mtod(jumbo_, void*), UINT16_MAX}};
-    const ssize_t length = readv(fd_, parts, 3);
-    if (length < 0) {
-      if (errno == EINTR) continue;
-      if (note_failure(errno)) bad++;
+    iovec parts[FrameBuffers::kParts];
+    buffers_.scatter(parts);
+    const ssize_t length = readv(fd_, parts, FrameBuffers::kParts);
+    if (length < 0 && errno == EINTR) continue;
+    if (length <= static_cast<ssize_t>(sizeof(VnetHeader))) {
+      if (length >= 0 || note_failure(errno)) bad++;
       break;
     }
-    if (length <= static_cast<ssize_t>(sizeof header)) {
-      bad++;
-      break;
-    }
-    rte_mbuf* frame = take_frame(length - sizeof header);
-    if (!apply_vnet_header(header, frame)) {
+    rte_mbuf* frame = buffers_.take(length - sizeof(VnetHeader), id);
+    if (!apply_vnet_header(buffers_.header(), frame)) {
       bad++;
       rte_pktmbuf_free(frame);
       continue;
@@ -140,37 +129,12 @@ uint16_t TapPort::receive(uint16_t queue, rte_mbuf** frames, uint16_t count) {
     bytes += frame->pkt_len;
     frames[received++] = frame;
   }
-  if (received > 0) rx_[queue].add(received, bytes);
+  if (received > 0) {
+    rx_[queue].add(received, bytes);
+    note_success();
+  }
   if (bad > 0) bump(rx_[queue].errors, bad);
   return received;
-}
-
-bool TapPort::refill() {
-  if (head_ == nullptr) head_ = rte_pktmbuf_alloc(pools_.packets);
-  if (jumbo_ == nullptr) {
-    jumbo_ = rte_pktmbuf_alloc(pools_.jumbos);
-    if (jumbo_ != nullptr) jumbo_->data_off = 0;
-  }
-  return head_ != nullptr && jumbo_ != nullptr;
-}
-
-/// The frame that was just read into the buffers, `length` bytes without the vnet header.
-rte_mbuf* TapPort::take_frame(uint32_t length) {
-  rte_mbuf* frame = head_;
-  head_ = nullptr;
-  frame->pkt_len = length;
-  frame->data_len = length < kPacketRoom ? length : kPacketRoom;
-  if (length > kPacketRoom) {
-    jumbo_->data_len = length - kPacketRoom;
-    frame->next = jumbo_;
-    frame->nb_segs = 2;
-    jumbo_ = nullptr;
-  }
-  PacketMeta* meta = meta_of(frame);
-  std::memset(static_cast<void*>(meta), 0, sizeof *meta);
-  meta->in_port = id;
-  if (down_.load(std::memory_order_relaxed)) down_.store(false, std::memory_order_relaxed);
-  return frame;
 }
 
 uint16_t TapPort::transmit(uint16_t worker, rte_mbuf** frames, uint16_t count) {
@@ -191,7 +155,7 @@ uint16_t TapPort::transmit(uint16_t worker, rte_mbuf** frames, uint16_t count) {
   }
   if (sent > 0) {
     tx_[worker].add(sent, bytes);
-    if (down_.load(std::memory_order_relaxed)) down_.store(false, std::memory_order_relaxed);
+    note_success();
   }
   if (bad > 0) bump(tx_[worker].errors, bad);
   return taken;
@@ -202,11 +166,8 @@ int TapPort::send(const rte_mbuf* frame) {
   VnetHeader header;
   if (frame->nb_segs > kMaxSegments || !make_vnet_header(frame, &header)) return EINVAL;
   iovec parts[1 + kMaxSegments];
-  int used = 0;
-  parts[used++] = {&header, sizeof header};
-  for (const rte_mbuf* part = frame; part != nullptr; part = part->next) {
-    parts[used++] = {rte_pktmbuf_mtod(part, void*), part->data_len};
-  }
+  parts[0] = {&header, sizeof header};
+  const int used = 1 + gather(frame, parts + 1);
   while (writev(fd_, parts, used) < 0) {
     if (errno != EINTR) return errno;
   }
@@ -222,6 +183,10 @@ bool TapPort::note_failure(int reason) {
     detach();
   }
   return true;
+}
+
+void TapPort::note_success() {
+  if (down_.load(std::memory_order_relaxed)) down_.store(false, std::memory_order_relaxed);
 }
 
 /// The deleted device's descriptor would wake its waiters forever. A socket that never becomes readable takes its

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "control/desired_state.h"
+#include "port/frame_buffers.h"
 #include "port/lane.h"
 #include "port/port.h"
 
@@ -32,10 +33,9 @@ class TapPort final : public Port {
 
   Status attach(const std::string& device);
   Status make_device(const PortConfig& config);
-  bool refill();
-  rte_mbuf* take_frame(uint32_t length);
   int send(const rte_mbuf* frame);
   bool note_failure(int reason);
+  void note_success();
   void detach();
 
   const BufferPools pools_;
@@ -43,8 +43,7 @@ class TapPort final : public Port {
   bool existed_ = false;           ///< the interface was there before open()
   std::atomic<bool> gone_{false};  ///< the device was deleted; final
   std::atomic<bool> down_{false};  ///< the interface is administratively down
-  rte_mbuf* head_ = nullptr;       ///< where the next frame's first bytes go
-  rte_mbuf* jumbo_ = nullptr;      ///< where the rest of a super-frame goes; stays until one needs it
+  FrameBuffers buffers_;
   std::vector<PortLane> rx_{1}, tx_;
 };
 

@@ -18,8 +18,9 @@ struct VnetHeader {
 };
 static_assert(sizeof(VnetHeader) == 10, "as set by TUNSETVNETHDRSZ");
 
-/// Sets the flags and gso_size of a received frame from its header. A partial checksum of a protocol whose field is not
-/// where TCP's or UDP's is gets completed here, since the packet path only knows those. False: an impossible header.
+/// Sets the flags and gso_size of a received frame from its header. A partial checksum that the packet path would not
+/// find (of another protocol than TCP and UDP, or of a packet inside a tunnel) is completed here. A super-frame inside
+/// a tunnel keeps its flags, which are right once the tunnel's headers are off. False: an impossible or unknown header.
 bool apply_vnet_header(const VnetHeader& header, rte_mbuf* frame);
 
 /// The header for a frame to send; meta.l2_length bytes of link header are at its start. False: the frame claims

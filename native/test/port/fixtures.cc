@@ -64,9 +64,20 @@ Background::~Background() {
   waitpid(pid_, nullptr, 0);
 }
 
+namespace {
+/// EAL ties the main thread, and so every program and thread that it starts, to one CPU.
+void use_all_cpus() {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, &all);
+  EXPECT_EQ(sched_setaffinity(0, sizeof all, &all), 0);
+}
+}  // namespace
+
 BufferPools pools() {
   static const BufferPools made = [] {
     eal();
+    use_all_cpus();
     auto result = make_buffer_pools("port-test", 16384, 512);
     EXPECT_TRUE(result.ok()) << result.error().message;
     return result.value();
