@@ -3,14 +3,11 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <thread>
 
 #include "core/packet.h"
 #include "fixtures.h"
-#include "port/inject_port.h"
 #include "testing/eal.h"
 
 namespace sluice::testing {
