@@ -1,0 +1,43 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "core/packet.h"
+#include "fixtures.h"
+
+namespace sluice::testing {
+namespace {
+
+/// AF_XDP by DPDK's driver, which wants the interface in the process's own network namespace.
+TEST(AfXdp, ReceivesAndSendsOverAVeth) {
+  Namespace node("xdpn"), host("xdph");
+  const std::string setup = "set -e; ip -n " + node.name() + " link add up0 type veth peer name eth0 netns " +
+                            host.name() + "; ip -n " + node.name() + " link set up0 up; ip -n " + host.name() +
+                            " link set eth0 up; ip -n " + host.name() + " addr add 10.9.0.3/24 dev eth0";
+  ASSERT_EQ(run(setup).status, 0);
+  Inside inside(node);
+  PortConfig config;
+  config.name = "uplink";
+  config.kind = PortKind::AfXdp;
+  config.device = "up0";
+  auto port = open(config);
+  ASSERT_TRUE(port);
+  Background ping("ip netns exec " + host.name() + " ping -i 0.1 -w 5 10.9.0.2");  // asks by ARP first
+  rte_mbuf* frame = nullptr;
+  for (int i = 0; i < 3000 && frame == nullptr; i++) {
+    if (port->receive(0, &frame, 1) == 1) {
+      const auto* ether = rte_pktmbuf_mtod(frame, rte_ether_hdr*);
+      if (ether->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP)) break;
+      rte_pktmbuf_free(frame);
+      frame = nullptr;
+    }
+    usleep(1000);
+  }
+  ASSERT_NE(frame, nullptr);
+  EXPECT_EQ(port->transmit(0, &frame, 1), 1);
+  EXPECT_EQ(port->counters().tx_packets, 1u);
+}
+
+}  // namespace
+}  // namespace sluice::testing
