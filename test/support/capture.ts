@@ -13,22 +13,19 @@ export class Capture {
   }
 }
 
-/** Captures what comes in and goes out of `device`, once it is sure to see the next packet. `filter`: pcap's language. */
+/**
+ * Captures what comes in and goes out of `device`, once it is sure to see the next packet. `filter`: pcap's language;
+ * `options`: further ones of tcpdump.
+ */
 export async function capture(
   cleanup: Cleanup,
   namespace: Namespace,
   device: string,
   filter: string,
+  options: readonly string[] = [],
 ): Promise<Capture> {
-  const program = namespace.start(cleanup, [
-    "tcpdump",
-    "-n",
-    "-l",
-    "--immediate-mode",
-    "-i",
-    device,
-    ...filter.split(" "),
-  ]);
+  const argv = ["tcpdump", "-n", "-l", "--immediate-mode", "-i", device, ...options, ...filter.split(" ")];
+  const program = namespace.start(cleanup, argv);
   await eventually(`tcpdump on ${device} in ${namespace.name}`, 5_000, () =>
     program.stderr.includes("listening on") ? true : undefined,
   );

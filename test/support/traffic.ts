@@ -226,3 +226,42 @@ export async function sendUdp(from: Namespace, to: string, port: number, payload
 s.send(process.argv[3], Number(process.argv[2]), process.argv[1], (error) => { if (error) throw error; s.close(); });`;
   await from.must([process.execPath, "-e", script, to, String(port), payload]);
 }
+
+const UDP_EXCHANGE = `
+const [to, first, count, wait] = process.argv.slice(1);
+const dgram = require("node:dgram");
+const socket = dgram.createSocket(to.includes(":") ? "udp6" : "udp4");
+let answers = 0;
+socket.on("message", () => answers++);
+const send = (port) => port < Number(first) + Number(count)
+  ? socket.send("x", port, to, () => setImmediate(send, port + 1))
+  : setTimeout(() => { console.log(answers); socket.close(); }, Number(wait));
+send(Number(first));
+`;
+
+/** Binds `count` ports from `first` on and sends each datagram back. */
+const UDP_ECHO = `
+const [first, count] = process.argv.slice(1).map(Number);
+const dgram = require("node:dgram");
+for (let port = first; port < first + count; port++) {
+  const socket = dgram.createSocket("udp6");
+  socket.on("message", (text, peer) => socket.send(text, peer.port, peer.address));
+  socket.bind(port, "::");
+}
+`;
+
+const FIRST_UDP_PORT = 20_000;
+
+/** One datagram to each of `ports` ports, each a flow; with `echo`, all are answered. Returns the number of answers. */
+export async function exchangeUdp(
+  from: Namespace,
+  to: string,
+  { ports, echo }: { ports: number; echo?: { cleanup: Cleanup; at: Namespace } },
+): Promise<number> {
+  if (echo !== undefined) {
+    echo.at.start(echo.cleanup, [process.execPath, "-e", UDP_ECHO, String(FIRST_UDP_PORT), String(ports)]);
+    await listening(echo.at, FIRST_UDP_PORT + ports - 1, "udp");
+  }
+  const argv = [process.execPath, "-e", UDP_EXCHANGE, to, String(FIRST_UDP_PORT), String(ports), "500"];
+  return Number(await from.must(argv));
+}
