@@ -150,10 +150,11 @@ export const pluginFileSchema = mapping({
   configFile: nonEmpty.optional(),
 });
 
+const DIGEST = "a sha-256 digest in hex";
 export const pluginSpecSchema = mapping({
   ...pluginBase,
-  digest: z.string().regex(/^[0-9a-f]{64}$/, { error: "a sha-256 digest in hex" }),
-  origin: z.string(),
+  digest: z.string({ error: DIGEST }).regex(/^[0-9a-f]{64}$/, { error: DIGEST }),
+  origin: nonEmpty,
   config: z.json().optional(),
 });
 

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { type Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { z } from "zod";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
-import { type CallName, type Calls, dataplaneService, MAX_MESSAGE_BYTES, PROBLEMS_KEY } from "./protocol.js";
+import { type CallName, type Calls, dataplaneService, MAX_MESSAGE_BYTES, methodOf, PROBLEMS_KEY } from "./protocol.js";
 
 const problemsSchema = z.array(z.object({ code: z.string(), path: z.string(), message: z.string() })).min(1);
 
@@ -26,8 +26,7 @@ export class DataplaneClient {
         "no dataplane answers there; start one with sluice run, or name its socket with --socket",
       );
     }
-    const method = dataplaneService().service[name];
-    if (method === undefined) throw new Error(`the service has no method ${name}`);
+    const method = methodOf(name);
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(
         method.path,

@@ -1,5 +1,10 @@
 import { fileURLToPath } from "node:url";
-import { type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
+import {
+  type GrpcObject,
+  loadPackageDefinition,
+  type MethodDefinition,
+  type ServiceClientConstructor,
+} from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import type { ApplyResult, ShadowReport as NativeShadowReport, NativeStatus } from "@sluice/native";
 
@@ -103,6 +108,13 @@ export function dataplaneService(): ServiceClientConstructor {
   const service = sluice.Dataplane;
   if (typeof service !== "function") throw new Error(`${PROTO} has no service sluice.v1.Dataplane`);
   return service as ServiceClientConstructor;
+}
+
+/** A call's path and serializers. */
+export function methodOf(name: CallName): MethodDefinition<object, object> {
+  const method = Object.values(dataplaneService().service).find(({ originalName }) => originalName === name);
+  if (method === undefined) throw new Error(`${PROTO} has no call ${name}`);
+  return method;
 }
 
 function child(object: GrpcObject, name: string): GrpcObject {

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { ConfigDocument } from "../config/document.js";
 import { type LoadedNodeFile, readText } from "../config/load.js";
-import type { NodeSpec, PluginFile, PluginSpec } from "../config/schema.js";
+import type { NodeFile, NodeSpec, PluginFile, PluginSpec } from "../config/schema.js";
 import { SluiceError } from "../errors.js";
 import { type BuiltModule, buildModule } from "./builder.js";
 import { checkPluginConfig } from "./config-schema.js";
@@ -32,7 +32,26 @@ export async function resolveNode({ node, folder, locate }: LoadedNodeFile): Pro
   });
   if (problems.length > 0) throw new SluiceError(problems);
   const plugins = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-  return { spec: { ...node, plugins }, modules };
+  return { spec: { ...withPaths(node, folder), plugins }, modules };
+}
+
+/** Relative paths start at the file's folder, as the dataplane's own folder is not known to its author. */
+function withPaths(node: NodeFile, folder: string): NodeFile {
+  const from = (path: string) => resolve(folder, path);
+  const { stateDir, cacheDir, conntrack } = node;
+  const ports = node.ports.map((port) => {
+    if (port.kind === "memif") return { ...port, socket: from(port.socket) };
+    if (port.kind !== "pcap") return port;
+    const { pcapRx, pcapTx, ...rest } = port;
+    return { ...rest, ...(pcapRx && { pcapRx: from(pcapRx) }), ...(pcapTx && { pcapTx: from(pcapTx) }) };
+  });
+  return {
+    ...node,
+    ports,
+    conntrack: { ...conntrack, ...(conntrack.file && { file: from(conntrack.file) }) },
+    ...(stateDir && { stateDir: from(stateDir) }),
+    ...(cacheDir && { cacheDir: from(cacheDir) }),
+  };
 }
 
 async function resolvePlugin(
