@@ -3,15 +3,19 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 
+#include <algorithm>
+
 #include "core/packet.h"
 
 namespace sluice {
 
 namespace {
-constexpr uint32_t kCache = 256;
+/// Buffers a worker keeps to itself. They are used again last in, first out, so while they are in the CPU's cache: for
+/// super-frames that is half of the cost of receiving one.
+uint32_t cache_size(uint32_t buffers) { return std::min<uint32_t>(buffers / 16, 256); }
 
 rte_mempool* make_pool(const std::string& name, uint32_t buffers, uint16_t room) {
-  return rte_pktmbuf_pool_create(name.c_str(), buffers, buffers > 4 * kCache ? kCache : 0, sizeof(PacketMeta), room,
+  return rte_pktmbuf_pool_create(name.c_str(), buffers, cache_size(buffers), sizeof(PacketMeta), room,
                                  SOCKET_ID_ANY);
 }
 }  // namespace
