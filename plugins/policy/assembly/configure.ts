@@ -1,4 +1,4 @@
-import { Hook, Json, Prefix, Protocol } from "@sluice/sdk";
+import { Hook, Json, PortRange, Prefix, Protocol, readPorts } from "@sluice/sdk";
 import { Field, Sets } from "./field";
 import {
   ACTION_ALLOW, ACTION_DENY, DESTINATION4, DESTINATION6, DESTINATION_PORT, FIELDS, HOOK_PROTOCOL, NO_COUNTER, rules,
@@ -79,6 +79,7 @@ function addFields(from: Json, rule: i32, fields: Array<Field>): void {
 }
 
 const prefix = new Prefix();
+const ports = new PortRange();
 
 /** The families that the list has: 1 IPv4, 2 IPv6, 3 both or no list. */
 function addPrefixes(list: Json, rule: i32, field4: Field, field6: Field): i32 {
@@ -148,30 +149,6 @@ function addPorts(list: Json, rule: i32, protocol: i32, field: Field): void {
     list.fail("needs the rule's protocol to be tcp, udp or sctp");
   }
   for (let item = list.first; item.isPresent; item = item.next) {
-    if (item.isNumber) {
-      const port = item.integer(1, 65535);
-      field.allow(rule, port, port);
-    } else {
-      addPortRange(item, rule, field);
-    }
+    if (readPorts(item, ports)) field.allow(rule, ports.first, ports.last);
   }
-}
-
-function addPortRange(item: Json, rule: i32, field: Field): void {
-  const parts = item.text().split("-");
-  const from = parts.length == 2 ? readPort(parts[0]) : 0;
-  const to = parts.length == 2 ? readPort(parts[1]) : 0;
-  if (from == 0 || to < from) item.fail('must be a port from 1 to 65535 or a range such as "8000-8099"');
-  else field.allow(rule, from, to);
-}
-
-/** 0 when it is none. */
-function readPort(text: string): u32 {
-  let value: u32 = 0;
-  for (let i = 0; i < text.length; i++) {
-    const digit = <u32>text.charCodeAt(i) - 48;
-    if (digit > 9 || text.length > 5) return 0;
-    value = value * 10 + digit;
-  }
-  return value > 65535 ? 0 : value;
 }
