@@ -159,7 +159,21 @@ export interface NativeStatus {
   stages: StageStatus[];
   /** Native drops by reason name; only those that are not zero. */
   drops: Record<string, number>;
-  flows: { active: number; max: number; created: number; expired: number; evicted: number; refused: number };
+  flows: FlowStatus;
+  /** What happened since the last call, one line each, for the log; a call takes them away. */
+  messages: string[];
+}
+
+export interface FlowStatus {
+  active: number;
+  max: number;
+  created: number;
+  expired: number;
+  evicted: number;
+  /** Packets dropped because the table was full. */
+  refused: number;
+  /** Flows that were found in the file at the start. */
+  restored: number;
 }
 
 export class Dataplane {

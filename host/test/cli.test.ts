@@ -199,7 +199,7 @@ describe("tables", () => {
       policy       policy          5
       ttl-expired  -               3
 
-      flows 3 of 262144  created 100  expired 97  evicted 0  refused 0"
+      flows 3 of 262144: restored 2  created 100  expired 97  evicted 0  refused 0"
     `);
     expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(TABLE_WIDTH);
   });

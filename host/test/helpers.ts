@@ -1,6 +1,7 @@
-import type { Manifest, NativeStatus } from "@sluice/native";
+import type { Manifest } from "@sluice/native";
 import { parseNodeSpec } from "../src/config/load.js";
 import type { NodeSpec, PluginSpec } from "../src/config/schema.js";
+import type { Figures } from "../src/dataplane/protocol.js";
 
 /** A digest that is told apart at a glance. */
 export function digest(letter: string): string {
@@ -38,7 +39,7 @@ export function node(change: Record<string, unknown> = {}): NodeSpec {
 }
 
 /** A status with something in every field. */
-export const FULL_STATUS: NativeStatus = {
+export const FULL_STATUS: Figures = {
   generation: 7,
   uptimeMs: 3_723_000,
   tscHz: 2_000_000_000,
@@ -121,5 +122,5 @@ export const FULL_STATUS: NativeStatus = {
     },
   ],
   drops: { "no-route": 12, "ttl-expired": 3 },
-  flows: { active: 3, max: 262144, created: 100, expired: 97, evicted: 0, refused: 0 },
+  flows: { active: 3, max: 262144, created: 100, expired: 97, evicted: 0, refused: 0, restored: 2 },
 };

@@ -11,6 +11,12 @@ export function wholeNumber(min: number): (text: string) => number {
   };
 }
 
+/** A whole number, also below zero. */
+export function signedNumber(text: string): number {
+  if (!/^-?\d{1,9}$/.test(text)) throw new InvalidArgumentError(`Found "${text}"; allowed: a whole number.`);
+  return Number(text);
+}
+
 /** Seconds, with fractions. */
 export function seconds(text: string): number {
   const value = Number(text);

@@ -1,5 +1,5 @@
-import type { ApplyResult, NativeStatus, PortStatus, StageStatus, WorkerStatus } from "@sluice/native";
-import type { PluginInfo, ShadowReport, StatusResponse } from "../dataplane/protocol.js";
+import type { ApplyResult, PortStatus, StageStatus, WorkerStatus } from "@sluice/native";
+import type { Figures, PluginInfo, ShadowReport, StatusResponse } from "../dataplane/protocol.js";
 import { bytes, count, duration, table } from "./output.js";
 
 // What commands print for people. One function a table; each gives lines of at most 100 columns.
@@ -87,7 +87,7 @@ function countersTable(stages: readonly StageStatus[]): string {
   return table([{ title: "STAGE" }, { title: "COUNTER" }, { title: "VALUE", right: true }], rows);
 }
 
-function workersTable({ workers, tscHz, uptimeMs }: NativeStatus): string {
+function workersTable({ workers, tscHz, uptimeMs }: Figures): string {
   const columns = [
     { title: "WORKER" },
     { title: "CPU" },
@@ -111,7 +111,7 @@ function workersTable({ workers, tscHz, uptimeMs }: NativeStatus): string {
 }
 
 /** Stages' drops stand beside the native ones, with the stage that dropped. */
-function dropsTable({ drops, stages }: NativeStatus): string {
+function dropsTable({ drops, stages }: Figures): string {
   const all = [
     ...Object.entries(drops).map(([reason, packets]) => ({ reason, by: "-", packets })),
     ...stages.flatMap(({ name, drops: own }) =>
@@ -123,9 +123,11 @@ function dropsTable({ drops, stages }: NativeStatus): string {
   return table([{ title: "DROPPED FOR" }, { title: "BY STAGE" }, { title: "PACKETS", right: true }], rows);
 }
 
-function flowsLine({ flows }: NativeStatus): string {
-  const { active, max, created, expired, evicted, refused } = flows;
-  return `flows ${active} of ${max}  created ${count(created)}  expired ${count(expired)}  evicted ${count(evicted)}  refused ${count(refused)}`;
+function flowsLine({ flows }: Figures): string {
+  const { active, max, created, expired, evicted, refused, restored } = flows;
+  const figures = { restored, created, expired, evicted, refused };
+  const parts = Object.entries(figures).map(([what, flowCount]) => `${what} ${count(flowCount)}`);
+  return `flows ${active} of ${max}: ${parts.join("  ")}`;
 }
 
 export function outcomesText({ generation, plugins }: ApplyResult): string {

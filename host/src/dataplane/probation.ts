@@ -1,9 +1,10 @@
-import type { NativeStatus, StageStatus } from "@sluice/native";
+import type { StageStatus } from "@sluice/native";
+import type { Figures } from "./protocol.js";
 
 /** Failures of stages between two readings; a counter that went down was started anew. */
 export function failuresSince(
-  before: NativeStatus,
-  after: NativeStatus,
+  before: Figures,
+  after: Figures,
   plugins: readonly string[],
 ): { name: string; failures: number; last: string }[] {
   return after.stages

@@ -22,6 +22,9 @@ export interface RunOptions {
   readonly onReady?: (socket: string) => void;
 }
 
+/** How often the addon is asked for messages. */
+const MESSAGES_MS = 1000;
+
 /**
  * Runs a dataplane until SIGINT or SIGTERM.
  * @throws SluiceError when it can't start; all that it had begun is undone
@@ -43,7 +46,9 @@ export async function runDataplane(options: RunOptions): Promise<void> {
     cell.shell = shell;
     log.info({ socket: server.socket, pid: process.pid, resumed }, "ready");
     options.onReady?.(server.socket);
+    const messages = setInterval(() => shell.status(), MESSAGES_MS);
     await stopping;
+    clearInterval(messages);
     delete cell.shell;
     await shell.close();
   } finally {

@@ -76,11 +76,14 @@ export interface ListPluginsResponse {
   plugins: PluginInfo[];
 }
 
+/** The addon's messages go to the log, not to who asks for the status. */
+export type Figures = Omit<NativeStatus, "messages">;
+
 export interface StatusResponse {
   name: string;
   pid: number;
   version: string;
-  native: NativeStatus;
+  native: Figures;
 }
 
 /** Each call's request and response. */

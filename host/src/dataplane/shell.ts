@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ApplyResult, Dataplane, Manifest, NativeStatus } from "@sluice/native";
+import type { ApplyResult, Dataplane, Manifest } from "@sluice/native";
 import type { Logger } from "pino";
 import { parseNodeSpec } from "../config/load.js";
 import type { NodeSpec } from "../config/schema.js";
@@ -12,6 +12,7 @@ import { failuresSince } from "./probation.js";
 import type {
   ChangePluginsRequest,
   ChangePluginsResponse,
+  Figures,
   PluginInfo,
   Probation,
   Shadow,
@@ -81,7 +82,7 @@ export class Shell {
       try {
         const spec = parseNodeSpec(changed.spec);
         const shadows: ShadowReport[] = [];
-        const counted = this.options.native.status();
+        const counted = this.status();
         const result = await this.transact({ ...changed, spec }, modules, async (stateJson) => {
           if (request.shadow !== undefined)
             shadows.push(...(await this.shadow(stateJson, changed.touched, request.shadow)));
@@ -123,8 +124,11 @@ export class Shell {
     });
   }
 
-  status(): NativeStatus {
-    return this.options.native.status();
+  /** Reading it takes the addon's messages, which go to the log. */
+  status(): Figures {
+    const { messages, ...figures } = this.options.native.status();
+    for (const message of messages) this.options.log.warn(message);
+    return figures;
   }
 
   /** Waits for the transaction in work, then refuses all others. */
@@ -213,14 +217,12 @@ export class Shell {
   private async probation(
     { durationMs, maxFailures }: Probation,
     plugins: readonly string[],
-    counted: NativeStatus,
+    counted: Figures,
     before: Live,
   ): Promise<void> {
     const end = Date.now() + durationMs;
     for (;;) {
-      const failing = failuresSince(counted, this.options.native.status(), plugins).filter(
-        ({ failures }) => failures > maxFailures,
-      );
+      const failing = failuresSince(counted, this.status(), plugins).filter(({ failures }) => failures > maxFailures);
       if (failing.length > 0) {
         await this.transact({ ...before, touched: [] }, new Map());
         throw new SluiceError(

@@ -13,7 +13,7 @@ import { SluiceError } from "../../errors.js";
 import { type BuiltModule, buildModule } from "../../plugins/builder.js";
 import { checkPluginConfig } from "../../plugins/config-schema.js";
 import { readConfigFile } from "../../plugins/resolve.js";
-import { type Assignment, assignments, names, numbersByKey, wholeNumber } from "../arguments.js";
+import { type Assignment, assignments, names, numbersByKey, signedNumber, wholeNumber } from "../arguments.js";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
 import { example } from "../example.js";
 import type { Io } from "../output.js";
@@ -56,7 +56,7 @@ function addLoad(plugin: Command, io: Io): void {
     .option("--scope <ports>", "ports whose packets it sees; default: all", names)
     .option("--before <plugins>", "plugins that must run after it", names)
     .option("--after <plugins>", "plugins that must run before it", names)
-    .option("--priority <n>", "lower runs first where before and after leave it open", Number);
+    .option("--priority <n>", "lower runs first where before and after leave it open", signedNumber);
   withConnection(command).action(async (file: string, options: LoadOptions) => {
     const module = await buildModule(resolve(file));
     const { failure, budgetUs, scope, before, after, priority } = options;
