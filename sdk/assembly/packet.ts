@@ -11,6 +11,13 @@ import {
   rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteHopLimit, rewriteIcmpIdentifier, rewritePort
 } from "./rewrite";
 
+/** Extension headers whose second byte is their length in units of 8 bytes, without the first. */
+// @ts-ignore: decorator
+@inline function isPlainExtension(type: u32): bool {
+  return type == Protocol.HopByHop || type == Protocol.Routing || type == Protocol.DestinationOptions
+    || type == Protocol.Mobility || type == Protocol.Hip || type == Protocol.Shim6;
+}
+
 /**
  * A packet in the burst: a view over its slot. Offsets are in bytes from the packet's first byte, its L3 header.
  * Header views, offsets and lengths are those that the host found; after `push` or `pop` they no longer hold, so
@@ -163,7 +170,7 @@ export class Packet {
     while (offset + 8 <= end) {
       if (next == type) return offset;
       let length: u32 = 8;
-      if (next == Protocol.HopByHop || next == Protocol.Routing || next == Protocol.DestinationOptions) {
+      if (isPlainExtension(next)) {
         length = (this.u8At(offset + 1) + 1) << 3;
       } else if (next == Protocol.Authentication) {
         length = (this.u8At(offset + 1) + 2) << 2;
@@ -233,7 +240,10 @@ export class Packet {
     if (offsetof<T>() > SLOT_FLOW_STATE_SIZE) ERROR("a flow state has 64 bytes at most");
     return changetype<T>(changetype<usize>(this) + SLOT_FLOW_STATE);
   }
-  /** The stage's state in this packet's flow, to change. Later packets of the flow see it, in this burst too. */
+  /**
+   * The stage's state in this packet's flow, to change. It is stored after the call. Each packet's view is its own copy: of
+   * a flow whose state has never been written, the first packet of a burst is processed in a call before the others.
+   */
   // @ts-ignore: decorator
   @inline updateFlow<T>(): T {
     const slot = changetype<usize>(this);

@@ -27,5 +27,11 @@ export namespace Protocol {
   // @ts-ignore: decorator
   @inline export const Sctp: u32 = 132;
   // @ts-ignore: decorator
+  @inline export const Mobility: u32 = 135;
+  // @ts-ignore: decorator
   @inline export const UdpLite: u32 = 136;
+  // @ts-ignore: decorator
+  @inline export const Hip: u32 = 139;
+  // @ts-ignore: decorator
+  @inline export const Shim6: u32 = 140;
 }

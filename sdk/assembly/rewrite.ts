@@ -14,28 +14,33 @@ const ICMP_CHECKSUM: usize = 2;
 
 /** Offset in the L4 header of a checksum over the pseudo-header; 0: the protocol has none. */
 // @ts-ignore: decorator
-@inline function pseudoChecksum(protocol: u32): usize {
+@inline function pseudoChecksum(packet: Packet): usize {
+  const protocol = packet.protocol;
   if (protocol == Protocol.Tcp) return TCP_CHECKSUM;
   if (protocol == Protocol.Udp) return UDP_CHECKSUM;
-  return protocol == Protocol.Icmpv6 ? ICMP_CHECKSUM : 0;
+  return protocol == Protocol.Icmpv6 && packet.isIpv6 ? ICMP_CHECKSUM : 0;
 }
 
 /** True when a checksum over the addresses is there and in the window, or there is none to keep. */
 // @ts-ignore: decorator
 @inline function canRewriteAddress(packet: Packet): bool {
-  if (packet.hasL4) return true;
-  if (packet.isFragment) return true; // a later fragment: its first one carries the checksum
-  const protocol = packet.protocol;
-  return pseudoChecksum(protocol) == 0;
+  return packet.hasL4 || pseudoChecksum(packet) == 0 || isLaterFragment(packet);
+}
+
+/** The first fragment carries the checksum. */
+function isLaterFragment(packet: Packet): bool {
+  if (!packet.isFragment) return false;
+  if (packet.isIpv4) return (bswap(load<u16>(packet.head, 6)) & 0x1fff) != 0;
+  const offset = packet.extensionOffset(Protocol.Fragment);
+  return offset != 0 && (packet.u16At(offset + 2) & 0xfff8) != 0;
 }
 
 function addressChanged(packet: Packet, delta: u64): void {
-  const protocol = packet.protocol;
-  const offset = pseudoChecksum(protocol);
+  const offset = pseudoChecksum(packet);
   if (offset == 0 || !packet.hasL4) return;
   const field = packet.l4 + offset;
   if (packet.hasFlag(Flag.PARTIAL_CHECKSUM)) adjustPartial(field, delta);
-  else if (protocol == Protocol.Udp) adjustUdp(field, delta);
+  else if (packet.protocol == Protocol.Udp) adjustUdp(field, delta);
   else adjust(field, delta);
 }
 

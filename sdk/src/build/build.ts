@@ -34,7 +34,8 @@ const pluginKeys = ["name", "version", "headerBytes", "segmentBytes", "failure",
 
 /** Compiles a plugin, checks it against the ABI and embeds its manifest. Throws BuildError. */
 export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
-  if (options.entry === undefined && options.source === undefined) throw new TypeError("buildPlugin needs an entry or a source");
+  if (options.entry === undefined && options.source === undefined)
+    throw new TypeError("buildPlugin needs an entry or a source");
   const entry = resolve(options.entry ?? "plugin.ts");
   const compiled = await compile({ entry, ...(options.source === undefined ? {} : { source: options.source }) });
   const { declarations } = compiled;
@@ -42,6 +43,11 @@ export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
   if (declarations.hooks.size === 0) {
     const remedy = 'Mark a function: @hook("forward") export function process(batch: Batch): void';
     throw new BuildError([{ severity: "error", code: "hook", message: "The plugin has no hook", remedy, file: entry }]);
+  }
+  if (declarations.tables.length > 0 && !declarations.configure) {
+    const message = `The plugin has tables (${declarations.tables.join(", ")}), but nothing fills them`;
+    const remedy = "Add @configure export function build(config: Json): void";
+    throw new BuildError([{ severity: "error", code: "configure", message, remedy, file: entry }]);
   }
   const manifest = await makeManifest(options, entry, compiled);
   const wasm = embedManifest(compiled.wasm, manifest);

@@ -25,7 +25,8 @@ export class CallGraph {
       }
       const out = exported.exec(line);
       if (out) this.exports.set(out[1] as string, unquote(out[2] as string));
-      else if (element.test(line)) for (const match of line.matchAll(name)) this.inTable.add(unquote(match[1] as string));
+      else if (element.test(line))
+        for (const match of line.matchAll(name)) this.inTable.add(unquote(match[1] as string));
       else if (current !== "") this.addCalls(current, line);
     }
   }

@@ -2,7 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { buildPlugin } from "./build.js";
 import { BuildError, formatDiagnostic } from "./errors.js";
 
-const usage = "Usage: sluice-plugin build <entry.ts> -o <out.wasm>\nExample: sluice-plugin build assembly/index.ts -o policy.wasm\n";
+const usage =
+  "Usage: sluice-plugin build <entry.ts> -o <out.wasm>\nExample: sluice-plugin build assembly/index.ts -o policy.wasm\n";
 
 /** The `sluice-plugin` command; returns its exit code. */
 export async function main(args: string[]): Promise<number> {

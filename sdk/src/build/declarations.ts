@@ -86,7 +86,8 @@ export class DeclarationCollector {
     const imports = sdkImports(source);
     source.statements = source.statements.filter((statement) => {
       if (statement.kind === NodeKind.Variable) {
-        for (const declaration of (statement as VariableStatement).declarations) this.collectVariable(declaration, imports);
+        for (const declaration of (statement as VariableStatement).declarations)
+          this.collectVariable(declaration, imports);
       } else if (statement.kind === NodeKind.Function) {
         this.collectFunction(statement as FunctionDeclaration);
       } else if (statement.kind === NodeKind.Class) {
@@ -104,7 +105,12 @@ export class DeclarationCollector {
     const [argument] = (expression as Call).args;
     const value = argument ? this.constant(argument) : undefined;
     if (!argument || typeof value !== "object" || value === null || Array.isArray(value)) {
-      this.report(expression, "plugin", "definePlugin() takes one object literal", 'For example definePlugin({ name: "policy" })');
+      this.report(
+        expression,
+        "plugin",
+        "definePlugin() takes one object literal",
+        'For example definePlugin({ name: "policy" })',
+      );
     } else if (this.found.pluginAt) {
       this.report(expression, "plugin", "definePlugin() is called twice", "Keep one of them");
     } else {
@@ -147,7 +153,12 @@ export class DeclarationCollector {
   private declare(made: Node, args: Node[], list: string[], what: string, pattern: RegExp): number {
     const [name, help] = args.map((arg) => this.constant(arg));
     if (typeof name !== "string" || !pattern.test(name)) {
-      this.report(made, what.replace(" ", "-"), `A ${what}'s name must be a string literal like ${pattern.source}`, "Rename it");
+      this.report(
+        made,
+        what.replace(" ", "-"),
+        `A ${what}'s name must be a string literal like ${pattern.source}`,
+        "Rename it",
+      );
     } else if (list.includes(name)) {
       this.report(made, what.replace(" ", "-"), `There are two ${what}s '${name}'`, "Share one const, or rename one");
     } else if (typeof help === "string") {
@@ -203,7 +214,12 @@ export class DeclarationCollector {
   private collectMigration(declaration: FunctionDeclaration, decorator: Decorator, reference: FunctionReference): void {
     const [schema] = (decorator.args ?? []).map((arg) => this.constant(arg));
     if (typeof schema !== "number" || this.found.migrations.has(schema)) {
-      this.report(decorator, "migrate", "@migrate takes the old flow state's schema number, each once", "For example @migrate(1)");
+      this.report(
+        decorator,
+        "migrate",
+        "@migrate takes the old flow state's schema number, each once",
+        "For example @migrate(1)",
+      );
     } else {
       this.found.migrations.set(schema, reference);
     }
@@ -228,7 +244,12 @@ export class DeclarationCollector {
       this.found.flowState = { schema, internalName };
     }
     if (!declaration.decorators?.some((each) => each.name.text === "unmanaged")) {
-      this.report(decorator, "flow-state", "A flow state's class must be @unmanaged", "Add @unmanaged before the class");
+      this.report(
+        decorator,
+        "flow-state",
+        "A flow state's class must be @unmanaged",
+        "Add @unmanaged before the class",
+      );
     }
   }
 
@@ -236,7 +257,8 @@ export class DeclarationCollector {
   private constant(node: Node): Json {
     if (node.kind === NodeKind.True || node.kind === NodeKind.False) return node.kind === NodeKind.True;
     if (node.kind === NodeKind.Null) return null;
-    if (node.kind === NodeKind.UnaryPrefix && textOf(node).startsWith("-")) return -Number(this.constant((node as UnaryPrefix).operand));
+    if (node.kind === NodeKind.UnaryPrefix && textOf(node).startsWith("-"))
+      return -Number(this.constant((node as UnaryPrefix).operand));
     if (node.kind === NodeKind.Literal) {
       const literal = node as Literal;
       const { literalKind, value } = literal;
@@ -244,10 +266,17 @@ export class DeclarationCollector {
       if (literalKind === LiteralKind.Integer || literalKind === LiteralKind.Float) return Number(value.toString());
       if (literalKind === LiteralKind.Array) return literal.elementExpressions.map((each) => this.constant(each));
       if (literalKind === LiteralKind.Object) {
-        return Object.fromEntries(literal.names.map((name, i) => [name.text, this.constant(literal.values[i] as Node)]));
+        return Object.fromEntries(
+          literal.names.map((name, i) => [name.text, this.constant(literal.values[i] as Node)]),
+        );
       }
     }
-    this.report(node, "literal", "The build needs a literal here", "Write the value itself: it is read before the program runs");
+    this.report(
+      node,
+      "literal",
+      "The build needs a literal here",
+      "Write the value itself: it is read before the program runs",
+    );
     return null;
   }
 }
@@ -265,7 +294,8 @@ function sdkImports(source: Source): Map<string, string> {
   const imports = new Map<string, string>();
   for (const statement of source.statements) {
     if (statement.kind !== NodeKind.Import || (statement as ImportStatement).path.value !== SDK) continue;
-    for (const { name, foreignName } of (statement as ImportStatement).declarations ?? []) imports.set(name.text, foreignName.text);
+    for (const { name, foreignName } of (statement as ImportStatement).declarations ?? [])
+      imports.set(name.text, foreignName.text);
   }
   return imports;
 }

@@ -47,7 +47,8 @@ export interface ModuleInfo {
 export function inspectModule(wasm: Uint8Array): ModuleInfo {
   const sections = readSections(wasm);
   const manifest = readManifest(wasm);
-  const content = (id: number): Reader => new Reader(sections.find((each: Section) => each.id === id)?.content ?? Uint8Array.of(0));
+  const content = (id: number): Reader =>
+    new Reader(sections.find((each: Section) => each.id === id)?.content ?? Uint8Array.of(0));
 
   const types = readTypes(content(SectionId.Type));
   const imported = checkImports(content(SectionId.Import), types);
@@ -69,7 +70,8 @@ export function inspectModule(wasm: Uint8Array): ModuleInfo {
 
 function readTypes(reader: Reader): FunctionType[] {
   return reader.list(() => {
-    if (reader.byte() !== 0x60) fail("unsupported", "The module has types other than functions", "Build without GC types");
+    if (reader.byte() !== 0x60)
+      fail("unsupported", "The module has types other than functions", "Build without GC types");
     return { parameters: reader.list(() => reader.byte()), results: reader.list(() => reader.byte()) };
   });
 }
@@ -85,7 +87,8 @@ function checkImports(reader: Reader, types: FunctionType[]): number[] {
     }
     const type = reader.unsigned();
     const found = types[type];
-    if (!isType(found, 4, 0)) fail("imports", "env.abort has another type than the ABI's", "It is (i32, i32, i32, i32) -> ()");
+    if (!isType(found, 4, 0))
+      fail("imports", "env.abort has another type than the ABI's", "It is (i32, i32, i32, i32) -> ()");
     return type;
   });
 }
@@ -102,7 +105,11 @@ function checkMemory(reader: Reader): void {
   }
   if (memory.flags !== 1 || memory.minimum !== MEMORY_PAGES || memory.maximum !== MEMORY_PAGES) {
     const found = `${memory.minimum} to ${memory.maximum ?? "unlimited"} pages${memory.flags & 2 ? ", shared" : ""}`;
-    fail("memory", `The module's memory has ${found}`, `It must have ${MEMORY_PAGES} as minimum and maximum, not shared`);
+    fail(
+      "memory",
+      `The module's memory has ${found}`,
+      `It must have ${MEMORY_PAGES} as minimum and maximum, not shared`,
+    );
   }
 }
 
@@ -111,8 +118,10 @@ function checkData(reader: Reader): void {
   reader.list(() => {
     const where = `Data segment ${index++}`;
     const flags = reader.unsigned();
-    if (flags !== 0 && flags !== 2) return fail("data", `${where} is passive`, "Bulk memory is off: asc --disable bulk-memory");
-    if (flags === 2 && reader.unsigned() !== 0) fail("data", `${where} is for another memory`, "There is one memory only");
+    if (flags !== 0 && flags !== 2)
+      return fail("data", `${where} is passive`, "Bulk memory is off: asc --disable bulk-memory");
+    if (flags === 2 && reader.unsigned() !== 0)
+      fail("data", `${where} is for another memory`, "There is one memory only");
     if (reader.byte() !== 0x41) fail("data", `${where} has no constant address`, "Build without imported globals");
     const start = Number(reader.signed() & 0xffffffffn);
     if (reader.byte() !== 0x0b) fail("data", `${where} has no constant address`, "Build without extended constants");
@@ -137,7 +146,8 @@ function checkExports(exports: Export[], typeOf: (index: number) => FunctionType
     ["configure", 0, 1, false],
     ["migrate", 2, 0, false],
   ];
-  if (find("memory")?.kind !== MEMORY) fail("exports", "The module does not export its memory as 'memory'", "Export it");
+  if (find("memory")?.kind !== MEMORY)
+    fail("exports", "The module does not export its memory as 'memory'", "Export it");
   for (const [name, parameters, results, required] of expected) {
     const found = find(name);
     if (!found) {

@@ -31,9 +31,10 @@ export function mainSource(found: Declarations): string {
     );
   }
   if (found.migrations.size > 0) {
-    const cases = [...found.migrations].map(([schema, reference], i) => `  if (from == ${schema}) ${use(reference, `migration${i}`)}(${batch});`);
+    const cases = [...found.migrations].map(
+      ([schema, reference], i) => `  if (from == ${schema}) ${use(reference, `migration${i}`)}(${batch});`,
+    );
     body.push("export function migrate(from: i32, count: i32): void {", ...cases, "}");
   }
   return [`import { Batch } from "@sluice/sdk";`, ...imports, ...body, ""].join("\n");
 }
-

@@ -44,6 +44,8 @@ export const hookNames = Object.keys(Hook).map((name) => name.toLowerCase()) as 
 export const hookNumber = (name: HookName): number => Hook[name.toUpperCase() as keyof typeof Hook];
 export const failureStrategies: FailureStrategy[] = ["FailClosed", "FailOpen", "Reload"];
 
+/** As the native host has it. */
+const MAX_DROP_REASONS = 128;
 const namePattern = /^[a-z][a-z0-9]*([-.][a-z0-9]+)*$/;
 const counterPattern = /^[a-z][a-z0-9_]*$/;
 const reasonPattern = /^[a-z][a-z0-9-]*$/;
@@ -52,6 +54,7 @@ const versionPattern = /^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$/;
 type Check = { field: string; ok: boolean; must: string };
 const isInteger = (value: unknown, from: number, to: number): boolean =>
   Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
+const isSchema = (value: unknown): boolean => isInteger(value, 1, 255);
 const isList = (value: unknown, test: (item: unknown) => boolean): boolean => Array.isArray(value) && value.every(test);
 const isUnique = (value: unknown): boolean => Array.isArray(value) && new Set(value).size === value.length;
 const matches = (pattern: RegExp) => (value: unknown) => typeof value === "string" && pattern.test(value);
@@ -61,6 +64,7 @@ function checks(m: Record<string, unknown>): Check[] {
   const isHook = (name: unknown) => (hookNames as unknown[]).includes(name);
   const hooks = isList(m.hooks, isHook) && isUnique(m.hooks) && (m.hooks as unknown[]).length > 0;
   const counters = isList(m.counters, matches(counterPattern)) && isUnique(m.counters);
+  const dropReasons = isList(m.dropReasons, matches(reasonPattern)) && isUnique(m.dropReasons);
   return [
     { field: "name", ok: matches(namePattern)(m.name), must: "be lower-case words joined by - or ." },
     { field: "version", ok: matches(versionPattern)(m.version), must: "be a version such as 1.2.3" },
@@ -75,13 +79,13 @@ function checks(m: Record<string, unknown>): Check[] {
       field: "flowState",
       ok:
         flow === null ||
-        (typeof flow === "object" && isInteger(flow.size, 1, SLOT_FLOW_STATE_SIZE) && isInteger(flow.schema, 0, 0x7fffffff)),
-      must: `be null, or a size of 1 to ${SLOT_FLOW_STATE_SIZE} with a schema number`,
+        (typeof flow === "object" && isInteger(flow.size, 1, SLOT_FLOW_STATE_SIZE) && isSchema(flow.schema)),
+      must: `be null, or a size of 1 to ${SLOT_FLOW_STATE_SIZE} with a schema of 1 to 255`,
     },
     {
       field: "migratesFrom",
-      ok: isList(m.migratesFrom, (v) => isInteger(v, 0, 0x7fffffff)) && isUnique(m.migratesFrom),
-      must: "be a list of schema numbers",
+      ok: isList(m.migratesFrom, (v) => isSchema(v) && v !== flow?.schema) && isUnique(m.migratesFrom),
+      must: "be a list of older schema numbers, 1 to 255, each once",
     },
     {
       field: "counters",
@@ -90,8 +94,8 @@ function checks(m: Record<string, unknown>): Check[] {
     },
     {
       field: "dropReasons",
-      ok: isList(m.dropReasons, matches(reasonPattern)) && isUnique(m.dropReasons),
-      must: "be names of a-z, 0-9 and -, each once",
+      ok: dropReasons && (m.dropReasons as unknown[]).length <= MAX_DROP_REASONS,
+      must: `be at most ${MAX_DROP_REASONS} names of a-z, 0-9 and -, each once`,
     },
     {
       field: "segmentBytes",
@@ -108,7 +112,8 @@ function checks(m: Record<string, unknown>): Check[] {
 
 /** Says what is wrong with a manifest's fields; empty when all is well. */
 export function manifestProblems(manifest: unknown): { field: string; must: string; value: unknown }[] {
-  if (typeof manifest !== "object" || manifest === null) return [{ field: "manifest", must: "be an object", value: manifest }];
+  if (typeof manifest !== "object" || manifest === null)
+    return [{ field: "manifest", must: "be an object", value: manifest }];
   const fields = manifest as Record<string, unknown>;
   return checks(fields)
     .filter((check) => !check.ok)
@@ -119,13 +124,21 @@ export function manifestProblems(manifest: unknown): { field: string; must: stri
 export function readManifest(wasm: Uint8Array): Manifest {
   const section = readSections(wasm).find((each) => each.id === 0 && each.name === MANIFEST_SECTION);
   if (!section) {
-    throw new ModuleError("manifest", `The module has no custom section '${MANIFEST_SECTION}'`, "Build it with Sluice's SDK");
+    throw new ModuleError(
+      "manifest",
+      `The module has no custom section '${MANIFEST_SECTION}'`,
+      "Build it with Sluice's SDK",
+    );
   }
   let manifest: unknown;
   try {
     manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(section.content));
   } catch (cause) {
-    throw new ModuleError("manifest", `The manifest is not JSON: ${(cause as Error).message}`, "Build the plugin again");
+    throw new ModuleError(
+      "manifest",
+      `The manifest is not JSON: ${(cause as Error).message}`,
+      "Build the plugin again",
+    );
   }
   const abi = (manifest as { abi?: unknown } | null)?.abi;
   if (abi !== ABI_VERSION) {

@@ -8,6 +8,7 @@ const remedies: Record<number, string> = {
 };
 
 export function remedyFor(code: number, message: string): string | undefined {
-  if (message.includes("losures")) return "AssemblyScript has no closures: use a class, a top-level variable or a parameter";
+  if (message.includes("losures"))
+    return "AssemblyScript has no closures: use a class, a top-level variable or a parameter";
   return remedies[code];
 }

@@ -3,7 +3,8 @@
 
 import { ModuleError } from "./errors.js";
 
-const broken = (what: string) => new ModuleError("not-wasm", `The module is not valid WebAssembly: ${what}`, "Build it again");
+const broken = (what: string) =>
+  new ModuleError("not-wasm", `The module is not valid WebAssembly: ${what}`, "Build it again");
 
 export class Reader {
   constructor(
@@ -75,7 +76,8 @@ export const SectionId = {
 export function readSections(wasm: Uint8Array): Section[] {
   const reader = new Reader(wasm);
   const magic = wasm.subarray(0, 8);
-  if (!Buffer.from(magic).equals(Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]))) throw broken("it does not start with \\0asm and version 1");
+  if (!Buffer.from(magic).equals(Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])))
+    throw broken("it does not start with \\0asm and version 1");
   reader.position = 8;
   const sections: Section[] = [];
   while (!reader.done) {

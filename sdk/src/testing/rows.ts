@@ -1,0 +1,136 @@
+// The row format: plain JSON, run by any StageExecutor (Node's WebAssembly here, a packet thread through the native addon).
+
+import type { HookName, Json } from "../build/manifest.js";
+import { packetDiff } from "./diff.js";
+
+export type VerdictName = "pass" | "drop" | "redirect" | "reinput";
+export type CtStateName = "untracked" | "new" | "established" | "related" | "invalid";
+
+/** A packet that a stage is given, and what must come of it. */
+export interface PacketRow {
+  /** Hex, from the L3 header on. */
+  in: string;
+  /** The row's hook unless said otherwise. */
+  hook?: HookName;
+  /** Milliseconds since the row's start, default the packet's before it; packets at one time and hook make a burst. */
+  at?: number;
+  /** Packets with the same name share a flow, and so the stage's flow state. */
+  flow?: string;
+  /** Default "new" for a flow's first packet, then "established"; "untracked" without a flow. */
+  ctState?: CtStateName;
+  direction?: "original" | "reply";
+  /** Default 0. */
+  inPort?: number;
+  /** Default: not routed yet. */
+  outPort?: number;
+  table?: number;
+  mark?: number;
+  /** The L4 checksum field holds the pseudo-header's sum only. */
+  partial?: boolean;
+  /** A super-frame, with segments of so many payload bytes. */
+  gsoSize?: number;
+  expect: Expectation;
+}
+
+/** Only the fields that are there are compared. */
+export interface Expectation {
+  verdict: VerdictName;
+  /** Of a drop: a well-known reason's name, or one of the stage's own. */
+  reason?: string;
+  /** Hex of the packet after the stage; "same" for unchanged. Not of a drop. */
+  out?: string;
+  table?: number;
+  mark?: number;
+  /** Of a redirect. */
+  outPort?: number;
+  /** Of a redirect: the neighbour's address, or "" for the packet's destination. */
+  nextHop?: string;
+  /** Hex of the stage's state in the packet's flow, after the call. */
+  flowState?: string;
+}
+
+export interface Row {
+  name: string;
+  /** Given to the stage's configure as JSON; without it configure is not called. */
+  config?: Json;
+  hook: HookName;
+  /** Ports that there are, for redirects; default 0 to 15. */
+  ports?: number[];
+  packets: PacketRow[];
+  /** By name: what the counters must be after all packets. */
+  counters?: Record<string, number>;
+}
+
+/** What came of one packet. Same keys as Expectation. */
+export interface PacketResult {
+  verdict: VerdictName;
+  reason?: string;
+  /** Hex; absent for a drop. */
+  out?: string;
+  table: number;
+  mark: number;
+  outPort?: number;
+  nextHop?: string;
+  /** Absent without a flow or a declared flow state. */
+  flowState?: string;
+}
+export interface RowResult {
+  packets: PacketResult[];
+  counters: Record<string, number>;
+  /** The stage trapped, with this message, on the packet of this index. */
+  trap?: { message: string; packet: number };
+}
+
+/** Runs one stage. Each row starts from a fresh instance, without flows. */
+export interface StageExecutor {
+  readonly name: string;
+  /** Rejects with ConfigureError when the stage refuses the row's configuration. */
+  run(row: Row): Promise<RowResult>;
+}
+
+/** The stage's configure refused the configuration. */
+export class ConfigureError extends Error {
+  override readonly name = "ConfigureError";
+}
+
+export interface RowReport {
+  row: string;
+  result: RowResult;
+  /** Empty: all as expected. */
+  failures: string[];
+}
+
+/** Runs rows and says what was not as expected. */
+export async function runRows(executor: StageExecutor, rows: Row[]): Promise<RowReport[]> {
+  const reports: RowReport[] = [];
+  for (const row of rows) {
+    const result = await executor.run(row);
+    reports.push({ row: row.name, result, failures: compareRow(row, result) });
+  }
+  return reports;
+}
+
+export function compareRow(row: Row, result: RowResult): string[] {
+  const failures = row.packets.flatMap((packet, index) => {
+    const found = result.packets[index];
+    return (found ? comparePacket(packet, found) : ["no result"]).map((failure) => `packet ${index}: ${failure}`);
+  });
+  for (const [name, value] of Object.entries(row.counters ?? {})) {
+    if (result.counters[name] !== value)
+      failures.push(`counter ${name} is ${result.counters[name]}, expected ${value}`);
+  }
+  if (result.trap && failures.length > 0)
+    failures.push(`the stage trapped: ${result.trap.message} (packet ${result.trap.packet})`);
+  return failures;
+}
+
+function comparePacket(row: PacketRow, found: PacketResult): string[] {
+  const { out, ...plain } = row.expect;
+  const failures = Object.entries(plain).flatMap(([field, expected]) => {
+    const value = found[field as keyof PacketResult];
+    return value === expected ? [] : [`${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`];
+  });
+  if (out === undefined) return failures;
+  if (found.out === undefined) return [...failures, "there is no packet after the stage"];
+  return [...failures, ...packetDiff(out === "same" ? row.in : out, found.out)];
+}
