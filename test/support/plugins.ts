@@ -25,3 +25,16 @@ export interface PolicyRule {
 export function policyPlugin(defaultAction: "allow" | "deny", rules: PolicyRule[]): PluginSpec {
   return builtPlugin("policy", { defaultAction, rules });
 }
+
+export interface Service {
+  name?: string;
+  vip: string;
+  port: number;
+  protocol: "tcp" | "udp" | "sctp";
+  backends: { address: string; port?: number; weight?: number }[];
+}
+
+/** `hairpin`: what a backend sees as the source when it calls its own service and gets itself. */
+export function natPlugin(services: Service[], hairpin = { ipv4: "10.1.0.1", ipv6: "fd00:1::1" }): PluginSpec {
+  return builtPlugin("nat", { services, hairpin });
+}

@@ -265,3 +265,17 @@ export async function exchangeUdp(
   const argv = [process.execPath, "-e", UDP_EXCHANGE, to, String(FIRST_UDP_PORT), String(ports), "500"];
   return Number(await from.must(argv));
 }
+
+const UDP_ERROR = `
+const [to, port] = process.argv.slice(1);
+const socket = require("node:dgram").createSocket(to.includes(":") ? "udp6" : "udp4");
+const end = (text) => { console.log(text); process.exit(0); };
+socket.on("error", (error) => end(error.code));
+socket.connect(Number(port), to, () => { socket.send("x"); setTimeout(() => socket.send("x"), 300); });
+setTimeout(end, 2000, "none");
+`;
+
+/** What a connected UDP socket gets back for a datagram: an errno code, from an ICMP error, or "none". */
+export async function udpError(from: Namespace, to: string, port: number): Promise<string> {
+  return (await from.must([process.execPath, "-e", UDP_ERROR, to, String(port)])).trim();
+}
