@@ -10,7 +10,9 @@ namespace sluice {
 namespace {
 
 constexpr uint32_t kMinFlows = 64, kMaxFlows = 1u << 27;
-constexpr uint32_t kEvictionSample = 32;
+constexpr uint32_t kEvictionSample = 32;   ///< the best of so many
+constexpr uint32_t kEvictionSearch = 128;  ///< and so many more are looked at when none will do
+constexpr size_t kReclaimFrom = 32;        ///< removed flows that make it worth asking for the grace period's end
 
 /// Numbers beyond max_flows: what workers may still hold of flows that were removed in the last grace period.
 uint32_t spare_numbers(uint32_t max_flows) {
@@ -123,7 +125,7 @@ bool FlowTable::restore_flow(uint32_t flow, uint32_t now) {
 
 uint32_t FlowTable::create(const FlowKey& key, const Transition& first, uint32_t now) {
   if (live_.load(std::memory_order_relaxed) >= max_flows_ && !evict()) return kNoFlow;
-  if (free_.empty()) reclaim();
+  if (removed_count_ >= kReclaimFrom || free_.empty()) reclaim();
   if (free_.empty()) return kNoFlow;
   const uint32_t flow = free_.back();
   FlowRecord& created = record(flow);
@@ -155,14 +157,16 @@ FlowTable::Confirmation FlowTable::confirm(uint32_t flow, const FlowKey& reply) 
   if (owner != kNoFlow && owner >> 1 != flow) {
     // Both ends began at once and each worker met one: the other flow stays, and this packet is its reply.
     const bool mirrored = record(owner >> 1).original == reply && confirmed.original == reply.inverse();
-    if (life == FlowLife::Unconfirmed) remove(flow);
-    if (mirrored) return Confirmation::Unneeded;
-    bump(clashes_);
-    return Confirmation::Clash;
+    if (life == FlowLife::Unconfirmed) {
+      remove(flow);
+      bump(mirrored ? abandoned_ : clashes_);
+    }
+    return mirrored ? Confirmation::Unneeded : Confirmation::Clash;
   }
   if (life != FlowLife::Unconfirmed) return Confirmation::Unneeded;
   if (owner == kNoFlow && !index_->insert(reply, flow << 1 | 1)) {
     remove(flow);
+    bump(clashes_);
     return Confirmation::Clash;
   }
   confirmed.reply = reply;
@@ -174,7 +178,7 @@ bool FlowTable::evict() {
   const uint32_t used = file_.header().high_water;
   uint32_t victim = kNoFlow, oldest = 0;
   int best = 0;
-  for (uint32_t i = 0; i < kEvictionSample && i < used; i++) {
+  for (uint32_t i = 0; i < kEvictionSearch && i < used && (i < kEvictionSample || victim == kNoFlow); i++) {
     const uint32_t flow = evict_cursor_;
     evict_cursor_ = evict_cursor_ + 1 < used ? evict_cursor_ + 1 : 0;
     const FlowRecord& candidate = record(flow);

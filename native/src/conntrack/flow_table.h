@@ -37,8 +37,13 @@ struct FlowSlot {
 };
 
 struct FlowCounters {
-  uint64_t created, expired, evicted, abandoned, clashes;  ///< abandoned: dropped before they were confirmed
-  uint64_t full_drops, invalid;                            ///< packets
+  // Flows. Created is the sum of the others and of those that live.
+  uint64_t created, expired, evicted;
+  uint64_t abandoned;  ///< not confirmed: their packet was dropped, or both ends began at once
+  uint64_t clashes;    ///< refused for their reply tuple
+  uint64_t replaced;   ///< by a new connection between the same ends
+  // Packets.
+  uint64_t full_drops, invalid;
 };
 
 /// A copy of a flow, for status.
@@ -57,10 +62,10 @@ struct FlowView {
 /// for the node itself, and before a REINPUT parses a packet anew), and settle_burst() at its end, before the worker's
 /// quiescent state. Lookups take no lock; a new flow takes one spinlock twice, for its two keys.
 ///
-/// When max_flows live: a new flow takes the place of the best of 32 sampled ones that are closing, or have not seen a
-/// reply; a flow with traffic in both directions is never evicted. Without a victim the packet is dropped,
-/// flow-table-full. A removed flow's number is reused once every worker was quiescent; numbers beyond max_flows bridge
-/// that time.
+/// When max_flows live: a new flow takes the place of one that is closing, still opening, or has not seen a reply: the
+/// best of 32 sampled ones, or the first found among 128. A flow with traffic in both directions is never evicted.
+/// Without a victim the packet is dropped, flow-table-full. A removed flow's number is reused once every worker was
+/// quiescent; numbers beyond max_flows bridge that time.
 class FlowTable {
  public:
   /// `workers` is the variable that every worker registers with; it must outlive the table. `now_ns`: CLOCK_MONOTONIC.
@@ -99,6 +104,7 @@ class FlowTable {
   uint32_t find(const FlowKey& key) const;
   uint32_t live() const { return live_.load(std::memory_order_relaxed); }
   uint32_t max_flows() const { return max_flows_; }
+  uint32_t numbers() const { return numbers_; }  ///< flow numbers are below this
   FlowCounters counters() const;
   uint32_t restored() const { return restored_; }                   ///< flows found in the file
   const std::string& reset_reason() const { return file_.reason; }  ///< why the file's flows were not kept, or empty
@@ -168,7 +174,7 @@ class FlowTable {
   size_t removed_head_ = 0, removed_count_ = 0;
   uint32_t evict_cursor_ = 0;
   std::atomic<uint32_t> live_{0};
-  std::atomic<uint64_t> created_{0}, expired_{0}, evicted_{0}, abandoned_{0}, clashes_{0};
+  std::atomic<uint64_t> created_{0}, expired_{0}, evicted_{0}, abandoned_{0}, clashes_{0}, replaced_{0};
 };
 
 /// Keeps the reply tuple of the packet as it is now, for confirm_burst(); before a push or pop changes its head.

@@ -228,7 +228,10 @@ bool FlowTable::follow(WorkerContext& context, rte_mbuf* packet, uint32_t found,
   if (unlikely(step.verdict == Transition::Reopen)) {
     {
       FlowLock guard(lock_);
-      if (flow.life.load(std::memory_order_relaxed) != FlowLife::Dying) remove(found >> 1);
+      if (flow.life.load(std::memory_order_relaxed) != FlowLife::Dying) {
+        remove(found >> 1);
+        bump(replaced_);
+      }
     }
     return begin_flow(context, packet, now);
   }

@@ -115,7 +115,8 @@ uint32_t FlowTable::find(const FlowKey& key) const {
 }
 
 FlowCounters FlowTable::counters() const {
-  FlowCounters sum{created_.load(), expired_.load(), evicted_.load(), abandoned_.load(), clashes_.load(), 0, 0};
+  FlowCounters sum{
+      created_.load(), expired_.load(), evicted_.load(), abandoned_.load(), clashes_.load(), replaced_.load(), 0, 0};
   for (const Worker& worker : workers_) {
     sum.full_drops += worker.full_drops.load(std::memory_order_relaxed);
     sum.invalid += worker.invalid.load(std::memory_order_relaxed);

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "parse/frames.h"
+#include "testing/frames.h"
 #include "testing/eal.h"
 
 namespace sluice {

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "parse/frames.h"
+#include "testing/frames.h"
 #include "parse/parse.h"
 #include "testing/eal.h"
 

@@ -1,4 +1,4 @@
-#include "parse/frames.h"
+#include "testing/frames.h"
 
 #include <cstring>
 

@@ -1,0 +1,190 @@
+// ICMP errors, and flows whose packets a stage rewrites on the way.
+#include <gtest/gtest.h>
+
+#include "conntrack/network.h"
+#include "parse/parse.h"
+
+namespace sluice {
+namespace {
+
+using namespace testing;
+using abi::CtState;
+
+constexpr auto orig = abi::CtDirection::ORIGINAL, reply = abi::CtDirection::REPLY;
+
+struct Addresses {
+  std::string client, service, backend, node, router;
+};
+
+Addresses addresses(int family) {
+  if (family == 4) return {kA4, "0a600001", kB4, "c0a80001", "0a0000fe"};
+  const std::string prefix = "20010db80000000000000000000000";
+  return {kA6, prefix + "60", kB6, prefix + "70", prefix + "fe"};
+}
+
+TEST(Related, ErrorsFindTheFlowThatTheyQuote) {
+  for (const int family : {4, 6}) {
+    const Endpoints forward = ends(family, orig), backward = ends(family, reply);
+    const struct {
+      const char* description;
+      Bytes opening, quoted_forward, quoted_backward;
+    } rows[] = {
+        {"UDP", udp(family, forward), udp(family, forward), udp(family, backward)},
+        {"TCP", tcp(family, forward, 2), tcp(family, forward, 2), tcp(family, backward, 18)},
+        {"SCTP", sctp(family, forward, 1), sctp(family, forward, 1), sctp(family, backward, 2)},
+        {"echo", echo(family, forward, false, 9), echo(family, forward, false, 9), echo(family, backward, true, 9)},
+    };
+    for (const auto& row : rows) {
+      SCOPED_TRACE(std::string(row.description) + ", IPv" + std::to_string(family));
+      Network network;
+      const Seen flow = network.send(row.opening);
+      ASSERT_EQ(flow.state, CtState::NEW);
+
+      const Seen to_client =
+          network.send(icmp_error(family, addresses(family).router, forward.source, row.quoted_forward));
+      EXPECT_EQ(to_client.state, CtState::RELATED);
+      EXPECT_EQ(to_client.flow, flow.flow);
+      EXPECT_EQ(to_client.direction, reply) << "travels against the packet that it quotes";
+
+      const Seen to_server =
+          network.send(icmp_error(family, addresses(family).router, forward.destination, row.quoted_backward));
+      EXPECT_EQ(to_server.state, CtState::RELATED);
+      EXPECT_EQ(to_server.flow, flow.flow);
+      EXPECT_EQ(to_server.direction, orig);
+    }
+  }
+}
+
+TEST(Related, ErrorsOfNoFlowAreInvalidAndBeginNone) {
+  for (const int family : {4, 6}) {
+    Network network;
+    const Bytes quoted = udp(family, ends(family, orig));
+    EXPECT_EQ(network.send(icmp_error(family, addresses(family).router, ends(family, orig).source, quoted)).state,
+              CtState::INVALID);
+    EXPECT_EQ(network.send(icmp_error(family, addresses(family).router, ends(family, orig).source, {})).state,
+              CtState::INVALID)
+        << "quotes nothing";
+    EXPECT_EQ(network.table->live(), 0u);
+    EXPECT_EQ(network.table->counters().invalid, 2u);
+  }
+}
+
+TEST(Related, ErrorsChangeNeitherStateNorAge) {
+  Network network;
+  const Seen flow = network.send(udp(4, ends(4, orig)));
+  network.advance(29);
+  network.send(icmp_error(4, "0a0000fe", kA4, udp(4, ends(4, orig))));
+  network.advance(2);
+  EXPECT_EQ(network.age(), 1u) << "30 s after its last own packet";
+  EXPECT_EQ(network.state_of(flow.flow - 1), FlowState::None);
+}
+
+// A service: the client talks to `service`, a stage sends it to `backend` and hides the client behind `node`.
+TEST(Nat, RepliesToTheRewrittenTupleFindTheFlow) {
+  for (const int family : {4, 6}) {
+    SCOPED_TRACE(family);
+    const Addresses at = addresses(family);
+    Network network;
+    const auto translate = [&](rte_mbuf* packet) {
+      rewrite_destination(family, at.backend, 8080)(packet);
+      rewrite_source(family, at.node, 40000)(packet);
+    };
+    const Seen request = network.send(udp(family, {at.client, at.service, 1000, 80}), translate);
+    EXPECT_EQ(request.state, CtState::NEW);
+
+    const Seen answer = network.send(udp(family, {at.backend, at.node, 8080, 40000}));
+    EXPECT_EQ(answer.state, CtState::ESTABLISHED);
+    EXPECT_EQ(answer.flow, request.flow);
+    EXPECT_EQ(answer.direction, reply);
+
+    const Seen again = network.send(udp(family, {at.client, at.service, 1000, 80}), translate);
+    EXPECT_EQ(again.flow, request.flow);
+    EXPECT_EQ(again.state, CtState::ESTABLISHED);
+
+    EXPECT_EQ(network.send(udp(family, {at.service, at.client, 80, 1000})).state, CtState::NEW)
+        << "the untranslated inverse is another flow";
+  }
+}
+
+TEST(Nat, ErrorsAboutTranslatedPacketsFindTheFlowFromBothSides) {
+  for (const int family : {4, 6}) {
+    SCOPED_TRACE(family);
+    const Addresses at = addresses(family);
+    Network network;
+    const Seen request =
+        network.send(udp(family, {at.client, at.service, 1000, 80}), rewrite_destination(family, at.backend, 8080));
+
+    const Bytes as_backend_saw_it = udp(family, {at.client, at.backend, 1000, 8080});
+    const Seen from_backend = network.send(icmp_error(family, at.backend, at.client, as_backend_saw_it));
+    EXPECT_EQ(from_backend.state, CtState::RELATED);
+    EXPECT_EQ(from_backend.flow, request.flow);
+    EXPECT_EQ(from_backend.direction, reply);
+
+    const Bytes as_client_saw_it = udp(family, {at.service, at.client, 80, 1000});
+    const Seen from_client = network.send(icmp_error(family, at.client, at.service, as_client_saw_it));
+    EXPECT_EQ(from_client.state, CtState::RELATED);
+    EXPECT_EQ(from_client.flow, request.flow);
+    EXPECT_EQ(from_client.direction, orig);
+  }
+}
+
+TEST(Nat, ATakenReplyTupleDropsTheNewFlowOnly) {
+  for (const int family : {4, 6}) {
+    SCOPED_TRACE(family);
+    const Addresses at = addresses(family);
+    Network network;
+    const auto hide = rewrite_source(family, at.node, 40000);
+    const Seen first = network.send(udp(family, {at.client, at.backend, 1000, 53}), hide);
+    const Bytes second = udp(family, {at.client, at.backend, 1001, 53});
+    for (const Seen& seen : network.burst({second, second}, hide)) EXPECT_TRUE(seen.dropped);
+    EXPECT_EQ(network.context.drops(abi::DropReason::ReplyTupleClash), 2u);
+    EXPECT_EQ(network.table->live(), 1u);
+
+    EXPECT_EQ(network.send(udp(family, {at.backend, at.node, 53, 40000})).flow, first.flow);
+    EXPECT_FALSE(network.send(second, rewrite_source(family, at.node, 40001)).dropped) << "another port is free";
+  }
+}
+
+TEST(Nat, APushKeepsTheTupleFrozenBeforeIt) {
+  for (const int family : {4, 6}) {
+    Network network;
+    const Addresses at = addresses(family);
+    const Seen request = network.send(udp(family, {at.client, at.service, 1000, 80}), [&](rte_mbuf* packet) {
+      rewrite_destination(family, at.backend, 8080)(packet);
+      freeze_reply_tuple(packet);
+      meta_of(packet)->reframed = 1;
+      memset(rte_pktmbuf_mtod(packet, void*), 0xee, 40);  // a header that conntrack must not read
+    });
+    const Seen answer = network.send(udp(family, {at.backend, at.client, 8080, 1000}));
+    EXPECT_EQ(answer.flow, request.flow);
+    EXPECT_EQ(answer.direction, reply);
+  }
+}
+
+TEST(Confirm, AFlowToItselfHasOneKey) {
+  Network network;
+  const Endpoints self = {kA4, kA4, 5000, 5000};
+  const Seen first = network.send(udp(4, self));
+  EXPECT_FALSE(first.dropped);
+  EXPECT_EQ(network.send(udp(4, self)).flow, first.flow);
+  network.advance(60);
+  EXPECT_EQ(network.age(), 1u);
+  EXPECT_EQ(network.send(udp(4, self)).state, CtState::NEW);
+}
+
+TEST(Confirm, BothEndsAtOnceLeaveOneFlowAndLoseNoPacket) {
+  for (const int family : {4, 6}) {
+    Network network;
+    const auto seen = network.burst({udp(family, ends(family, orig)), udp(family, ends(family, reply))});
+    EXPECT_FALSE(seen[0].dropped);
+    EXPECT_FALSE(seen[1].dropped);
+    EXPECT_EQ(network.table->live(), 1u);
+    const Seen there = network.send(udp(family, ends(family, orig))),
+               back = network.send(udp(family, ends(family, reply)));
+    EXPECT_EQ(there.flow, back.flow);
+    EXPECT_NE(there.direction, back.direction);
+  }
+}
+
+}  // namespace
+}  // namespace sluice
