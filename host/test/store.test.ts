@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FileStore } from "../src/dataplane/file-store.js";
+import { FolderLock } from "../src/dataplane/folder-lock.js";
 import { MemoryStore } from "../src/dataplane/memory-store.js";
 import type { Snapshot, Store } from "../src/dataplane/store.js";
 import { node, plugin } from "./helpers.js";
@@ -34,6 +35,29 @@ const STORES: [string, () => Promise<Store>][] = [
   ["in memory", async () => new MemoryStore()],
   ["in files", () => FileStore.open(folder)],
 ];
+
+describe("a folder's lock", () => {
+  test("is refused to a second one until the first lets go", async () => {
+    const lock = await FolderLock.acquire(folder);
+    await expect(FolderLock.acquire(folder)).rejects.toThrow(
+      `already-running ${folder}: process ${process.pid} runs with`,
+    );
+    await lock.release();
+    await (await FolderLock.acquire(folder)).release();
+  });
+
+  /** Whose lock was left behind, and what it holds. */
+  const DEAD: [string, string][] = [
+    ["no process", "4194304 12345"],
+    ["an earlier process of this one's number", `${process.pid} 1`],
+    ["a process that died while it wrote", ""],
+  ];
+  test.each(DEAD)("of %s is taken over", async (_, text) => {
+    await writeFile(join(folder, "lock"), text);
+    await (await FolderLock.acquire(folder)).release();
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
 
 describe.each(STORES)("a store %s", (_, open) => {
   test("is empty at first", async () => {

@@ -7,7 +7,7 @@ import { digestsOf, type Modules, type PendingSnapshot, type Snapshot, type Stor
 
 /**
  * Outlives the process. In its folder: `state.json`, replaced by rename only, and `modules/<digest>.wasm`.
- * One process uses a folder at a time: the instance's lock sees to it.
+ * One process uses a folder at a time: FolderLock sees to it.
  */
 export class FileStore implements Store {
   private readonly modulesFolder: string;

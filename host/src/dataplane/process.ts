@@ -5,6 +5,7 @@ import { messageOf, SluiceError } from "../errors.js";
 import { digestOf, inspect } from "../plugins/builder.js";
 import { VERSION } from "../version.js";
 import { FileStore } from "./file-store.js";
+import { FolderLock } from "./folder-lock.js";
 import { fromNative } from "./native-errors.js";
 import { DEFAULT_CACHE_DIR, defaultSocket, defaultStateDir } from "./paths.js";
 import type { Module } from "./protocol.js";
@@ -34,12 +35,15 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   const log = pino({ level: spec.logLevel, base: { node: spec.name } }, pino.destination({ fd: 2, sync: true }));
   const stopping = signalled(log);
   const cell: { shell?: Shell } = {};
-  // The socket comes first: it is what makes sure that there is one dataplane of a name.
+  const folder = spec.stateDir ?? defaultStateDir(spec.name);
+  // The socket and the lock come first: they make sure that there is one dataplane of a name and of a state directory.
   const server = await DataplaneServer.listen(options.socket ?? defaultSocket(spec.name), handlersOf(cell, spec), log);
   let native: Dataplane | undefined;
+  let lock: FolderLock | undefined;
   try {
+    lock = await FolderLock.acquire(folder);
     native = await startNative(spec, log);
-    const store = await FileStore.open(spec.stateDir ?? defaultStateDir(spec.name));
+    const store = await FileStore.open(folder);
     const shell = new Shell({ native, store, log, started: spec, inspect });
     const resumed = options.resume && (await shell.resume());
     if (!resumed) await shell.apply(spec, options.modules);
@@ -54,6 +58,7 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   } finally {
     await server.close();
     await native?.stop();
+    await lock?.release();
   }
   log.info("stopped");
 }
