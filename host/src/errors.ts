@@ -22,8 +22,10 @@ export class SluiceError extends Error {
   }
 }
 
+/** One line, whatever the message holds. */
 export function formatProblem({ code, path, message }: Problem): string {
-  return path === "" ? `${code}: ${message}` : `${code} ${path}: ${message}`;
+  const line = message.trim().replace(/\s*\n\s*/g, " ");
+  return path === "" ? `${code}: ${line}` : `${code} ${path}: ${line}`;
 }
 
 /** Node's errno code of a thrown system error, or undefined. */
