@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { buildPlugin } from "@sluice/sdk/build";
 import { NodeStage } from "@sluice/sdk/testing";
 
-export const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url));
+export const fixture = (name: string): string => fileURLToPath(new URL(`assembly/${name}.ts`, import.meta.url));
 
 /** Builds a fixture and loads it into Node. */
 export async function stageOf(name: string): Promise<NodeStage> {
