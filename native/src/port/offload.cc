@@ -29,6 +29,17 @@ uint32_t checksum_field(uint8_t protocol) {
       return 0;
   }
 }
+
+/// rte_hash_crc() would do, but for reading misaligned words, which is undefined in C++.
+uint32_t crc32c(const uint8_t* bytes, size_t length, uint32_t crc) {
+  for (; length >= sizeof(uint64_t); bytes += sizeof(uint64_t), length -= sizeof(uint64_t)) {
+    uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    crc = rte_hash_crc_8byte(word, crc);
+  }
+  for (; length > 0; bytes++, length--) crc = rte_hash_crc_1byte(*bytes, crc);
+  return crc;
+}
 }  // namespace
 
 bool complete_checksum(rte_mbuf* packet) {
@@ -55,7 +66,7 @@ bool complete_sctp_checksum(rte_mbuf* packet) {
   uint32_t skip = meta.l4_offset;
   for (const rte_mbuf* part = packet; part != nullptr; part = part->next) {
     if (skip < part->data_len) {
-      crc = rte_hash_crc(rte_pktmbuf_mtod_offset(part, const void*, skip), part->data_len - skip, crc);
+      crc = crc32c(rte_pktmbuf_mtod_offset(part, const uint8_t*, skip), part->data_len - skip, crc);
       skip = 0;
     } else {
       skip -= part->data_len;
