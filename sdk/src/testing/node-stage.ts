@@ -104,6 +104,7 @@ class RowRun {
     const flow = row.flow === undefined ? undefined : this.flow(row.flow);
     const usual: CtStateName = !flow ? "untracked" : flow.packets === 0 ? "new" : "established";
     if (flow) flow.packets++;
+    if (flow && row.flowState !== undefined) flow.state = Buffer.from(row.flowState, "hex");
     const view = Math.ceil(this.manifest.headerBytes / 64) * 64;
     const headLength = slot.fill({ parsed, row, flow: flow?.number ?? 0, ctState: row.ctState ?? usual }, view);
     return { row, index, slot, parsed, headLength, ...(flow ? { flow } : {}) };

@@ -16,6 +16,8 @@ export interface PacketRow {
   at?: number;
   /** Packets with the same name share a flow, and so the stage's flow state. */
   flow?: string;
+  /** Hex: the state in the flow that an earlier packet, of before the row, left there. */
+  flowState?: string;
   /** Default "new" for a flow's first packet, then "established"; "untracked" without a flow. */
   ctState?: CtStateName;
   direction?: "original" | "reply";
