@@ -77,8 +77,7 @@ Status PortSet::replace(const PortConfig& wanted, Prepared& prepared) {
   return {};
 }
 
-Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted,
-                                           const std::function<void()>& release) {
+Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted, const Release& release) {
   Prepared prepared;
   std::vector<size_t> changed;
   const auto refuse = [&](size_t index, Error error) {
@@ -102,7 +101,11 @@ Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted
     if (!opened) return refuse(i, opened.error());
     prepared.entries[wanted[i].name] = {wanted[i], opened.value()};
   }
-  if (!changed.empty()) release();
+  if (!changed.empty()) {
+    std::vector<std::string> names;
+    for (const size_t i : changed) names.push_back(wanted[i].name);
+    release(names);
+  }
   for (const size_t i : changed) {
     if (Status replaced = replace(wanted[i], prepared); !replaced) return refuse(i, replaced.error());
   }

@@ -30,9 +30,10 @@ class PortSet {
   };
 
   /// Opens what `wanted` has and the set has not. Ports of the set stay open, and those that do not change are in the result
-  /// too. `release` is called before the device of a port that changes is opened anew: it must take that port away from
+  /// too. `release` is called before the devices of ports that change are opened anew: it must take those ports away from
   /// the workers. When something cannot be opened, all is as it was.
-  Result<Prepared> prepare(const std::vector<PortConfig>& wanted, const std::function<void()>& release);
+  using Release = std::function<void(const std::vector<std::string>& names)>;
+  Result<Prepared> prepare(const std::vector<PortConfig>& wanted, const Release& release);
 
   /// Makes a prepared set the set, once no worker uses the other ports any more: those are closed, their devices removed.
   void commit(Prepared prepared);

@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-void WorkerContext::drop(rte_mbuf* packet, abi::DropReason reason) {
-  meta_of(packet)->reason = static_cast<uint16_t>(reason);
+void WorkerContext::drop(rte_mbuf* packet, abi::DropReason reason, uint16_t own_reason) {
+  meta_of(packet)->reason = own_reason;
   bump(counters.drops[static_cast<size_t>(reason)]);
   rte_pktmbuf_free(packet);
 }

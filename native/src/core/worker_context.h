@@ -43,7 +43,9 @@ struct WorkerContext {
   WorkerCounters counters;
 
   /// Frees a packet and counts it. Also sets meta.reason, for whoever traces it.
-  void drop(rte_mbuf* packet, abi::DropReason reason);
+  void drop(rte_mbuf* packet, abi::DropReason reason) { drop(packet, reason, static_cast<uint16_t>(reason)); }
+  /// The same with a stage's own reason (from abi::PLUGIN_REASON_BASE) for meta.reason; counted as `reason` here.
+  void drop(rte_mbuf* packet, abi::DropReason reason, uint16_t own_reason);
   /// Queues a complete frame (link header included) for a port. Takes ownership.
   void transmit(PortId port, rte_mbuf* frame);
   /// Queues an L3 packet made by the node itself (an ICMP error, an echo reply) for routing in this same burst or the next.

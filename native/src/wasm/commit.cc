@@ -146,7 +146,7 @@ void ChainRun::drop_as_told(StageCall& call, uint16_t slot, uint16_t reason) {
   if (own >= plugin.manifest().drop_reasons.size()) return drop(call.stage, slot, abi::DropReason::StageInvalidOutput);
   bump(plugin.worker(ctx_.id).counters->own_drops[plugin.own_reason(static_cast<uint16_t>(own))]);
   // The worker's counters have no room for plugins' own reasons; there it is a drop that a stage decided on.
-  ctx_.drop(worker_.packets[slot], abi::DropReason::Policy);
+  ctx_.drop(worker_.packets[slot], abi::DropReason::Policy, reason);
   worker_.packets[slot] = nullptr;
   left_ = true;
 }

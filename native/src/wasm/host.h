@@ -27,7 +27,7 @@ struct WasmHostOptions {
   uint16_t workers = 1;
   std::string cache_dir;  ///< compiled modules; empty: no cache
   bool perfmap = false;   ///< write /tmp/perf-<pid>.map for `perf`
-  FlowSlots flow_slots;   ///< of the flow table, which outlives the host; empty: no plugin may have flow state
+  FlowSlots flow_slots;   ///< of the flow table; empty until set_flow_slots(): no plugin may have flow state
   ReparsePacket reparse = nullptr;
   BeforeMove before_move = nullptr;
   /// Returns when every worker has passed a quiescent state. Called from the control thread and from the host's own
@@ -86,6 +86,11 @@ class WasmHost {
   /// Lines for the operator since the last call: cache trouble, failures, reloads.
   std::vector<std::string> take_messages();
 
+  /// Gives plugins room in the flow records; before the first prepare() only. The flow table outlives the host.
+  void set_flow_slots(const FlowSlots& slots) {
+    options_.flow_slots = slots;
+    registry_ = SlotRegistry(slots.bytes_per_flow);
+  }
   /// Who owns which part of the flow slots; to be kept beside the flow file.
   SlotRegistry slot_registry() const;
   /// Before the first prepare() only.

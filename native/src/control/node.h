@@ -1,0 +1,76 @@
+#pragma once
+
+#include <rte_malloc.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "conntrack/flow_table.h"
+#include "control/dataplane.h"
+#include "control/port_set.h"
+#include "l3/neighbours.h"
+#include "wasm/host.h"
+#include "worker/worker.h"
+
+namespace sluice {
+
+/// The parts of a running node, in the order that they depend on each other. Not thread-safe: Dataplane takes its calls
+/// one at a time.
+class Node {
+ public:
+  static Result<std::unique_ptr<Node>> start(const StartOptions& options);
+  ~Node();
+
+  /// Makes the node what `state` says, or changes nothing.
+  Status apply(const DesiredState& state);
+  /// The instances for a state's plugins, beside what runs.
+  Result<std::shared_ptr<Pipeline>> prepare_pipeline(const DesiredState& state);
+
+  WasmHost& wasm() { return *wasm_; }
+  const PortSet& ports() const { return *ports_; }
+  const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
+  const BufferPools& pools() const { return shared_.pools; }
+  FlowTable* flows() { return flows_.get(); }  ///< null before the first apply()
+  const NodeSnapshot* snapshot() const { return snapshot_.get(); }
+  const DesiredState& state() const { return state_; }
+  uint64_t applied() const { return applied_; }
+  const std::string& flow_message() const { return flow_message_; }
+
+ private:
+  explicit Node(const StartOptions& options) : options_(options) {}
+
+  Status start_parts();
+  Status begin(const ConntrackConfig& conntrack);
+  Status start_workers();
+  Status check_conntrack(const ConntrackConfig& wanted) const;
+  Status apply_to(const DesiredState& state, PortSet::Prepared& prepared);
+  std::unique_ptr<NodeSnapshot> make_snapshot(const PortSet::Entries& entries, const std::vector<std::string>& without,
+                                              std::shared_ptr<const RoutingSnapshot> routing,
+                                              std::shared_ptr<Pipeline> pipeline) const;
+  void release(const std::vector<std::string>& names);
+  void publish(std::unique_ptr<NodeSnapshot> next);
+  void load_slot_registry(const std::string& flow_file);
+  void save_slot_registry();
+  void keep_house();
+
+  StartOptions options_;
+  std::unique_ptr<rte_rcu_qsbr, void (*)(rte_rcu_qsbr*)> rcu_{nullptr, [](rte_rcu_qsbr* rcu) { rte_free(rcu); }};
+  WorkerShared shared_;
+  std::unique_ptr<FlowTable> flows_;
+  std::unique_ptr<Neighbours> neighbours_;
+  std::unique_ptr<WasmHost> wasm_;
+  std::unique_ptr<PortSet> ports_;
+  std::unique_ptr<NodeSnapshot> snapshot_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  DesiredState state_;
+  uint64_t generation_ = 0;  ///< of snapshots
+  uint64_t applied_ = 0;     ///< successful apply() calls
+  std::string flow_message_;  ///< what became of the flows of an earlier run
+  std::atomic<bool> stopping_{false};
+  std::thread housekeeper_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,283 @@
+#include "control/stage_runner.h"
+
+#include <array>
+#include <map>
+
+#include "control/json_reader.h"
+#include "parse/parse.h"
+#include "wasm/sha256.h"
+
+namespace sluice {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr uint32_t kRowFlows = 1024;  ///< flows that one row may name
+constexpr uint16_t kSlotBytes = 64;
+constexpr uint64_t kRowStartNs = 1'000'000'000;
+constexpr const char* kVerdicts[] = {"pass", "drop", "redirect", "reinput"};
+constexpr const char* kCtStates[] = {"untracked", "new", "established", "related", "invalid"};
+
+/// A port that is there and no more: rows redirect to it.
+class RowPort final : public Port {
+ public:
+  uint16_t receive(uint16_t, rte_mbuf**, uint16_t) override { return 0; }
+  uint16_t transmit(uint16_t, rte_mbuf**, uint16_t) override { return 0; }
+  PortCounters counters() const override { return {}; }
+};
+
+bool from_hex(const std::string& hex, std::vector<uint8_t>& bytes) {
+  bytes.clear();
+  if (hex.size() % 2 != 0) return false;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    char* end = nullptr;
+    const std::string pair = hex.substr(i, 2);
+    bytes.push_back(static_cast<uint8_t>(std::strtoul(pair.c_str(), &end, 16)));
+    if (end != pair.c_str() + 2) return false;
+  }
+  return true;
+}
+
+/// A row's packet on its way through the stage.
+struct RowPacket {
+  rte_mbuf* mbuf = nullptr;
+  abi::Hook hook{};
+  uint64_t at_ms = 0;
+  std::string verdict;
+};
+
+/// One row with all that it needs: a Wasm host with flow slots of its own, ports, packets.
+class RowRun {
+ public:
+  RowRun(Node& node, const Json& row) : node_(node), row_(row), reader_(row_, "/row", error_) {}
+  ~RowRun() {
+    for (RowPacket& packet : packets_) rte_pktmbuf_free(packet.mbuf);
+  }
+
+  Result<std::string> run(const std::vector<uint8_t>& wasm) {
+    if (Status status = load(wasm); !status) return status.error();
+    reader_.each("packets", [this](const Json& packet, const std::string& path) { add_packet(packet, path); });
+    if (error_) return *error_;
+    node_.workers().front()->run([this](WorkerContext& ctx) { run_on(ctx); });
+    return result().dump();
+  }
+
+ private:
+  Status load(const std::vector<uint8_t>& wasm) {
+    WasmHostOptions options;
+    options.flow_slots = {slots_.data(), kSlotBytes, schemas_.data(), kMaxFlowPlugins, kRowFlows, kSlotBytes};
+    options.reparse = parse_packet;
+    auto host = WasmHost::create(std::move(options));
+    if (!host) return host.error();
+    host_ = std::move(host.value());
+    const std::string digest = sha256_hex(wasm.data(), wasm.size());
+    const auto manifest = host_->add_module(digest, wasm.data(), wasm.size());
+    if (!manifest) return manifest.error();
+    manifest_ = manifest.value();
+    open_ports();
+    PluginConfig plugin;
+    plugin.name = manifest_.name;
+    plugin.digest = digest;
+    if (const auto config = row_.find("config"); config != row_.end()) plugin.config = config->dump();
+    std::array<std::vector<std::string>, kHooks> hooks;
+    for (const abi::Hook hook : manifest_.hooks) hooks[static_cast<size_t>(hook)] = {plugin.name};
+    auto pipeline = host_->prepare({plugin}, hooks, ports_);
+    if (!pipeline) return pipeline.error();
+    pipeline_ = pipeline.value();
+    host_->committed(pipeline_);
+    return {};
+  }
+
+  void open_ports() {
+    std::vector<uint64_t> ids;
+    reader_.each("ports", [&](const Json& id, const std::string& path) {
+      if (!id.is_number_unsigned() || id.get<uint64_t>() >= kMaxPorts) return reader_.fail(path, "must be a port number");
+      ids.push_back(id.get<uint64_t>());
+    });
+    if (ids.empty()) {
+      for (uint64_t id = 0; id < 16; id++) ids.push_back(id);
+    }
+    for (const uint64_t id : ids) {
+      port_objects_.push_back(std::make_unique<RowPort>());
+      port_objects_.back()->id = static_cast<PortId>(id);
+      ports_.set(static_cast<PortId>(id), port_objects_.back().get());
+    }
+  }
+
+  void add_packet(const Json& json, const std::string& path) {
+    JsonReader reader(json, path, error_);
+    std::vector<uint8_t> bytes;
+    if (!from_hex(reader.text("in"), bytes) || bytes.empty()) return reader.fail(path + "/in", "must be the packet in hex");
+    RowPacket packet;
+    const auto hook = hook_named(reader.text("hook", row_.value("hook", "")));
+    if (!hook) return reader.fail(path + "/hook", "must be a hook");
+    packet.hook = *hook;
+    packet.at_ms = reader.number("at", packets_.empty() ? 0 : packets_.back().at_ms, UINT32_MAX);
+    packet.mbuf = rte_pktmbuf_alloc(node_.pools().packets);
+    if (packet.mbuf == nullptr) return reader.fail(path, "there is no packet buffer left");
+    packets_.push_back(packet);
+    fill(packet.mbuf, bytes, reader, path);
+  }
+
+  void fill(rte_mbuf* mbuf, const std::vector<uint8_t>& bytes, JsonReader& reader, const std::string& path) {
+    PacketMeta& meta = *meta_of(mbuf);
+    std::memset(&meta, 0, sizeof meta);
+    char* data = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes.size()));
+    if (data == nullptr) return reader.fail(path + "/in", "is longer than a packet buffer");
+    std::memcpy(data, bytes.data(), bytes.size());
+    meta.in_port = static_cast<PortId>(reader.number("inPort", 0, kMaxPorts));
+    meta.out_port = static_cast<PortId>(reader.number("outPort", kNoPort, kNoPort));
+    meta.table = static_cast<uint16_t>(reader.number("table", 0, UINT16_MAX));
+    meta.mark = static_cast<uint32_t>(reader.number("mark", 0, UINT32_MAX));
+    meta.gso_size = static_cast<uint16_t>(reader.number("gsoSize", 0, UINT16_MAX));
+    if (reader.flag("partial")) meta.flags |= static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
+    if (meta.gso_size > 0) meta.flags |= static_cast<uint16_t>(abi::Flag::SUPER_FRAME);
+    if (!parse_packet(mbuf)) {
+      return reader.fail(path + "/in", std::string("is refused by parsing: ") + abi::kDropReasonNames[meta.reason]);
+    }
+    track(meta, reader, path);
+  }
+
+  void track(PacketMeta& meta, JsonReader& reader, const std::string& path) {
+    const std::string flow = reader.text("flow");
+    bool first = false;
+    if (!flow.empty()) {
+      first = flows_.count(flow) == 0;
+      if (flows_.size() == kRowFlows) return reader.fail(path + "/flow", "is one flow too many");
+      meta.flow = flows_.emplace(flow, static_cast<uint32_t>(flows_.size() + 1)).first->second;
+    }
+    const std::string state = reader.text("ctState", flow.empty() ? "untracked" : first ? "new" : "established");
+    const auto* found = std::find(std::begin(kCtStates), std::end(kCtStates), state);
+    if (found == std::end(kCtStates)) return reader.fail(path + "/ctState", "is no conntrack state");
+    meta.ct_state = static_cast<uint8_t>(found - std::begin(kCtStates));
+    meta.ct_direction = reader.text("direction", "original") == "reply" ? 1 : 0;
+  }
+
+  /// On the packet thread: bursts of packets that share time and hook.
+  void run_on(WorkerContext& ctx) {
+    const uint64_t now = ctx.now_ns;
+    const PortTable* ports = ctx.ports;
+    const uint16_t worker = ctx.id;
+    ctx.ports = &ports_;
+    ctx.id = 0;  // the row's host has one worker
+    for (size_t start = 0; start < packets_.size();) {
+      size_t end = start + 1;
+      while (end < packets_.size() && end - start < kMaxBurst && packets_[end].at_ms == packets_[start].at_ms &&
+             packets_[end].hook == packets_[start].hook) {
+        end++;
+      }
+      ctx.now_ns = kRowStartNs + packets_[start].at_ms * 1'000'000;
+      run_burst(ctx, start, end);
+      start = end;
+    }
+    ctx.now_ns = now;
+    ctx.ports = ports;
+    ctx.id = worker;
+  }
+
+  void run_burst(WorkerContext& ctx, size_t start, size_t end) {
+    rte_mbuf* burst[kMaxBurst];
+    uint16_t count = 0;
+    for (size_t i = start; i < end; i++) {
+      rte_mbuf_refcnt_update(packets_[i].mbuf, 1);  // a dropped packet's reason is read afterwards
+      burst[count++] = packets_[i].mbuf;
+      packets_[i].verdict = kVerdicts[1];
+    }
+    ChainOutput output;
+    pipeline_->run(ctx, packets_[start].hook, burst, count, output);
+    const auto note = [&](rte_mbuf* const* list, uint16_t size, const char* verdict) {
+      for (uint16_t i = 0; i < size; i++) {
+        for (size_t p = start; p < end; p++) {
+          if (packets_[p].mbuf == list[i]) packets_[p].verdict = verdict;
+        }
+        rte_pktmbuf_free(list[i]);
+      }
+    };
+    note(burst, count, kVerdicts[0]);
+    note(output.redirected, output.redirected_count, kVerdicts[2]);
+    note(output.reinput, output.reinput_count, kVerdicts[3]);
+    for (size_t i = start; i < end; i++) results_.push_back(packet_result(packets_[i]));
+  }
+
+  Json packet_result(const RowPacket& packet) {
+    const PacketMeta& meta = *meta_of(packet.mbuf);
+    Json json = {{"verdict", packet.verdict}, {"table", meta.table}, {"mark", meta.mark}};
+    if (packet.verdict == kVerdicts[1]) {
+      json["reason"] = reason_name(meta.reason);
+    } else {
+      json["out"] = bytes_of(packet.mbuf);
+    }
+    if (packet.verdict == kVerdicts[2]) {
+      json["outPort"] = meta.out_port;
+      json["nextHop"] = next_hop_text(meta);
+    }
+    if (meta.flow != 0 && manifest_.flow_size > 0) {
+      json["flowState"] = to_hex(slots_.data() + size_t{meta.flow - 1} * kSlotBytes, manifest_.flow_size);
+    }
+    return json;
+  }
+
+  std::string reason_name(uint16_t reason) const {
+    if (reason < abi::kDropReasonCount) return abi::kDropReasonNames[reason];
+    const size_t own = reason - abi::PLUGIN_REASON_BASE;
+    return own < manifest_.drop_reasons.size() ? manifest_.drop_reasons[own] : "unknown";
+  }
+
+  static std::string bytes_of(const rte_mbuf* packet) {
+    std::string hex;
+    for (; packet != nullptr; packet = packet->next) {
+      hex += to_hex(rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len);
+    }
+    return hex;
+  }
+
+  static std::string next_hop_text(const PacketMeta& meta) {
+    const uint8_t* bytes = meta.next_hop_address;
+    if (is_unspecified(6, bytes)) return "";
+    return to_text(make_address(meta.family, bytes));
+  }
+
+  Json result() {
+    Json counters = Json::object();
+    Json json = {{"packets", results_}};
+    for (const PluginStatus& status : host_->status()) {
+      for (const auto& [name, value] : status.totals.counters) counters[name] = value;
+      if (status.last_trap) {
+        json["trap"] = {{"message", status.last_trap->message}, {"packet", status.last_trap->packet_index}};
+      }
+    }
+    json["counters"] = counters;
+    return json;
+  }
+
+  Node& node_;
+  const Json& row_;
+  std::optional<Error> error_;
+  JsonReader reader_;
+  std::vector<uint8_t> slots_ = std::vector<uint8_t>(size_t{kRowFlows} * kSlotBytes);
+  std::vector<uint8_t> schemas_ = std::vector<uint8_t>(size_t{kRowFlows} * kMaxFlowPlugins);
+  std::map<std::string, uint32_t> flows_;  ///< flow numbers + 1
+  std::vector<std::unique_ptr<RowPort>> port_objects_;
+  PortTable ports_;
+  std::unique_ptr<WasmHost> host_;
+  Manifest manifest_;
+  std::shared_ptr<Pipeline> pipeline_;
+  std::vector<RowPacket> packets_;
+  Json results_ = Json::array();
+};
+
+}  // namespace
+
+Result<std::string> run_stage(Node& node, const std::string& request) {
+  if (node.workers().empty()) return Error{"not-applied", "", "no packet thread runs yet; apply a state first"};
+  const Json json = Json::parse(request, nullptr, false);
+  if (!json.is_object() || !json.contains("row") || !json["row"].is_object()) {
+    return Error{"invalid-row", "/row", "the request needs a row"};
+  }
+  std::vector<uint8_t> wasm;
+  if (!from_hex(json.value("wasm", ""), wasm)) return Error{"invalid-row", "/wasm", "must be the module in hex"};
+  return RowRun(node, json["row"]).run(wasm);
+}
+
+}  // namespace sluice

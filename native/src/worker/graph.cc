@@ -1,0 +1,241 @@
+#include "worker/graph.h"
+
+#include <cstring>
+
+#include "conntrack/flow_table.h"
+#include "l3/local.h"
+#include "l3/neighbours.h"
+#include "l3/output.h"
+#include "l3/route.h"
+#include "l3/vxlan.h"
+#include "parse/parse.h"
+
+namespace sluice {
+
+namespace {
+
+/// Times that one packet may be parsed: tunnels within tunnels, and stages that decapsulate.
+constexpr uint8_t kMaxPasses = 8;
+
+void drop_refused(WorkerContext& ctx, rte_mbuf* packet) {
+  ctx.drop(packet, static_cast<abi::DropReason>(meta_of(packet)->reason));
+}
+
+uint16_t table_of(const RoutingSnapshot& routing, PortId port) {
+  const PortL3* facts = routing.port(port);
+  return facts != nullptr ? facts->table : 0;
+}
+
+}  // namespace
+
+void Graph::receive(const NodeSnapshot& snapshot, const Port& port, rte_mbuf** frames, uint16_t count) {
+  ParsedBurst parsed;
+  parse_burst(frames, count, &port.mac, parsed);
+  for (uint16_t i = 0; i < parsed.dropped_count; i++) drop_refused(ctx_, parsed.dropped[i]);
+  for (uint16_t i = 0; i < parsed.arp_count; i++) handle_arp(ctx_, parsed.arp[i]);
+  if (parsed.ip_count > 0) {
+    const uint16_t table = table_of(*snapshot.routing, port.id);
+    Burst burst;
+    for (uint16_t i = 0; i < parsed.ip_count; i++) {
+      meta_of(parsed.ip[i])->table = table;
+      burst.add(parsed.ip[i]);
+    }
+    enter(snapshot, burst);
+  }
+  finish(snapshot);
+}
+
+void Graph::tick(const NodeSnapshot& snapshot) {
+  if (ctx_.id == 0) {
+    ctx_.neighbours->tick(ctx_);
+    reassembler_.tick(ctx_);
+  }
+  finish(snapshot);
+}
+
+/// Parsed packets, meta.table set, up to their routing.
+void Graph::enter(const NodeSnapshot& snapshot, Burst& burst) {
+  Burst inner;
+  sort(snapshot, burst, inner);
+  if (inner.count > 0) enter(snapshot, inner);
+  if (burst.count == 0) return;
+  ctx_.flows->track_burst(ctx_, burst.packets, burst.count);
+  Burst redirected;
+  run_hook(snapshot, abi::Hook::PREROUTING, burst, redirected);
+  if (redirected.count > 0) route(snapshot, redirected);
+  route(snapshot, burst);
+}
+
+/// Takes out what is not to be tracked as it is: neighbour discovery, fragments, and datagrams of the node's tunnels, whose
+/// contents are put into `inner`, parsed.
+void Graph::sort(const NodeSnapshot& snapshot, Burst& burst, Burst& inner) {
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < burst.count; i++) {
+    rte_mbuf* packet = burst.packets[i];
+    if (unlikely(has_flag(*meta_of(packet), abi::Flag::FRAGMENT))) {
+      packet = reassembler_.add(ctx_, packet);
+      if (packet == nullptr) continue;
+    }
+    if (unlikely(is_nd(packet))) {
+      handle_nd(ctx_, packet);
+      continue;
+    }
+    const Decap decap = vxlan_decapsulate(ctx_, packet);
+    if (decap == Decap::NotVxlan) {
+      burst.packets[kept++] = packet;
+      continue;
+    }
+    if (decap == Decap::Dropped) continue;
+    if (meta_of(packet)->passes >= kMaxPasses) {
+      ctx_.drop(packet, abi::DropReason::TunnelLoop);
+      continue;
+    }
+    switch (parse_frame(packet)) {
+      case Parsed::Ip:
+        meta_of(packet)->table = table_of(*snapshot.routing, meta_of(packet)->in_port);
+        inner.add(packet);
+        break;
+      case Parsed::Arp:
+        handle_arp(ctx_, packet);
+        break;
+      case Parsed::Drop:
+        drop_refused(ctx_, packet);
+        break;
+    }
+  }
+  burst.count = kept;
+}
+
+void Graph::route(const NodeSnapshot& snapshot, Burst& burst) {
+  if (burst.count == 0) return;
+  RouteVerdicts routed;
+  route_burst(ctx_, burst.packets, burst.count, routed);
+  if (routed.local_count > 0) {
+    Burst local;
+    std::memcpy(local.packets, routed.local, routed.local_count * sizeof(rte_mbuf*));
+    local.count = routed.local_count;
+    deliver(snapshot, local);
+  }
+  std::memcpy(burst.packets, routed.forward, routed.forward_count * sizeof(rte_mbuf*));
+  burst.count = routed.forward_count;
+  if (burst.count > 0) forward(snapshot, burst);
+}
+
+void Graph::forward(const NodeSnapshot& snapshot, Burst& burst) {
+  for (uint16_t i = 0; i < burst.count; i++) meta_of(burst.packets[i])->rewritten = 0;
+  Burst redirected;
+  run_hook(snapshot, abi::Hook::FORWARD, burst, redirected);
+  if (redirected.count > 0) leave(snapshot, redirected);
+  leave(snapshot, burst);
+}
+
+/// Packets for the node itself.
+void Graph::deliver(const NodeSnapshot& snapshot, Burst& burst) {
+  Burst redirected;
+  run_hook(snapshot, abi::Hook::INPUT, burst, redirected);
+  if (redirected.count > 0) leave(snapshot, redirected);
+  ctx_.flows->confirm_burst(ctx_, burst.packets, burst.count);
+  if (burst.count > 0) deliver_local(ctx_, burst.packets, burst.count);
+}
+
+/// Routed packets on their last steps.
+void Graph::leave(const NodeSnapshot& snapshot, Burst& burst) {
+  if (burst.count == 0) return;
+  Burst redirected;
+  run_hook(snapshot, abi::Hook::POSTROUTING, burst, redirected);
+  for (Burst* part : {&redirected, &burst}) {
+    reroute_changed(*part);
+    ctx_.flows->confirm_burst(ctx_, part->packets, part->count);
+    if (part->count > 0) output_burst(ctx_, part->packets, part->count);
+  }
+}
+
+/// What stages rewrote since routing may have another destination now.
+void Graph::reroute_changed(Burst& burst) {
+  Burst changed;
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < burst.count; i++) {
+    PacketMeta& meta = *meta_of(burst.packets[i]);
+    if (unlikely(meta.rewritten && !meta.redirected)) {
+      changed.add(burst.packets[i]);
+    } else {
+      burst.packets[kept++] = burst.packets[i];
+    }
+  }
+  burst.count = kept;
+  if (changed.count == 0) return;
+  RouteVerdicts routed;
+  reroute_burst(ctx_, changed.packets, changed.count, routed);
+  for (uint16_t i = 0; i < routed.forward_count; i++) burst.add(routed.forward[i]);
+  ctx_.flows->confirm_burst(ctx_, routed.local, routed.local_count);
+  if (routed.local_count > 0) deliver_local(ctx_, routed.local, routed.local_count);
+}
+
+/// Takes a burst through a hook. Redirected packets are put into `redirected`, and REINPUT ones back to the start.
+void Graph::run_hook(const NodeSnapshot& snapshot, abi::Hook hook, Burst& burst, Burst& redirected) {
+  if (burst.count == 0 || snapshot.pipeline->empty(hook)) return;
+  ChainOutput output;
+  snapshot.pipeline->run(ctx_, hook, burst.packets, burst.count, output);
+  std::memcpy(redirected.packets, output.redirected, output.redirected_count * sizeof(rte_mbuf*));
+  redirected.count = output.redirected_count;
+  if (output.reinput_count > 0) enter_again(snapshot, output.reinput, output.reinput_count);
+}
+
+/// What a stage took out of its wrapping is a packet of its own, that came in by the same port. The flow of the wrapping
+/// is confirmed, as its packet arrived where it was sent.
+void Graph::enter_again(const NodeSnapshot& snapshot, rte_mbuf** packets, uint16_t count) {
+  ctx_.flows->confirm_burst(ctx_, packets, count);
+  Burst burst;
+  for (uint16_t i = 0; i < count; i++) {
+    rte_mbuf* packet = packets[i];
+    PacketMeta& meta = *meta_of(packet);
+    meta.flow = 0;
+    meta.ct_state = static_cast<uint8_t>(abi::CtState::UNTRACKED);
+    meta.ct_direction = meta.confirmed = meta.reframed = meta.rewritten = meta.redirected = 0;
+    if (meta.passes >= kMaxPasses) {
+      ctx_.drop(packet, abi::DropReason::TunnelLoop);
+    } else if (!parse_packet(packet)) {
+      drop_refused(ctx_, packet);
+    } else {
+      burst.add(packet);
+    }
+  }
+  if (burst.count > 0) enter(snapshot, burst);
+}
+
+/// Packets that the node made itself on the way of this burst: ICMP errors, echo replies.
+void Graph::send_originated(const NodeSnapshot& snapshot) {
+  Burst burst;
+  for (uint16_t i = 0; i < ctx_.originated.count; i++) {
+    rte_mbuf* packet = ctx_.originated.packets[i];
+    if (parse_packet(packet)) {
+      burst.add(packet);
+    } else {
+      drop_refused(ctx_, packet);
+    }
+  }
+  ctx_.originated.count = 0;
+  // Tracked, so that an ICMP error about a translated packet meets its flow, and a stage can translate it back.
+  ctx_.flows->track_burst(ctx_, burst.packets, burst.count);
+  RouteVerdicts routed;
+  route_burst(ctx_, burst.packets, burst.count, routed);
+  ctx_.flows->confirm_burst(ctx_, routed.local, routed.local_count);
+  if (routed.local_count > 0) deliver_local(ctx_, routed.local, routed.local_count);
+  Burst out;
+  for (uint16_t i = 0; i < routed.forward_count; i++) {
+    meta_of(routed.forward[i])->rewritten = 0;
+    out.add(routed.forward[i]);
+  }
+  Burst redirected;
+  run_hook(snapshot, abi::Hook::OUTPUT, out, redirected);
+  if (redirected.count > 0) leave(snapshot, redirected);
+  leave(snapshot, out);
+}
+
+void Graph::finish(const NodeSnapshot& snapshot) {
+  // An answer may give rise to one more (an ICMP error that can't be routed does not): two rounds end it.
+  for (int round = 0; round < 2 && ctx_.originated.count > 0; round++) send_originated(snapshot);
+  ctx_.flows->settle_burst(ctx_);
+}
+
+}  // namespace sluice

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "core/worker_context.h"
+#include "worker/graph.h"
+#include "worker/idle.h"
+#include "worker/node_snapshot.h"
+
+namespace sluice {
+
+/// What all workers of a node share. Outlives them.
+struct WorkerShared {
+  std::atomic<NodeSnapshot*> snapshot{nullptr};
+  rte_rcu_qsbr* rcu = nullptr;  ///< a worker's thread number there is its id
+  BufferPools pools;
+  FlowTable* flows = nullptr;
+  Neighbours* neighbours = nullptr;
+  Reassembler reassembler;
+  bool busy_poll = false;
+};
+
+/// A packet thread. It runs bursts to completion through the graph, and sleeps when its queues are empty.
+class Worker {
+ public:
+  /// `core`: the CPU to pin to, -1 for none.
+  Worker(uint16_t id, int core, WorkerShared& shared);
+  ~Worker();
+
+  Status start();
+  /// Lets the burst in work end, then joins the thread.
+  void stop();
+  void wake() { idle_.wake(); }
+
+  /// Runs a task on the packet thread between two bursts and waits for its end. From one control thread at a time.
+  void run(const std::function<void(WorkerContext&)>& task);
+
+  const WorkerContext& context() const { return context_; }
+  int core() const { return core_; }
+
+ private:
+  void loop();
+  uint16_t poll_all(const NodeSnapshot& snapshot);
+  void adopt(const NodeSnapshot& snapshot);
+  void take_task();
+  void tick(const NodeSnapshot& snapshot);
+  void rest();
+
+  const int core_;
+  WorkerShared& shared_;
+  WorkerContext context_;
+  Graph graph_;
+  Idle idle_;
+  std::unique_ptr<WorkerContext::Outbox[]> outboxes_;
+  uint64_t adopted_ = 0;  ///< generation of the snapshot whose queues idle_ watches
+  uint64_t next_tick_ = 0;
+  std::atomic<const std::function<void(WorkerContext&)>*> task_{nullptr};
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> started_{0};  ///< 1 running, -1 failed
+  std::thread thread_;
+};
+
+}  // namespace sluice
