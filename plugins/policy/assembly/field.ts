@@ -1,6 +1,6 @@
 import { intervals, intervals6, Rules, words } from "./tables";
 
-/** From one value to another, both of them in. Values of 32 bits at most have a `high` of 0. */
+/** Where a rule's range of values starts, or the value behind its end. Values of 32 bits at most have a `high` of 0. */
 class Edge {
   constructor(public high: u64, public low: u64, public rule: i32, public isStart: bool) {}
 }
@@ -18,7 +18,11 @@ export class Field {
   /** The rule allows every value. */
   allowAll(rule: i32): void { this.always.push(rule); }
 
-  allow(rule: i32, from: u64, to: u64): void { this.allow128(rule, 0, from, 0, to); }
+  allow(rule: i32, from: u64, to: u64): void {
+    this.edges.push(new Edge(0, from, rule, true));
+    const isLast = to == <u64>u32.MAX_VALUE;
+    if (!isLast) this.edges.push(new Edge(0, to + 1, rule, false));
+  }
 
   allow128(rule: i32, fromHigh: u64, fromLow: u64, toHigh: u64, toLow: u64): void {
     this.edges.push(new Edge(fromHigh, fromLow, rule, true));
