@@ -57,6 +57,16 @@ using ReparsePacket = bool (*)(rte_mbuf* packet);
 /// Called before a stage's push or pop is done to a packet: its header is still the one that the flow knows.
 using BeforeMove = void (*)(rte_mbuf* packet);
 
+/// What a pipeline does to a plugin compared with the one that ran when it was prepared.
+struct PluginChange {
+  enum class Action { Added, Kept, Configured, Swapped };  ///< Configured: same instances, new tables
+  enum class FlowState { None, Kept, Migrated, Reset };
+
+  std::string plugin;
+  Action action = Action::Added;
+  FlowState flow_state = FlowState::None;
+};
+
 /// The stages of all hooks. Immutable; made by WasmHost::prepare() and published with the node's snapshot by one
 /// pointer. The owner drops it only after every worker has passed a quiescent state since it was replaced.
 class Pipeline {
@@ -69,12 +79,14 @@ class Pipeline {
   void run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint16_t& count, ChainOutput& output) const;
 
   const std::array<Chain, kHooks>& chains() const { return chains_; }
+  const std::vector<PluginChange>& changes() const { return changes_; }
 
  private:
   friend class PipelineBuilder;
   friend class WasmHost;
   std::array<Chain, kHooks> chains_;
   std::vector<std::shared_ptr<const Stage>> stages_;  ///< each plugin's once, in the order of the configuration
+  std::vector<PluginChange> changes_;
   std::vector<std::shared_ptr<ChainWorker>> workers_;
   FlowSlots flow_slots_;
   SlotRegistry registry_;

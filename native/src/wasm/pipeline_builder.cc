@@ -66,9 +66,28 @@ Status PipelineBuilder::add_plugin(const PluginConfig& config, const std::string
   if (Status done = load(*stage, old, *module); !done) return at(path, done.error());
   if (Status done = assign_flow_slot(*stage); !done) return at(path, done.error());
   if (Status done = configure(*stage, old); !done) return at(path, done.error());
+  note_change(*stage, old);
   by_name_[config.name] = stage;
   pipeline_->stages_.push_back(std::move(stage));
   return {};
+}
+
+void PipelineBuilder::note_change(const Stage& stage, const Stage* old) {
+  using Action = PluginChange::Action;
+  using FlowState = PluginChange::FlowState;
+  PluginChange change{stage.config.name, Action::Added, FlowState::None};
+  if (old != nullptr) {
+    const bool same = old->plugin == stage.plugin;
+    change.action = !same ? Action::Swapped : old->generation == stage.generation ? Action::Kept : Action::Configured;
+  }
+  const uint8_t schema = stage.plugin->manifest().flow_schema;
+  const uint8_t old_schema = old != nullptr ? old->plugin->manifest().flow_schema : schema;
+  if (schema != 0) {
+    const bool migrates = old_schema != 0 && old_schema != schema && stage.migrates[old_schema];
+    const bool reset = fresh_slot_ ? old_schema != 0 && old != nullptr : old_schema != schema && !migrates;
+    change.flow_state = reset ? FlowState::Reset : migrates ? FlowState::Migrated : FlowState::Kept;
+  }
+  pipeline_->changes_.push_back(std::move(change));
 }
 
 Status PipelineBuilder::set_scope(Stage& stage) {
@@ -119,19 +138,19 @@ Status PipelineBuilder::configure(Stage& stage, const Stage* old) {
 
 Status PipelineBuilder::assign_flow_slot(Stage& stage) {
   const Manifest& manifest = stage.plugin->manifest();
+  fresh_slot_ = false;
   if (manifest.flow_size == 0) return {};
   const FlowSlots& slots = host_.options_.flow_slots;
   if (slots.slots == nullptr)
     return Error{"flow-state-unavailable", "", "the node's flow table has no room for plugins"};
   const bool had_slot = pipeline_->registry_.find(stage.config.name) != nullptr;
   // Slots of plugins that this pipeline has no more are free for others once it runs, not before.
-  bool fresh = false;
-  auto slot = pipeline_->registry_.assign(stage.config.name, manifest.flow_size, manifest.flow_schema, fresh);
+  auto slot = pipeline_->registry_.assign(stage.config.name, manifest.flow_size, manifest.flow_schema, fresh_slot_);
   if (!slot) return slot.error();
   stage.flow = slot.value();
   stage.flow.size = manifest.flow_size;
   for (const uint8_t schema : manifest.migrates_from) stage.migrates.set(schema);
-  if (fresh) {
+  if (fresh_slot_) {
     if (had_slot && !stage.config.reset_flow_state) {
       return Error{
           "flow-state-incompatible", "",

@@ -20,6 +20,7 @@ class PipelineBuilder {
   Status add_plugin(const PluginConfig& config, const std::string& path);
   Status load(Stage& stage, const Stage* old, std::shared_ptr<const WasmModule> module);
   Status configure(Stage& stage, const Stage* old);
+  void note_change(const Stage& stage, const Stage* old);
   Status set_scope(Stage& stage);
   Status assign_flow_slot(Stage& stage);
   Status check_schemas(const Stage& stage, uint8_t index);
@@ -31,7 +32,8 @@ class PipelineBuilder {
   const bool for_shadow_;
   std::shared_ptr<Pipeline> pipeline_;
   std::map<std::string, std::shared_ptr<const Stage>> by_name_;
-  std::string path_;  ///< of the plugin in work
+  std::string path_;         ///< of the plugin in work
+  bool fresh_slot_ = false;  ///< its flow slot's place is new: no flow has state there
 };
 
 }  // namespace sluice
