@@ -27,7 +27,8 @@ beforeAll(async () => {
   });
   await new Dataplane(router, folder, cleanup).start({
     name: ownName("router"),
-    memory: { size: 128 },
+    memory: { size: 256 },
+    conntrack: { maxFlows: 65536 },
     stateDir: `${folder}/state`,
     cacheDir: `${folder}/cache`,
     ports: [port("wide", 1, 1500), port("narrow", 2, NARROW_MTU)],

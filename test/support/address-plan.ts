@@ -36,7 +36,8 @@ export function nodeFile({ node, pods, peers, folder }: NodeOptions): NodeFile {
   return {
     name: `node${node}`,
     workers: 1,
-    memory: { size: 128 },
+    memory: { size: 256 },
+    conntrack: { maxFlows: 65536 },
     stateDir: `${folder}/state`,
     cacheDir: `${folder}/cache`,
     ports: [
