@@ -8,25 +8,39 @@ const root = join(here, "../..");
 const abi = JSON.parse(readFileSync(join(here, "abi.json"), "utf8"));
 
 const entries = (object) => Object.entries(object).filter(([key]) => key !== "$comment");
-const valueOf = (entry) => (typeof entry === "object" ? entry.value : entry);
+const numberOf = (entry) => (typeof entry === "object" ? entry.value : entry);
 const pascal = (name) => name.replace(/(^|[-_])([a-z])/g, (_all, _dash, letter) => letter.toUpperCase());
 const header = "// Generated from sdk/abi/abi.json by sdk/abi/generate.mjs. Do not edit.\n";
 
 /** Every plain number of the ABI as [NAME, value, doc]. */
 function numbers() {
-  const rows = [["ABI_VERSION", abi.version, "Version of this contract"], ["MEMORY_PAGES", abi.memory.pages, "64 KiB pages"]];
+  const rows = [
+    ["ABI_VERSION", abi.version, "Version of this contract"],
+    ["MEMORY_PAGES", abi.memory.pages, "64 KiB pages"],
+  ];
   for (const [name, region] of entries(abi.memory.regions)) {
     rows.push([`${name}_BASE`, Number(region.base), region.doc], [`${name}_SIZE`, Number(region.size), "bytes"]);
   }
   rows.push(["MAX_SLOTS", abi.burst.maxSlots, "Slots in the window"]);
   rows.push(["SLOTS_OFFSET", abi.burst.slotsOffset, "of the first slot, from WINDOW_BASE"]);
   rows.push(["SLOT_LIST_OFFSET", abi.burst.slotListOffset, abi.burst.slotListDoc]);
-  for (const field of abi.burst.fields) rows.push([`BURST_${field.name}`, field.offset, `${field.type}, by ${field.by}: ${field.doc}`]);
-  rows.push(["SLOT_STRIDE", abi.slot.stride, "bytes from slot to slot"], ["SLOT_FLOW_STATE", abi.slot.flowOffset, "the stage's flow slot"]);
-  rows.push(["SLOT_FLOW_STATE_SIZE", abi.slot.flowSize, "bytes"], ["SLOT_HEADROOM", abi.slot.headroom, "bytes for pushes"]);
-  rows.push(["SLOT_HEADROOM_OFFSET", abi.slot.headroomOffset, ""], ["SLOT_HEAD_OFFSET", abi.slot.headOffset, "where a packet's head starts"]);
+  for (const field of abi.burst.fields)
+    rows.push([`BURST_${field.name}`, field.offset, `${field.type}, by ${field.by}: ${field.doc}`]);
+  rows.push(
+    ["SLOT_STRIDE", abi.slot.stride, "bytes from slot to slot"],
+    ["SLOT_FLOW_STATE", abi.slot.flowOffset, "the stage's flow slot"],
+  );
+  rows.push(
+    ["SLOT_FLOW_STATE_SIZE", abi.slot.flowSize, "bytes"],
+    ["SLOT_HEADROOM", abi.slot.headroom, "bytes for pushes"],
+  );
+  rows.push(
+    ["SLOT_HEADROOM_OFFSET", abi.slot.headroomOffset, ""],
+    ["SLOT_HEAD_OFFSET", abi.slot.headOffset, "where a packet's head starts"],
+  );
   rows.push(["SLOT_HEAD_BYTES_MAX", abi.slot.headBytesMax, ""]);
-  for (const field of abi.slot.fields) rows.push([`SLOT_${field.name}`, field.offset, `${field.type}, by ${field.by}: ${field.doc}`]);
+  for (const field of abi.slot.fields)
+    rows.push([`SLOT_${field.name}`, field.offset, `${field.type}, by ${field.by}: ${field.doc}`]);
   const errorText = abi.burst.fields.find((field) => field.name === "ERROR_TEXT");
   rows.push(["BURST_ERROR_TEXT_SIZE", errorText.size, "bytes"]);
   for (const [name, value] of entries(abi.constants)) if (typeof value === "number") rows.push([name, value, ""]);
@@ -52,13 +66,14 @@ function cpp() {
   for (const [name, members] of entries(abi.enums)) {
     const type = name === "Flag" ? "uint16_t" : "uint8_t";
     out += `\nenum class ${name} : ${type} {\n`;
-    for (const [member, entry] of entries(members)) out += `  ${member} = ${valueOf(entry)},${doc(entry.doc)}\n`;
+    for (const [member, entry] of entries(members)) out += `  ${member} = ${numberOf(entry)},${doc(entry.doc)}\n`;
     out += "};\n";
   }
   out += "\nenum class DropReason : uint16_t {\n";
   for (const reason of abi.dropReasons) out += `  ${pascal(reason.name)} = ${reason.value},${doc(reason.doc)}\n`;
   out += `};\nconstexpr uint16_t kDropReasonCount = ${abi.dropReasons.length};\n`;
-  out += "\n/// By number; the names that status, logs and metrics show.\nconstexpr const char* kDropReasonNames[] = {\n";
+  out +=
+    "\n/// By number; the names that status, logs and metrics show.\nconstexpr const char* kDropReasonNames[] = {\n";
   for (const reason of abi.dropReasons) out += `    "${reason.name}",\n`;
   return `${out}};\n\n}  // namespace sluice::abi\n`;
 }
@@ -73,7 +88,7 @@ function assemblyScript() {
   for (const [name, members] of entries(abi.enums)) {
     out += `\nexport namespace ${name} {\n`;
     for (const [member, entry] of entries(members)) {
-      out += `  // @ts-ignore: decorator\n  @inline export const ${member}: i32 = ${valueOf(entry)};${doc(entry.doc)}\n`;
+      out += `  // @ts-ignore: decorator\n  @inline export const ${member}: i32 = ${numberOf(entry)};${doc(entry.doc)}\n`;
     }
     out += "}\n";
   }
@@ -90,7 +105,7 @@ function typeScript() {
   for (const [name, value] of strings()) out += `export const ${name} = "${value}";\n`;
   for (const [name, members] of entries(abi.enums)) {
     out += `\nexport const ${name} = {\n`;
-    for (const [member, entry] of entries(members)) out += `  ${member}: ${valueOf(entry)},${doc(entry.doc)}\n`;
+    for (const [member, entry] of entries(members)) out += `  ${member}: ${numberOf(entry)},${doc(entry.doc)}\n`;
     out += "} as const;\n";
   }
   out += "\n/** By number; the names that status, logs and metrics show. */\nexport const dropReasonNames = [\n";
@@ -99,7 +114,8 @@ function typeScript() {
 }
 
 abi.dropReasons.forEach((reason, index) => {
-  if (reason.value !== index) throw new Error(`abi.json: dropReasons[${index}].value is ${reason.value}, must be ${index}`);
+  if (reason.value !== index)
+    throw new Error(`abi.json: dropReasons[${index}].value is ${reason.value}, must be ${index}`);
 });
 write("native/src/generated/abi.h", cpp());
 write("sdk/assembly/generated/abi.ts", assemblyScript());

@@ -25,7 +25,7 @@ import { numbers, stageOf } from "./support.js";
 let stage: NodeStage;
 beforeAll(async () => {
   stage = await stageOf("rewrite");
-});
+}, 120_000);
 
 /** A packet's fields that the rewrites change. */
 interface Fields {

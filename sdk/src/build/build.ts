@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { ABI_VERSION } from "../generated/abi.js";
-import { type CompileOutput, compile } from "./compile.js";
-import { diagnosticAt } from "./declarations.js";
+import type { CompileOutput } from "./compile.js";
+import { compileInWorker } from "./compile-service.js";
 import { BuildError, type Diagnostic } from "./errors.js";
 import { inspectModule } from "./inspect.js";
 import { embedManifest, type FailureStrategy, type Json, type Manifest, manifestProblems } from "./manifest.js";
@@ -37,7 +37,10 @@ export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
   if (options.entry === undefined && options.source === undefined)
     throw new TypeError("buildPlugin needs an entry or a source");
   const entry = resolve(options.entry ?? "plugin.ts");
-  const compiled = await compile({ entry, ...(options.source === undefined ? {} : { source: options.source }) });
+  const compiled = await compileInWorker({
+    entry,
+    ...(options.source === undefined ? {} : { source: options.source }),
+  });
   const { declarations } = compiled;
   checkPluginKeys(compiled);
   if (declarations.hooks.size === 0) {
@@ -82,8 +85,7 @@ async function makeManifest(options: BuildOptions, entry: string, compiled: Comp
     problems.map(({ field, must, value }) => {
       const message = `The plugin's ${field} is ${JSON.stringify(value)}`;
       const remedy = `It must ${must}`;
-      if (found.pluginAt) return diagnosticAt(found.pluginAt, "manifest", message, remedy);
-      return { severity: "error", code: "manifest", message, remedy, file: entry };
+      return { severity: "error", code: "manifest", message, remedy, file: entry, ...found.pluginAt };
     }),
   );
 }
@@ -92,7 +94,8 @@ function checkPluginKeys({ declarations: { plugin, pluginAt } }: CompileOutput):
   const unknown = Object.keys(plugin).filter((key) => !pluginKeys.includes(key));
   if (unknown.length === 0 || !pluginAt) return;
   const message = `definePlugin() does not know ${unknown.join(", ")}`;
-  throw new BuildError([diagnosticAt(pluginAt, "plugin", message, `It takes ${pluginKeys.join(", ")}`)]);
+  const remedy = `It takes ${pluginKeys.join(", ")}`;
+  throw new BuildError([{ severity: "error", code: "plugin", message, remedy, ...pluginAt }]);
 }
 
 /** Name (without scope and "plugin-") and version of the package.json that is nearest above a folder. */

@@ -22,7 +22,7 @@ import {
   type VariableDeclaration,
   type VariableStatement,
 } from "./ast.js";
-import type { Diagnostic } from "./errors.js";
+import type { Diagnostic, Place } from "./errors.js";
 import { type HookName, hookNames, type Json } from "./manifest.js";
 
 export interface FunctionReference {
@@ -33,7 +33,8 @@ export interface FunctionReference {
 export interface Declarations {
   /** The argument of definePlugin(). */
   plugin: { [key: string]: Json };
-  pluginAt?: Node;
+  /** Where it stands. */
+  pluginAt?: Place;
   hooks: Map<HookName, FunctionReference>;
   configure?: FunctionReference;
   migrations: Map<number, FunctionReference>;
@@ -50,10 +51,10 @@ const MAX_TABLES = 60;
 const DIRECTORY_OFFSET = 16;
 const tableClasses = new Set(["HashTable", "LpmTable", "ArrayTable", "Settings", "MaglevTable"]);
 
-export function diagnosticAt(node: Node, code: string, message: string, remedy: string): Diagnostic {
+export function placeOf(node: Node): Place {
   const { source, start } = node.range;
   const line = source.lineAt(start);
-  return { severity: "error", code, message, remedy, file: source.normalizedPath, line, column: source.columnAt() };
+  return { file: source.normalizedPath, line, column: source.columnAt() };
 }
 
 /** Reads a parsed program's declarations and rewrites them in place. */
@@ -79,7 +80,7 @@ export class DeclarationCollector {
   }
 
   private report(node: Node, code: string, message: string, remedy: string): void {
-    this.diagnostics.push(diagnosticAt(node, code, message, remedy));
+    this.diagnostics.push({ severity: "error", code, message, remedy, ...placeOf(node) });
   }
 
   private collectSource(source: Source): void {
@@ -115,7 +116,7 @@ export class DeclarationCollector {
       this.report(expression, "plugin", "definePlugin() is called twice", "Keep one of them");
     } else {
       this.found.plugin = value;
-      this.found.pluginAt = argument;
+      this.found.pluginAt = placeOf(argument);
     }
     return true;
   }
@@ -177,7 +178,8 @@ export class DeclarationCollector {
   private parse(text: string, path: string): Node {
     const parser = new (this.parser.constructor as new () => Parser)();
     parser.parseFile(`const x = ${text};`, path, false);
-    const declaration = (parser.sources[0]?.statements[0] as VariableStatement).declarations[0];
+    const statement = parser.sources[0]?.statements[0] as VariableStatement | undefined;
+    const declaration = statement?.declarations[0];
     if (!declaration?.initializer) throw new Error(`the build made an expression that does not parse: ${text}`);
     return declaration.initializer;
   }

@@ -1,15 +1,19 @@
-/** One thing that is wrong with a plugin's source or module, with the place and what to do about it. */
-export interface Diagnostic {
-  severity: "error" | "warning";
-  /** AS followed by a number: the AssemblyScript compiler's own. Other codes are Sluice's. */
-  code: string;
-  message: string;
-  /** Path as the compiler knows it, relative to the entry's folder; absent when the module as a whole is meant. */
-  file?: string;
+/** Where in a source. */
+export interface Place {
+  /** Path as the compiler knows it: relative to the entry's folder, or the SDK's as ~lib/@sluice/sdk/. */
+  file: string;
   /** From 1. */
   line?: number;
   /** From 1. */
   column?: number;
+}
+
+/** One thing that is wrong with a plugin's source or module, and what to do about it; without a file it is the module's. */
+export interface Diagnostic extends Partial<Place> {
+  severity: "error" | "warning";
+  /** AS followed by a number: the AssemblyScript compiler's own. Other codes are Sluice's. */
+  code: string;
+  message: string;
   remedy?: string;
 }
 

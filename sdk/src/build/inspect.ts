@@ -101,7 +101,7 @@ function checkMemory(reader: Reader): void {
   });
   const [memory] = memories;
   if (memories.length !== 1 || memory === undefined) {
-    return fail("memory", `The module defines ${memories.length} memories`, "It must define one, of its own");
+    throw new ModuleError("memory", `The module defines ${memories.length} memories`, "It must define one, of its own");
   }
   if (memory.flags !== 1 || memory.minimum !== MEMORY_PAGES || memory.maximum !== MEMORY_PAGES) {
     const found = `${memory.minimum} to ${memory.maximum ?? "unlimited"} pages${memory.flags & 2 ? ", shared" : ""}`;

@@ -92,26 +92,26 @@ function decodeIpv6(bytes: Buffer, prefix: string, fields: Fields): void {
   decodeNext(bytes.readUInt8(6), bytes.subarray(40), prefix, fields);
 }
 
+type Decoder = (bytes: Buffer, prefix: string, fields: Fields) => void;
+const decodeInner: Decoder = (bytes, prefix, fields) => decodeIp(bytes, `${prefix}inner.`, fields);
+/** By protocol number. */
+const decoders: Record<number, Decoder> = {
+  0: (...args) => decodeExtension("hopByHop", ...args),
+  1: (...args) => decodeIcmp("icmp", ...args),
+  4: decodeInner,
+  6: (...args) => decodeTcp(...args),
+  17: (...args) => decodePorts("udp", ...args),
+  41: decodeInner,
+  43: (...args) => decodeExtension("routing", ...args),
+  58: (...args) => decodeIcmp("icmpv6", ...args),
+  60: (...args) => decodeExtension("destinationOptions", ...args),
+  132: (...args) => decodePorts("sctp", ...args),
+};
+
 function decodeNext(protocol: number, bytes: Buffer, prefix: string, fields: Fields): void {
-  switch (protocol) {
-    case 4:
-    case 41:
-      return decodeIp(bytes, `${prefix}inner.`, fields);
-    case 6:
-      return decodeTcp(bytes, prefix, fields);
-    case 17:
-    case 132:
-      return decodePorts(protocol, bytes, prefix, fields);
-    case 1:
-    case 58:
-      return decodeIcmp(protocol, bytes, prefix, fields);
-    case 0:
-    case 43:
-    case 60:
-      return decodeExtension(protocol, bytes, prefix, fields);
-    default:
-      new Cursor(bytes, prefix, fields).hex("payload", 0, bytes.length);
-  }
+  const decoder = decoders[protocol];
+  if (decoder) decoder(bytes, prefix, fields);
+  else new Cursor(bytes, prefix, fields).hex("payload", 0, bytes.length);
 }
 
 function decodeTcp(bytes: Buffer, prefix: string, fields: Fields): void {
@@ -130,35 +130,39 @@ function decodeTcp(bytes: Buffer, prefix: string, fields: Fields): void {
   new Cursor(bytes, prefix, fields).hex("payload", Math.max(header, 20), bytes.length);
 }
 
-function decodePorts(protocol: 17 | 132, bytes: Buffer, prefix: string, fields: Fields): void {
-  const cursor = new Cursor(bytes, prefix + (protocol === 17 ? "udp." : "sctp."), fields);
+function decodePorts(name: "udp" | "sctp", bytes: Buffer, prefix: string, fields: Fields): void {
+  const cursor = new Cursor(bytes, `${prefix}${name}.`, fields);
   cursor.number("sourcePort", 0, 2);
   cursor.number("destinationPort", 2, 2);
-  if (protocol === 17) cursor.number("length", 4, 2);
+  if (name === "udp") cursor.number("length", 4, 2);
   else cursor.hex("verificationTag", 4, 4);
-  cursor.hex("checksum", protocol === 17 ? 6 : 8, protocol === 17 ? 2 : 4);
-  new Cursor(bytes, prefix, fields).hex("payload", protocol === 17 ? 8 : 12, bytes.length);
+  cursor.hex("checksum", name === "udp" ? 6 : 8, name === "udp" ? 2 : 4);
+  new Cursor(bytes, prefix, fields).hex("payload", name === "udp" ? 8 : 12, bytes.length);
 }
 
-function decodeIcmp(protocol: 1 | 58, bytes: Buffer, prefix: string, fields: Fields): void {
-  const cursor = new Cursor(bytes, prefix + (protocol === 1 ? "icmp." : "icmpv6."), fields);
+function decodeIcmp(name: "icmp" | "icmpv6", bytes: Buffer, prefix: string, fields: Fields): void {
+  const cursor = new Cursor(bytes, `${prefix}${name}.`, fields);
   cursor.number("type", 0, 1);
   cursor.number("code", 1, 1);
   cursor.hex("checksum", 2, 2);
   cursor.number("identifier", 4, 2);
   cursor.number("sequence", 6, 2);
   const type = bytes[0] ?? 0;
-  const isError = protocol === 1 ? [3, 4, 5, 11, 12].includes(type) : type > 0 && type < 128;
+  const isError = name === "icmp" ? [3, 4, 5, 11, 12].includes(type) : type > 0 && type < 128;
   if (isError) decodeIp(bytes.subarray(8), `${prefix}quoted.`, fields);
   else new Cursor(bytes, prefix, fields).hex("payload", 8, bytes.length);
 }
 
-function decodeExtension(protocol: 0 | 43 | 60, bytes: Buffer, prefix: string, fields: Fields): void {
-  const name = { 0: "hopByHop", 43: "routing", 60: "destinationOptions" }[protocol];
+function decodeExtension(
+  name: "hopByHop" | "routing" | "destinationOptions",
+  bytes: Buffer,
+  prefix: string,
+  fields: Fields,
+): void {
   const cursor = new Cursor(bytes, `${prefix}${name}.`, fields);
   const length = ((bytes[1] ?? 0) + 1) * 8;
   cursor.number("nextHeader", 0, 1);
-  if (protocol === 43) cursor.number("segmentsLeft", 3, 1);
+  if (name === "routing") cursor.number("segmentsLeft", 3, 1);
   cursor.hex("bytes", 1, length - 1);
   if (bytes.length >= length) decodeNext(bytes.readUInt8(0), bytes.subarray(length), prefix, fields);
 }

@@ -134,7 +134,10 @@ class RowRun {
 
   private call(facts: BurstFacts, work: Work[]): void {
     if (work.length === 0) return;
-    if (this.trap) return this.fail(work);
+    if (this.trap) {
+      this.fail(work);
+      return;
+    }
     const addresses = work.map(({ slot }) => slot.address);
     try {
       this.instance.process(facts, addresses, this.segment.length);
@@ -142,7 +145,8 @@ class RowRun {
       if (!(error instanceof Error)) throw error;
       const current = work[Math.min(this.instance.current, work.length - 1)];
       this.trap = { message: error.message, packet: current?.index ?? 0 };
-      return this.fail(work);
+      this.fail(work);
+      return;
     }
     for (const each of work) this.storeFlowState(each);
     for (const each of work) this.results[each.index] = this.commit(each);

@@ -1,0 +1,78 @@
+// The compiler runs in a thread of its own, one compilation at a time: when it crashes it ends the process that it is in,
+// on some sources it takes very long, and all of it is synchronous.
+
+import { Worker } from "node:worker_threads";
+import type { CompileInput, CompileOutput } from "./compile.js";
+import { BuildError, type Diagnostic } from "./errors.js";
+
+export interface CompileReply {
+  output?: CompileOutput;
+  /** What a BuildError had. */
+  diagnostics?: Diagnostic[];
+  /** An error of the build's own. */
+  failure?: string;
+}
+
+/** Longest that one compilation may take, in milliseconds. */
+const TIMEOUT = 120_000;
+/** The thread goes when it has had nothing to do for so long, in milliseconds. */
+const IDLE = 30_000;
+
+let worker: Worker | undefined;
+let idleTimer: NodeJS.Timeout | undefined;
+let queue: Promise<unknown> = Promise.resolve();
+
+/** As `compile`, in the compiler's thread. Throws BuildError. */
+export function compileInWorker(input: CompileInput): Promise<CompileOutput> {
+  const result = queue.then(() => compileNow(input));
+  queue = result.catch(() => undefined); // whoever asked for it handles the error; the next one in line goes on
+  return result;
+}
+
+async function compileNow(input: CompileInput): Promise<CompileOutput> {
+  clearTimeout(idleTimer);
+  worker ??= new Worker(new URL("./compile-worker.js", import.meta.url), { stderr: true });
+  const { output, diagnostics, failure } = await ask(worker, input);
+  idleTimer = setTimeout(stop, IDLE).unref();
+  worker?.unref();
+  if (diagnostics) throw new BuildError(diagnostics);
+  if (output) return output;
+  throw new Error(failure ?? "the compiler's thread sent an empty reply");
+}
+
+function stop(): void {
+  worker?.terminate();
+  worker = undefined;
+}
+
+/** One request and its reply. A thread that dies on it is replaced at the next request. */
+function ask(thread: Worker, input: CompileInput): Promise<CompileReply> {
+  return new Promise((resolve) => {
+    let report = "";
+    const note = (chunk: Buffer) => {
+      report += chunk;
+    };
+    const onExit = () => crash(`the compiler crashed: ${crashCause(report)}`);
+    const onError = (error: Error) => crash(`the compiler failed: ${error.message}`);
+    const finish = (reply: CompileReply) => {
+      clearTimeout(timer);
+      thread.off("message", finish).off("error", onError).off("exit", onExit);
+      thread.stderr.off("data", note);
+      resolve(reply);
+    };
+    const crash = (message: string) => {
+      stop();
+      finish({ diagnostics: [{ severity: "error", code: "compiler", message, remedy, file: input.entry }] });
+    };
+    const remedy = "Take out what was added last until it compiles, and report that part";
+    const timer = setTimeout(() => crash(`the compiler did not end within ${TIMEOUT / 1000} s`), TIMEOUT);
+    thread.stderr.on("data", note);
+    thread.on("message", finish).on("error", onError).on("exit", onExit);
+    thread.ref();
+    thread.postMessage(input);
+  });
+}
+
+/** The line of asc's crash report that names the error. */
+const crashCause = (report: string): string =>
+  /^.*?(\w*(?:Error|Exception)\b.*)$/m.exec(report)?.[1] ?? "it gave no reason";
