@@ -18,6 +18,10 @@ namespace sluice {
 Result<std::string> device_arguments(const PortConfig& config);
 
 /// Any DPDK ethernet device, plugged in when opened and out when closed.
+///
+/// Frames are taken as complete: no driver here says which checksums are partial. AF_XDP on a veth whose other end is a
+/// kernel's therefore needs `ethtool -K <other end> tx off` there (the kernel itself stops super-frames when an XDP
+/// program is attached); NICs, and ports of other dataplanes, need nothing.
 class EthdevPort final : public Port {
  public:
   static Result<std::unique_ptr<Port>> open(const PortConfig& config, PortId id, const BufferPools& pools,

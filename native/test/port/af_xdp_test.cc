@@ -42,6 +42,10 @@ TEST(AfXdp, ReceivesAndSendsOverAVeth) {
   ASSERT_NE(frame, nullptr);
   EXPECT_EQ(port->transmit(0, &frame, 1), 1);
   EXPECT_EQ(port->counters().tx_packets, 1u);
+  EXPECT_NE(node.run("ip link show up0").output.find("prog/xdp"), std::string::npos);
+  port.reset();
+  EXPECT_EQ(node.run("ip link show up0").output.find("prog/xdp"), std::string::npos)
+      << "the program is off the interface";
 }
 
 }  // namespace

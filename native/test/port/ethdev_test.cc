@@ -2,6 +2,7 @@
 #include <rte_ethdev.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -145,6 +146,31 @@ TEST(EthdevPort, MemifJoinsTwoEnds) {
   for (int i = 0; i < 3000 && left->up(); i++) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_FALSE(left->up()) << "the other end is gone";
   left.reset();
+  unlink(socket.c_str());
+}
+
+TEST(EthdevPort, MemifSpeaksToAnotherProgram) {
+  const std::string socket = "/tmp/sluice-memif-peer-" + std::to_string(getpid());
+  PortConfig server = config(PortKind::Memif);
+  server.devargs = socket;
+  auto port = open(server);
+  ASSERT_TRUE(port);
+  Background testpmd(
+      "dpdk-testpmd --no-huge --no-pci --no-shconf --no-telemetry -m 128 -l 0,1 --file-prefix=memifpeer "
+      "--vdev=net_memif0,role=client,id=0,socket=" +
+      socket +
+      ",socket-abstract=no -- "
+      "--total-num-mbufs=4096 --port-topology=loop --forward-mode=macswap --stats-period=1");
+  for (int i = 0; i < 10000 && !port->up(); i++) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(port->up()) << "testpmd did not connect";
+  Bytes swapped = frame(9), back;
+  std::swap_ranges(swapped.begin(), swapped.begin() + 6, swapped.begin() + 6);
+  for (int i = 0; i < 10 && back.empty(); i++) {  // testpmd connects before it forwards
+    send(*port, frame(9));
+    back = next(*port);
+  }
+  EXPECT_EQ(back, swapped);
+  port.reset();
   unlink(socket.c_str());
 }
 

@@ -34,6 +34,10 @@ class Veth : public ::testing::Test {
     if (!own_mac.empty()) config.mac = mac(own_mac);
     auto port = open(config, 2);
     if (port) port->peer_mac = mac(kPeerMac);
+    // The kernel drops what is sent before it has noted the carrier.
+    for (int i = 0; i < 100 && host_.run("ip link show eth0").output.find("state UP") == std::string::npos; i++) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
     return port;
   }
 
