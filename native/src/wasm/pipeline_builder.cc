@@ -7,7 +7,7 @@ namespace sluice {
 namespace {
 
 Error at(const std::string& path, Error error) {
-  error.path = path + error.path;
+  error.path = path + (error.path.empty() || error.path[0] == '/' ? "" : "/") + error.path;
   return error;
 }
 
@@ -144,9 +144,9 @@ Status PipelineBuilder::assign_flow_slot(Stage& stage) {
   if (slots.slots == nullptr)
     return Error{"flow-state-unavailable", "", "the node's flow table has no room for plugins"};
   const bool had_slot = pipeline_->registry_.find(stage.config.name) != nullptr;
-  // Slots of plugins that this pipeline has no more are free for others once it runs, not before.
   auto slot = pipeline_->registry_.assign(stage.config.name, manifest.flow_size, manifest.flow_schema, fresh_slot_);
   if (!slot) return slot.error();
+  pipeline_->registry_.mark_in_use(stage.config.name, true);
   stage.flow = slot.value();
   stage.flow.size = manifest.flow_size;
   for (const uint8_t schema : manifest.migrates_from) stage.migrates.set(schema);
