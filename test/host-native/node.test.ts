@@ -196,7 +196,7 @@ describe("sluice plugin", () => {
   test("loads, swaps, rolls back and unloads", async () => {
     await bench.run("-f", bench.node(PORTS));
     expect(await bench.json("plugin", "load", MARKER_1, "--as", "marker", "--failure", "FailOpen")).toMatchObject({
-      plugins: [{ name: "marker", action: "added", flowState: "kept" }],
+      plugins: [{ name: "marker", action: "added", flowState: "none" }],
     });
     expect(await bench.json("plugin", "swap", `marker=${MARKER_2}`)).toMatchObject({
       plugins: [{ name: "marker", action: "swapped", flowState: "kept" }],

@@ -10,7 +10,7 @@ import { parseNodeFile } from "../../host/src/config/load.js";
 import { FileStore } from "../../host/src/dataplane/file-store.js";
 import type { PluginChange, Probation, Shadow } from "../../host/src/dataplane/protocol.js";
 import { Shell } from "../../host/src/dataplane/shell.js";
-import { type BuiltModule, buildModule, inspect } from "../../host/src/plugins/builder.js";
+import { type BuiltModule, buildModule, digestOf, inspect } from "../../host/src/plugins/builder.js";
 import { resolveNode } from "../../host/src/plugins/resolve.js";
 import { ROOT } from "./support.js";
 
@@ -34,7 +34,7 @@ const EF = 46;
 const folder = mkdtempSync(join(tmpdir(), "shell-test-"));
 let native: Dataplane;
 let shell: Shell;
-let versions: Record<"v1" | "v2" | "trap", BuiltModule>;
+let versions: Record<"v2" | "again" | "trap", BuiltModule>;
 
 beforeAll(async () => {
   const started = await Dataplane.start({
@@ -53,7 +53,10 @@ beforeAll(async () => {
     buildModule(`${ROOT}examples/dscp-marker/assembly/v2.ts`),
     buildModule(`${ROOT}examples/faulty-trap/assembly/index.ts`),
   ]);
-  versions = { v1, v2, trap };
+  // Another module that does the same: a custom section more (id 0, 2 bytes: the name "x").
+  const wasm = new Uint8Array([...v1.wasm, 0, 2, 1, 120]);
+  const again = { ...v1, wasm, digest: digestOf(wasm) };
+  versions = { v2, again, trap };
 });
 afterAll(async () => {
   await native?.stop();
@@ -109,8 +112,14 @@ async function underTraffic<Value>(work: Promise<Value>, destinationPort?: numbe
   const done = work.finally(() => {
     running = false;
   });
-  while (running) await send(16, destinationPort, 50);
-  return done;
+  const sending = (async () => {
+    while (running) await send(16, destinationPort, 50);
+  })();
+  try {
+    return await done;
+  } finally {
+    await sending;
+  }
 }
 
 describe("under traffic", () => {
@@ -138,7 +147,7 @@ describe("a shadow run", () => {
   const limits = { packets: 50, maxDifferences: 0, timeoutMs: 5000 };
 
   test("lets a version pass that treats packets alike", async () => {
-    const result = await underTraffic(change([swap("marker", versions.v1)], { shadow: limits }));
+    const result = await underTraffic(change([swap("marker", versions.again)], { shadow: limits }));
     expect(result.shadows).toMatchObject([{ plugin: "marker", passed: true, differences: 0, failures: 0 }]);
   });
 

@@ -136,13 +136,17 @@ function byDigest(modules: readonly Module[]): Modules {
   return new Map(modules.map(({ digest, wasm }) => [digest, wasm]));
 }
 
-/** Resolves on the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** A terminal and a parent process often both send the signal for one Ctrl-C: those of this long count as one. */
+const ONE_SIGNAL_MS = 1000;
+
+/** Resolves on the first SIGINT or SIGTERM; a later one ends the process at once. */
 function signalled(log: Logger): Promise<void> {
   return new Promise((resolve) => {
-    let seen = false;
+    let first: number | undefined;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (seen) process.exit(1);
-      seen = true;
+      if (first !== undefined && Date.now() - first > ONE_SIGNAL_MS) process.exit(1);
+      if (first !== undefined) return;
+      first = Date.now();
       log.info({ signal }, "stopping");
       resolve();
     };
