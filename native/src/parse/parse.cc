@@ -8,14 +8,12 @@
 
 #include "parse/flow_hash.h"
 #include "parse/ip.h"
+#include "parse/plain.h"
 #include "parse/segments.h"
 
 namespace sluice {
 namespace {
 
-constexpr uint16_t kEtherIpv4 = 0x0800, kEtherArp = 0x0806, kEtherVlan = 0x8100, kEtherIpv6 = 0x86dd,
-                   kEtherQinq = 0x88a8;
-constexpr uint32_t kVlanTagSize = 4;
 constexpr int kMaxVlanTags = 2;
 constexpr uint32_t kArpSize = 28;
 
@@ -51,32 +49,38 @@ Parsed parse_arp(rte_mbuf* frame, PacketMeta& meta) {
 Parsed parse_network(rte_mbuf* frame, PacketMeta& meta, uint16_t ethertype, uint32_t link_length) {
   meta.l2_length = static_cast<uint8_t>(link_length);
   rte_pktmbuf_adj(frame, static_cast<uint16_t>(link_length));
-  if (likely(ethertype == kEtherIpv4)) return parse_ipv4(frame, meta) ? Parsed::Ip : Parsed::Drop;
-  if (likely(ethertype == kEtherIpv6)) return parse_ipv6(frame, meta) ? Parsed::Ip : Parsed::Drop;
-  if (ethertype == kEtherArp) return parse_arp(frame, meta);
+  if (ethertype == RTE_ETHER_TYPE_IPV4) return parse_ipv4(frame, meta) ? Parsed::Ip : Parsed::Drop;
+  if (ethertype == RTE_ETHER_TYPE_IPV6) return parse_ipv6(frame, meta) ? Parsed::Ip : Parsed::Drop;
+  if (ethertype == RTE_ETHER_TYPE_ARP) return parse_arp(frame, meta);
   return refuse(meta, abi::DropReason::UnknownEthertype);
+}
+
+__rte_noinline Parsed parse_any_frame(rte_mbuf* frame, PacketMeta& meta) {
+  if (!make_contiguous(frame, RTE_ETHER_HDR_LEN)) return refuse(meta, abi::DropReason::MalformedEthernet);
+  uint16_t ethertype = read16(rte_pktmbuf_mtod_offset(frame, const uint8_t*, 12));
+  uint32_t link_length = RTE_ETHER_HDR_LEN;
+  const auto tagged = [&] { return ethertype == RTE_ETHER_TYPE_VLAN || ethertype == RTE_ETHER_TYPE_QINQ; };
+  for (int tags = 0; tagged() && tags < kMaxVlanTags; tags++) {
+    if (!make_contiguous(frame, link_length + RTE_VLAN_HLEN)) return refuse(meta, abi::DropReason::MalformedEthernet);
+    ethertype = read16(rte_pktmbuf_mtod_offset(frame, const uint8_t*, link_length + 2));
+    link_length += RTE_VLAN_HLEN;
+  }
+  return parse_network(frame, meta, ethertype, link_length);
 }
 
 }  // namespace
 
 Parsed parse_frame(rte_mbuf* frame) {
   PacketMeta& meta = *meta_of(frame);
-  if (unlikely(!make_contiguous(frame, RTE_ETHER_HDR_LEN))) return refuse(meta, abi::DropReason::MalformedEthernet);
-  uint16_t ethertype = read16(rte_pktmbuf_mtod_offset(frame, const uint8_t*, 12));
-  uint32_t link_length = RTE_ETHER_HDR_LEN;
-  for (int tags = 0; unlikely(ethertype == kEtherVlan || ethertype == kEtherQinq) && tags < kMaxVlanTags; tags++) {
-    if (!make_contiguous(frame, link_length + kVlanTagSize)) return refuse(meta, abi::DropReason::MalformedEthernet);
-    ethertype = read16(rte_pktmbuf_mtod_offset(frame, const uint8_t*, link_length + 2));
-    link_length += kVlanTagSize;
-  }
-  return parse_network(frame, meta, ethertype, link_length);
+  return likely(plain::parse_frame(frame, meta)) ? Parsed::Ip : parse_any_frame(frame, meta);
 }
 
 bool parse_packet(rte_mbuf* packet) {
   PacketMeta& meta = *meta_of(packet);
   if (!make_contiguous(packet, 1)) return fail(meta, abi::DropReason::MalformedIpv4);
   const uint8_t version = *rte_pktmbuf_mtod(packet, const uint8_t*) >> 4;
-  return version == 6 ? parse_ipv6(packet, meta) : parse_ipv4(packet, meta);
+  if (version == 6) return plain::parse_packet<6>(packet, meta, 0) || parse_ipv6(packet, meta);
+  return plain::parse_packet<4>(packet, meta, 0) || parse_ipv4(packet, meta);
 }
 
 bool for_us(const rte_mbuf* frame, const rte_ether_addr& mac) {
