@@ -1,6 +1,6 @@
 import {
   CtDirection, CtState, Flag, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FAMILY, SLOT_FLAGS, SLOT_FLOW, SLOT_FLOW_STATE,
-  SLOT_FLOW_STATE_SIZE, SLOT_HASH, SLOT_HEAD, SLOT_HEAD_LENGTH, SLOT_HEADROOM_OFFSET, SLOT_IN_PORT,
+  SLOT_HASH, SLOT_HEAD, SLOT_HEAD_LENGTH, SLOT_HEADROOM_OFFSET, SLOT_IN_PORT,
   SLOT_INNER_L3_OFFSET, SLOT_INNER_L4_OFFSET, SLOT_L4_OFFSET, SLOT_MARK, SLOT_NEXT_HOP, SLOT_OUT_PORT,
   SLOT_PACKET_LENGTH, SLOT_PAYLOAD_OFFSET, SLOT_PROTOCOL, SLOT_REASON, SLOT_TABLE, SLOT_TRACE, SLOT_VERDICT, Verdict
 } from "./generated/abi";
@@ -217,7 +217,7 @@ export class Packet {
   // @ts-ignore: decorator
   @inline set trace(value: u32) { store<u32>(changetype<usize>(this), value, SLOT_TRACE); }
 
-  // Its flow.
+  // Its flow. `T` is the class marked @flowState; the build refuses another one.
 
   // @ts-ignore: decorator
   @inline get ctState(): u32 { return load<u8>(changetype<usize>(this), SLOT_CT_STATE); }
@@ -235,17 +235,12 @@ export class Packet {
   // @ts-ignore: decorator
   @inline get isFlowStateNew(): bool { return this.hasFlag(Flag.NEW_SLOT); }
   /** The stage's state in this packet's flow, to read; all zeroes when the packet has no flow. */
-  // @ts-ignore: decorator
-  @inline flow<T>(): T {
-    if (offsetof<T>() > SLOT_FLOW_STATE_SIZE) ERROR("a flow state has 64 bytes at most");
-    return changetype<T>(changetype<usize>(this) + SLOT_FLOW_STATE);
-  }
+  flow<T>(): T { return changetype<T>(changetype<usize>(this) + SLOT_FLOW_STATE); }
   /**
    * The stage's state in this packet's flow, to change. It is stored after the call. Each packet's view is its own copy: of
    * a flow whose state has never been written, the first packet of a burst is processed in a call before the others.
    */
-  // @ts-ignore: decorator
-  @inline updateFlow<T>(): T {
+  updateFlow<T>(): T {
     const slot = changetype<usize>(this);
     store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.FLOW_WRITTEN, SLOT_FLAGS);
     return this.flow<T>();

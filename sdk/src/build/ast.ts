@@ -94,8 +94,15 @@ export interface Parser {
   sources: Source[];
   parseFile(text: string | null, path: string, isEntry: boolean): void;
 }
+/** A class, function or variable of the program. */
+export interface Element {
+  declaration?: Declaration;
+  /** Of a class: its instances by their type arguments. */
+  instances?: Map<string, { nextMemoryOffset: number }> | null;
+}
 export interface Program {
-  elementsByName: Map<string, { instances?: Map<string, { nextMemoryOffset: number }> | null }>;
+  /** By internal name: "folder/file/Class#method". */
+  elementsByName: Map<string, Element>;
 }
 /** Binaryen's module, as afterCompile gets it. */
 export interface BinaryenModule {

@@ -4,13 +4,17 @@ import { dirname, join, resolve } from "node:path";
 import { ABI_VERSION } from "../generated/abi.js";
 import type { CompileOutput } from "./compile.js";
 import { compileInWorker } from "./compile-service.js";
-import { BuildError, type Diagnostic } from "./errors.js";
+import { BuildError, type Diagnostic, ModuleError, type Place } from "./errors.js";
 import { inspectModule } from "./inspect.js";
 import { embedManifest, type FailureStrategy, type Json, type Manifest, manifestProblems } from "./manifest.js";
+import { importRemedy } from "./remedies.js";
 
 /** What to build: a file on disk, or a text. */
 export interface BuildOptions {
-  /** Path of the plugin's main AssemblyScript file. With `source`, where that text is taken to be. */
+  /**
+   * Path of the plugin's main AssemblyScript file. With `source`, where that text is taken to be; `source` without it can
+   * import nothing but the SDK.
+   */
   entry?: string;
   /** The main file's text. */
   source?: string;
@@ -54,7 +58,7 @@ export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
   }
   const manifest = await makeManifest(options, entry, compiled);
   const wasm = embedManifest(compiled.wasm, manifest);
-  inspectModule(wasm);
+  checkModule(wasm, entry);
   return { wasm, manifest, digest: createHash("sha256").update(wasm).digest("hex"), warnings: compiled.warnings };
 }
 
@@ -85,9 +89,23 @@ async function makeManifest(options: BuildOptions, entry: string, compiled: Comp
     problems.map(({ field, must, value }) => {
       const message = `The plugin's ${field} is ${JSON.stringify(value)}`;
       const remedy = `It must ${must}`;
-      return { severity: "error", code: "manifest", message, remedy, file: entry, ...found.pluginAt };
+      return { severity: "error", code: "manifest", message, remedy, file: entry, ...placeFor(field, found) };
     }),
   );
+}
+
+const placeFor = (field: string, found: CompileOutput["declarations"]): Place | undefined =>
+  field === "flowState" ? found.flowState?.at : found.pluginAt;
+
+/** A module that the ABI refuses is the source's fault: it is reported as such. */
+function checkModule(wasm: Uint8Array, entry: string): void {
+  try {
+    inspectModule(wasm);
+  } catch (error) {
+    if (!(error instanceof ModuleError)) throw error;
+    const remedy = importRemedy(error.message) ?? error.remedy;
+    throw new BuildError([{ severity: "error", code: error.code, message: error.problem, remedy, file: entry }]);
+  }
 }
 
 function checkPluginKeys({ declarations: { plugin, pluginAt } }: CompileOutput): void {

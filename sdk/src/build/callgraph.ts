@@ -36,6 +36,11 @@ export class CallGraph {
     if (line.includes("(call_indirect")) this.indirect.add(from);
   }
 
+  /** Every function of the module. */
+  get functions(): Iterable<string> {
+    return this.calls.keys();
+  }
+
   /** A shortest path of calls from an export to a function that `isTarget` accepts; undefined when there is none. */
   pathFrom(exportName: string, isTarget: (name: string) => boolean): string[] | undefined {
     const root = this.exports.get(exportName);

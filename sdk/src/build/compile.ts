@@ -5,6 +5,7 @@ import { MEMORY_PAGES } from "../generated/abi.js";
 import type { BinaryenModule, Parser, Program } from "./ast.js";
 import { SourceKind } from "./ast.js";
 import { CallGraph } from "./callgraph.js";
+import { allocationProblems, flowStateProblems, flowStateSize, sizeProblems } from "./checks.js";
 import { DeclarationCollector, type Declarations } from "./declarations.js";
 import { BuildError, type Diagnostic } from "./errors.js";
 import { MAIN_PATH, mainSource } from "./main.js";
@@ -13,8 +14,10 @@ import { remedyFor } from "./remedies.js";
 export interface CompileInput {
   /** The plugin's main file. */
   entry: string;
-  /** Its text, when it is not to be read from disk; other files are read from beside it. */
+  /** Its text, when it is not to be read from disk. */
   source?: string;
+  /** True: no file is read but the SDK's. */
+  isAlone?: boolean;
 }
 export interface CompileOutput {
   wasm: Uint8Array;
@@ -29,7 +32,6 @@ const sdkFolder = resolve(dirname(fileURLToPath(import.meta.url)), "../../assemb
 const sdkFile = /(?:^|[\\/])node_modules[\\/]@sluice[\\/]sdk[\\/](.*)$/;
 /** Static data starts here, so that the zero page stays free: a read through a null view finds zeroes. */
 const MEMORY_BASE = 4096;
-const allocators = new Set(["__alloc", "__new", "__renew", "__realloc"].map((name) => `~lib/rt/stub/${name}`));
 const WRITE_MARKER = "~lib/@sluice/sdk/packet/Packet#markWritten";
 
 const options = (file: string): string[] => [
@@ -49,6 +51,7 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
   let wasm: Uint8Array | undefined;
   let collector: DeclarationCollector | undefined;
   let graph: CallGraph | undefined;
+  let text = "";
   let program: Program | undefined;
 
   class SluiceTransform {
@@ -66,7 +69,8 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
       parser.parseFile(main, MAIN_PATH, true);
     }
     afterCompile(module: BinaryenModule): void {
-      graph = new CallGraph(module.emitText());
+      text = module.emitText();
+      graph = new CallGraph(text);
     }
   }
 
@@ -74,7 +78,9 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
     readFile: async (name: string, base: string) => {
       if (name === file && input.source !== undefined) return remember(sources, name, input.source);
       if (name === "asconfig.json") return null;
-      const path = sdkPath(name) ?? resolve(base === "." ? folder : join(folder, base), name);
+      const sdk = sdkPath(name);
+      if (input.isAlone && sdk === undefined) return null;
+      const path = sdk ?? resolve(base === "." ? folder : join(folder, base), name);
       return readFile(path, "utf8").then(
         (text) => remember(sources, name, text),
         () => null, // asc asks for many candidates; it reports a file that none of them is
@@ -94,7 +100,12 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
     const message = result.error?.message ?? "the compiler wrote no module";
     throw new BuildError([{ severity: "error", code: "compiler", message, file }]);
   }
-  refuseAllocation(graph);
+  const problems = [
+    ...allocationProblems(graph, program),
+    ...flowStateProblems(graph, collector.found),
+    ...sizeProblems(text),
+  ];
+  if (problems.length > 0) throw new BuildError(problems);
   return {
     wasm,
     declarations: collector.found,
@@ -116,32 +127,7 @@ function sdkPath(name: string): string | undefined {
   return file === undefined ? undefined : join(sdkFolder, file);
 }
 
-function flowStateSize(found: Declarations, program: Program): number {
-  if (!found.flowState) return 0;
-  const instances = program.elementsByName.get(found.flowState.internalName)?.instances;
-  const [instance] = instances?.values() ?? [];
-  if (instance) return instance.nextMemoryOffset;
-  const name = found.flowState.internalName.split("/").pop();
-  const message = `The flow state ${name} is never used`;
-  const remedy = "Use it with packet.flow and packet.updateFlow, or take it out";
-  throw new BuildError([{ severity: "error", code: "flow-state", message, remedy }]);
-}
-
-/** The packet path must not allocate: memory is never freed there. */
-function refuseAllocation(graph: CallGraph): void {
-  for (const entry of ["process", "migrate"]) {
-    const path = graph.pathFrom(entry, (name) => allocators.has(name));
-    if (!path) continue;
-    const own = path.findLast((name) => !name.startsWith("~lib/")) ?? entry;
-    const chain = path.slice(path.indexOf(own)).join(" -> ");
-    const message = `'${own}' allocates memory, and ${entry} can reach it: ${chain}`;
-    const remedy = "Make objects, strings and arrays at the top level or in configure; reuse them on the packet path";
-    throw new BuildError([{ severity: "error", code: "allocation", message, remedy, file: fileOf(own) }]);
-  }
-}
-
-/** "folder/file/Class#method" is in folder/file.ts. */
-const fileOf = (internalName: string): string => `${internalName.split("/").slice(0, -1).join("/")}.ts`;
+const SIGNATURES = "Hooks and migrations take one Batch, configure takes one Json; none returns a value";
 
 interface AscDiagnostic {
   message: string;
@@ -158,6 +144,7 @@ function convert(reported: AscDiagnostic, sources: Map<string, string>): Diagnos
   if (remedy !== undefined) diagnostic.remedy = remedy;
   const file = range?.source?.normalizedPath;
   if (file === undefined || !range) return diagnostic;
+  if (file === MAIN_PATH) return { ...diagnostic, remedy: SIGNATURES };
   diagnostic.file = file;
   const before = sources.get(file)?.slice(0, range.start).split("\n");
   if (!before) return diagnostic;

@@ -38,7 +38,7 @@ export interface Declarations {
   hooks: Map<HookName, FunctionReference>;
   configure?: FunctionReference;
   migrations: Map<number, FunctionReference>;
-  flowState?: { schema: number; internalName: string };
+  flowState?: { schema: number; internalName: string; at: Place };
   counters: string[];
   dropReasons: string[];
   tables: string[];
@@ -243,7 +243,7 @@ export class DeclarationCollector {
       this.report(decorator, "flow-state", "Two classes are @flowState", "Join them: a stage has one");
     } else {
       const internalName = `${declaration.range.source.internalPath}/${declaration.name.text}`;
-      this.found.flowState = { schema, internalName };
+      this.found.flowState = { schema, internalName, at: placeOf(declaration.name) };
     }
     if (!declaration.decorators?.some((each) => each.name.text === "unmanaged")) {
       this.report(

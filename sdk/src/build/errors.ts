@@ -45,11 +45,14 @@ export type ModuleErrorCode =
 /** A .wasm is no Sluice stage, or one of another ABI. */
 export class ModuleError extends Error {
   override readonly name = "ModuleError";
+  /** The message without the remedy. */
+  readonly problem: string;
   constructor(
     readonly code: ModuleErrorCode,
     message: string,
     readonly remedy: string,
   ) {
     super(`${message}. ${remedy}`);
+    this.problem = message;
   }
 }
