@@ -14,7 +14,6 @@ class FlowTable;
 struct RoutingSnapshot;
 class PortTable;
 class Neighbours;
-class Reassembler;
 
 constexpr size_t kDropReasons = 64;  ///< native reasons; stages' own reasons are counted by their stage
 
@@ -38,7 +37,6 @@ struct WorkerContext {
   const PortTable* ports = nullptr;
   const RoutingSnapshot* routing = nullptr;
   Neighbours* neighbours = nullptr;
-  Reassembler* reassembler = nullptr;
   FlowTable* flows = nullptr;
   WorkerCounters counters;
 

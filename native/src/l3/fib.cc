@@ -1,8 +1,6 @@
 #include "l3/fib.h"
 
-#include <rte_byteorder.h>
 #include <rte_errno.h>
-#include <rte_memory.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,110 +12,65 @@
 namespace sluice {
 namespace {
 
-/// One bit of an entry says that it points to a table of the next level.
+/// One bit of a 2-byte entry says that it points to a table of the next level.
 constexpr uint32_t kTwoByteLimit = 0x7fff;
-constexpr uint32_t kSpareTables = 64;
+constexpr uint32_t kSpareTables = 16;
 
-std::string next_name() {
+uint32_t to_host(const IpAddress& address) {
+  uint32_t word;
+  memcpy(&word, address.bytes.data(), sizeof word);
+  return rte_be_to_cpu_32(word);
+}
+
+rte_fib* create(const std::vector<const FibRoute*>& routes) {
   static std::atomic<uint32_t> number{0};
-  return "sluice" + std::to_string(number++);
-}
-
-/// Tables of 256 entries behind the first 24 bits: one for each 8-bit step of each prefix that goes deeper.
-uint32_t deeper_tables(const std::vector<FibRoute>& routes, uint8_t family) {
-  std::set<std::pair<uint8_t, std::array<uint8_t, 16>>> tables;
-  for (const FibRoute& route : routes) {
-    if (route.prefix.address.family != family) continue;
-    for (uint8_t bits = 24; bits < route.prefix.length; bits = static_cast<uint8_t>(bits + 8)) {
-      tables.insert({bits, network_of({route.prefix.address, bits}).address.bytes});
-    }
+  std::set<uint32_t> tables;  // one for each /24 that holds longer prefixes
+  uint32_t largest = 0;
+  for (const FibRoute* route : routes) {
+    if (route->prefix.length > 24) tables.insert(to_host(route->prefix.address) >> 8);
+    largest = std::max(largest, route->value);
   }
-  return static_cast<uint32_t>(tables.size());
-}
-
-struct Needs {
-  int routes = 0;
-  uint32_t tables = 0;
-  bool wide = false;  ///< values or table numbers don't fit in 2-byte entries
-};
-
-Needs needs_of(const std::vector<FibRoute>& routes, uint8_t family) {
-  Needs needs;
-  needs.tables = deeper_tables(routes, family) + kSpareTables;
-  needs.wide = needs.tables > kTwoByteLimit;
-  for (const FibRoute& route : routes) {
-    if (route.prefix.address.family != family) continue;
-    needs.routes++;
-    needs.wide = needs.wide || route.value > kTwoByteLimit;
-  }
-  needs.routes = needs.routes * 2 + 64;  // the trees under both kinds have inner nodes
-  return needs;
-}
-
-rte_fib* create(const Needs& needs, FibKind kind, rte_fib*) {
   rte_fib_conf conf{};
-  conf.type = kind == FibKind::Direct ? RTE_FIB_DIR24_8 : RTE_FIB_DUMMY;
-  conf.max_routes = needs.routes;
-  conf.dir24_8.nh_sz = needs.wide ? RTE_FIB_DIR24_8_4B : RTE_FIB_DIR24_8_2B;
-  conf.dir24_8.num_tbl8 = needs.tables;
-  return rte_fib_create(next_name().c_str(), SOCKET_ID_ANY, &conf);
+  conf.type = RTE_FIB_DIR24_8;
+  conf.max_routes = static_cast<int>(routes.size() * 2 + 64);
+  conf.dir24_8.num_tbl8 = static_cast<uint32_t>(tables.size()) + kSpareTables;
+  const bool wide = std::max(largest, conf.dir24_8.num_tbl8) > kTwoByteLimit;
+  conf.dir24_8.nh_sz = wide ? RTE_FIB_DIR24_8_4B : RTE_FIB_DIR24_8_2B;
+  return rte_fib_create(("sluice" + std::to_string(number++)).c_str(), SOCKET_ID_ANY, &conf);
 }
 
-rte_fib6* create(const Needs& needs, FibKind kind, rte_fib6*) {
-  rte_fib6_conf conf{};
-  conf.type = kind == FibKind::Direct ? RTE_FIB6_TRIE : RTE_FIB6_DUMMY;
-  conf.max_routes = needs.routes;
-  conf.trie.nh_sz = needs.wide ? RTE_FIB6_TRIE_4B : RTE_FIB6_TRIE_2B;
-  conf.trie.num_tbl8 = needs.tables;
-  return rte_fib6_create(next_name().c_str(), SOCKET_ID_ANY, &conf);
-}
+}  // namespace
 
-int add(rte_fib* fib, const FibRoute& route) {
-  uint32_t address;
-  memcpy(&address, route.prefix.address.bytes.data(), 4);
-  return rte_fib_add(fib, rte_be_to_cpu_32(address), route.prefix.length, route.value);
-}
-
-int add(rte_fib6* fib, const FibRoute& route) {
-  return rte_fib6_add(fib, route.prefix.address.bytes.data(), route.prefix.length, route.value);
-}
-
-template <typename Fib>
-Result<std::unique_ptr<Fib, FibFree>> make(const std::vector<FibRoute>& routes, FibKind kind, uint8_t family) {
-  const Needs needs = needs_of(routes, family);
-  std::unique_ptr<Fib, FibFree> fib(create(needs, kind, static_cast<Fib*>(nullptr)));
-  if (!fib && kind == FibKind::Direct && rte_errno == ENOMEM) {
-    fib.reset(create(needs, FibKind::Tree, static_cast<Fib*>(nullptr)));
-  }
-  if (!fib) {
-    return Error{"out-of-memory", "/routes",
-                 "no memory for a routing table of " + std::to_string(routes.size()) + " routes (" +
-                     rte_strerror(rte_errno) + "); give the dataplane more"};
-  }
+Result<Fib4> Fib4::build_direct(const std::vector<FibRoute>& routes) {
   // Shorter prefixes first: each later one only refines what is there.
   std::vector<const FibRoute*> order;
   for (const FibRoute& route : routes) {
-    if (route.prefix.address.family == family) order.push_back(&route);
+    if (route.prefix.address.family == 4) order.push_back(&route);
   }
   std::stable_sort(order.begin(), order.end(),
                    [](const FibRoute* a, const FibRoute* b) { return a->prefix.length < b->prefix.length; });
+  Fib4 fib;
+  fib.direct_.reset(create(order));
+  if (!fib.direct_) return Error{"out-of-memory", "/routes", rte_strerror(rte_errno)};
   for (const FibRoute* route : order) {
-    const int result = add(fib.get(), *route);
+    const IpPrefix& prefix = route->prefix;
+    const int result = rte_fib_add(fib.direct_.get(), to_host(prefix.address), prefix.length, route->value);
     if (result != 0) {
       return Error{"route-refused", "/routes",
-                   "no room for " + to_text(route->prefix) + " in the routing table (" + rte_strerror(-result) + ")"};
+                   "no room for " + to_text(prefix) + " in the routing table (" + rte_strerror(-result) + ")"};
     }
   }
   return fib;
 }
 
-}  // namespace
-
-Result<Fib4> make_fib4(const std::vector<FibRoute>& routes, FibKind kind) {
-  return make<rte_fib>(routes, kind, 4);
-}
-Result<Fib6> make_fib6(const std::vector<FibRoute>& routes, FibKind kind) {
-  return make<rte_fib6>(routes, kind, 6);
+Result<Fib4> Fib4::build(const std::vector<FibRoute>& routes, FibKind kind) {
+  if (kind == FibKind::Direct) {
+    auto direct = build_direct(routes);
+    if (direct || direct.error().code != "out-of-memory") return direct;
+  }
+  Fib4 fib;
+  fib.trie_ = PrefixTrie(routes, 4);
+  return fib;
 }
 
 }  // namespace sluice

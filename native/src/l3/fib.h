@@ -1,37 +1,47 @@
 #pragma once
 
 #include <rte_fib.h>
-#include <rte_fib6.h>
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
-#include "control/desired_state.h"
 #include "core/error.h"
+#include "l3/prefix_trie.h"
 
 namespace sluice {
 
-/// What a FIB holds: the longest prefix that covers an address gives `value`. Prefixes have no host bits and are
-/// unique.
-struct FibRoute {
-  IpPrefix prefix;
-  uint32_t value;
+// Measured on a 2.1 GHz Xeon, bulk of 256, random hits, cycles a lookup at 10, 1,000 and 100,000 routes (IPv6: 5,000):
+//   IPv4: rte_fib DIR24_8 11, 11, 26; PrefixTrie 17, 19, 68.  IPv6: rte_fib6 trie 38, 76, 75; PrefixTrie 25, 36, 34.
+// rte_fib6 also sets 13 tables aside for each host route. So IPv4's main table is DIR24_8, all else a PrefixTrie.
+
+/// Direct: 32 MiB of DPDK's memory and the fastest. Trie: 256 KiB and 1 KiB for each /24 with longer prefixes in it.
+enum class FibKind { Direct, Trie };
+
+/// IPv4 routes to values; immutable once built.
+class Fib4 {
+ public:
+  /// Routes of the other family are skipped. A direct FIB for which there is no memory becomes a trie. Fails with
+  /// "route-refused".
+  static Result<Fib4> build(const std::vector<FibRoute>& routes, FibKind kind);
+
+  /// `addresses` in host byte order. The value of an address without a route is 0.
+  void lookup(uint32_t* addresses, uint64_t* values, uint16_t count) const {
+    if (direct_) {
+      rte_fib_lookup_bulk(direct_.get(), addresses, values, count);
+      return;
+    }
+    for (uint16_t i = 0; i < count; i++) values[i] = trie_.lookup4(addresses[i]);
+  }
+
+ private:
+  struct Free {
+    void operator()(rte_fib* fib) const { rte_fib_free(fib); }
+  };
+  static Result<Fib4> build_direct(const std::vector<FibRoute>& routes);
+
+  std::unique_ptr<rte_fib, Free> direct_;
+  PrefixTrie trie_;  ///< where there is no direct_
 };
-
-/// Direct: one or two memory reads a lookup (DIR24_8, trie), 32 MiB and more. Tree: small, a walk a lookup.
-enum class FibKind { Direct, Tree };
-
-struct FibFree {
-  void operator()(rte_fib* fib) const { rte_fib_free(fib); }
-  void operator()(rte_fib6* fib) const { rte_fib6_free(fib); }
-};
-using Fib4 = std::unique_ptr<rte_fib, FibFree>;
-using Fib6 = std::unique_ptr<rte_fib6, FibFree>;
-
-/// Builds a FIB over the routes of its family (others are skipped); an address that none covers has the value 0.
-/// A direct FIB that finds no memory becomes a tree. Fails with "out-of-memory" or "route-refused".
-Result<Fib4> make_fib4(const std::vector<FibRoute>& routes, FibKind kind);
-Result<Fib6> make_fib6(const std::vector<FibRoute>& routes, FibKind kind);
 
 }  // namespace sluice

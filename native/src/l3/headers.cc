@@ -1,6 +1,22 @@
 #include "l3/headers.h"
 
+#include <netinet/in.h>
+
 namespace sluice {
+
+uint32_t next_header_field(const uint8_t* ip, uint32_t end) {
+  uint32_t field = offsetof(rte_ipv6_hdr, proto);
+  for (uint32_t header = sizeof(rte_ipv6_hdr); header < end;) {
+    const uint8_t type = ip[field];
+    field = header;
+    if (type == IPPROTO_FRAGMENT) {
+      header += 8;
+    } else {
+      header += type == IPPROTO_AH ? (ip[header + 1] + 2u) * 4 : (ip[header + 1] + 1u) * 8;
+    }
+  }
+  return field;
+}
 
 uint8_t* prepend(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length) {
   if (likely(rte_pktmbuf_headroom(packet) >= length && rte_mbuf_refcnt_read(packet) == 1 && RTE_MBUF_DIRECT(packet))) {

@@ -39,6 +39,10 @@ inline void set_ipv4_checksum(rte_ipv4_hdr* ip) {
   ip->hdr_checksum = rte_ipv4_cksum(ip);
 }
 
+/// IPv6: offset of the next-header field that names the header at `end`, which is behind zero or more extension headers
+/// that parsing found sound.
+uint32_t next_header_field(const uint8_t* ip, uint32_t end);
+
 /// Room for `length` bytes in front of the data; they are not set. Takes a further buffer when the headroom is used up,
 /// and then `packet` is that one. Null, and the packet as it was, when there is none.
 uint8_t* prepend(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length);

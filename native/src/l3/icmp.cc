@@ -150,8 +150,9 @@ void send_icmp_error(WorkerContext& ctx, const rte_mbuf* about, IcmpError error,
   memset(icmp, 0, kIcmpHeader);
   icmp[0] = message.type;
   icmp[1] = message.code;
-  // RFC 1191: the MTU is the low 16 bits; RFC 4443: MTU and pointer are all 32.
-  const rte_be32_t word = rte_cpu_to_be_32(family == 4 ? detail & 0xffff : detail);
+  // RFC 1191: the MTU is the low 16 bits, and unreachable protocols have no pointer; RFC 4443: all 32 for either.
+  const uint32_t detail4 = error == IcmpError::PacketTooBig ? detail & 0xffff : 0;
+  const rte_be32_t word = rte_cpu_to_be_32(family == 4 ? detail4 : detail);
   memcpy(icmp + 4, &word, sizeof word);
   write_ip_header(packet, family, source.bytes.data(), source_of(about, family), icmp_protocol(family), kOwnTtl);
   set_icmp_checksum(packet, family, ip_header);

@@ -77,21 +77,60 @@ void answer_echo(WorkerContext& ctx, rte_mbuf* packet) {
   send_own(ctx, packet, in_port);
 }
 
+uint32_t protocol_field(const rte_mbuf* packet, const PacketMeta& meta) {
+  if (meta.family == 4) return offsetof(rte_ipv4_hdr, next_proto_id);
+  return next_header_field(rte_pktmbuf_mtod(packet, const uint8_t*), meta.l4_offset);
+}
+
+/// RFC 9293 section 3.10.7.1: a reset that the sender will believe.
+void reset_tcp(WorkerContext& ctx, const rte_mbuf* about) {
+  const PacketMeta& asked = *meta_of(const_cast<rte_mbuf*>(about));
+  if (asked.l4_offset == 0 || about->data_len < asked.l4_offset + sizeof(rte_tcp_hdr)) return;
+  const auto& theirs = *rte_pktmbuf_mtod_offset(about, const rte_tcp_hdr*, asked.l4_offset);
+  if ((theirs.tcp_flags & RTE_TCP_RST_FLAG) != 0) return;
+  rte_mbuf* packet = new_packet(ctx);
+  if (packet == nullptr) return;
+  const uint16_t ip_length = asked.family == 4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
+  rte_pktmbuf_append(packet, static_cast<uint16_t>(ip_length + sizeof(rte_tcp_hdr)));
+  auto& reset = *rte_pktmbuf_mtod_offset(packet, rte_tcp_hdr*, ip_length);
+  memset(&reset, 0, sizeof reset);
+  reset.src_port = theirs.dst_port;
+  reset.dst_port = theirs.src_port;
+  reset.data_off = sizeof reset / 4 << 4;
+  reset.tcp_flags = RTE_TCP_RST_FLAG;
+  if ((theirs.tcp_flags & RTE_TCP_ACK_FLAG) != 0) {
+    reset.sent_seq = theirs.recv_ack;
+  } else {
+    const uint32_t control =
+        ((theirs.tcp_flags & RTE_TCP_SYN_FLAG) != 0) + ((theirs.tcp_flags & RTE_TCP_FIN_FLAG) != 0);
+    const uint32_t payload = about->pkt_len - asked.l4_offset - (theirs.data_off >> 4) * 4u;
+    reset.recv_ack = rte_cpu_to_be_32(rte_be_to_cpu_32(theirs.sent_seq) + payload + control);
+    reset.tcp_flags |= RTE_TCP_ACK_FLAG;
+  }
+  write_ip_header(packet, asked.family, destination_of(about, asked.family), source_of(about, asked.family),
+                  IPPROTO_TCP, kOwnTtl);
+  reset.cksum = asked.family == 4 ? rte_ipv4_udptcp_cksum(ipv4_of(packet), &reset)
+                                  : rte_ipv6_udptcp_cksum(ipv6_of(packet), &reset);
+  send_own(ctx, packet, asked.in_port);
+}
+
 void refuse(WorkerContext& ctx, rte_mbuf* packet) {
   const PacketMeta& meta = *meta_of(packet);
-  switch (meta.protocol) {
+  // What the node made itself has no one to tell: the sender is the node.
+  switch (meta.in_port == kNoPort ? +IPPROTO_NONE : meta.protocol) {
     case IPPROTO_UDP:
       send_icmp_error(ctx, packet, IcmpError::PortUnreachable);
       break;
     case IPPROTO_TCP:
+      reset_tcp(ctx, packet);
+      break;
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
     case IPPROTO_IGMP:
     case IPPROTO_NONE:
       break;
     default:
-      // The pointer is meant for the next-header field; without extension headers it is the fixed header's.
-      send_icmp_error(ctx, packet, IcmpError::ProtocolUnknown, 6);
+      send_icmp_error(ctx, packet, IcmpError::ProtocolUnknown, protocol_field(packet, meta));
   }
   ctx.drop(packet, abi::DropReason::NoLocalService);
 }

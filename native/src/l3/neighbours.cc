@@ -145,6 +145,7 @@ void Neighbours::wait_for(WorkerContext& ctx, const NeighbourKey& key, rte_mbuf*
 
 void Neighbours::release_waiting_locked(WorkerContext& ctx, Entry& entry) {
   const rte_ether_addr mac = mac_of(entry.word.load(std::memory_order_relaxed));
+  if (entry.waiting_count != 0) entry.used.store(true, std::memory_order_relaxed);
   for (uint8_t i = 0; i < entry.waiting_count; i++) transmit_to(ctx, entry.key.port, mac, entry.waiting[i]);
   entry.waiting_count = 0;
 }

@@ -51,6 +51,8 @@ class Output {
     if (port == nullptr || port->tunnel != kNoTunnel) return nullptr;
     made.port = meta.out_port;
     made.mtu = port->mtu;
+    made.has_mac = port->host && port->has_peer_mac;
+    made.mac = port->peer_mac;
     const uint8_t* address = meta.next_hop_address;
     if (is_unspecified(6, address)) address = destination_of(packet, meta.family);
     made.gateway_family = meta.family;

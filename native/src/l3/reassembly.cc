@@ -18,15 +18,14 @@ namespace sluice {
 namespace {
 
 constexpr uint32_t kFragmentHeader = 8;
-constexpr uint32_t kMaxIpPayload = 65535;
+constexpr uint32_t kMaxLength4 = 65535;
+constexpr uint32_t kMaxLength6 = 65535 + sizeof(rte_ipv6_hdr);
 
 /// Takes the fragment header, which ends at `end`, out of the chain: what is before it, link header included, moves up.
 void cut_fragment_header(rte_mbuf* packet, uint32_t end) {
   uint8_t* ip = rte_pktmbuf_mtod(packet, uint8_t*);
   const uint32_t at = end - kFragmentHeader;
-  uint32_t field = 6;
-  for (uint32_t header = sizeof(rte_ipv6_hdr); header < at; header += (ip[header + 1] + 1u) * 8) field = header;
-  ip[field] = ip[at];
+  ip[next_header_field(ip, at)] = ip[at];
   const uint8_t l2_length = meta_of(packet)->l2_length;
   memmove(ip - l2_length + kFragmentHeader, ip - l2_length, l2_length + at);
   rte_pktmbuf_adj(packet, kFragmentHeader);
@@ -102,10 +101,9 @@ bool Reassembler::read_piece(const WorkerContext& ctx, const rte_mbuf* fragment,
     piece.more = chain.more;
     piece.dont_fragment = false;
   }
-  if (fragment->pkt_len <= piece.header || fragment->data_len < piece.header) return false;
+  // Parsing has seen to whole headers, lengths in eights and the end of 64 KiB.
   piece.length = fragment->pkt_len - piece.header;
-  if (piece.more && piece.length % 8 != 0) return false;
-  return piece.header + piece.offset + piece.length <= kMaxIpPayload;
+  return true;
 }
 
 uint16_t Reassembler::find_or_create(WorkerContext& ctx, const Key& key) {
@@ -168,10 +166,13 @@ void Reassembler::insert(Datagram& datagram, const Piece& piece, rte_mbuf* fragm
   if (piece.offset != 0) rte_pktmbuf_adj(fragment, static_cast<uint16_t>(piece.header));
 }
 
-/// Chains the fragments behind the first, which keeps its headers. Null when they are too many to chain.
+/// Chains the fragments behind the first, which keeps its headers. Null when the whole is longer than a packet can be:
+/// the first may have more options than the others.
 rte_mbuf* Reassembler::join(Datagram& datagram) {
   rte_mbuf* whole = nodes_[datagram.nodes].packet;
   const uint32_t header = whole->pkt_len - nodes_[datagram.nodes].length;
+  const bool v4 = datagram.key.family == 4;
+  if (header + datagram.total > (v4 ? kMaxLength4 : kMaxLength6 + kFragmentHeader)) return nullptr;
   while (nodes_[datagram.nodes].next != kNone) {
     const uint16_t second = nodes_[datagram.nodes].next;
     if (rte_pktmbuf_chain(whole, nodes_[second].packet) != 0) return nullptr;
@@ -182,7 +183,7 @@ rte_mbuf* Reassembler::join(Datagram& datagram) {
   nodes_[datagram.nodes].next = free_nodes_;
   free_nodes_ = datagram.nodes;
   datagram.nodes = kNone;
-  if (datagram.key.family == 6) cut_fragment_header(whole, header);
+  if (!v4) cut_fragment_header(whole, header);
   write_whole_header(whole, datagram.key.family, datagram.dont_fragment);
   PacketMeta& meta = *meta_of(whole);
   meta.fragment_size = datagram.largest;
@@ -242,7 +243,7 @@ rte_mbuf* Reassembler::add(WorkerContext& ctx, rte_mbuf* fragment) {
     insert(datagram, piece, fragment, before);
     if (datagram.total == 0 || datagram.have != datagram.total) return nullptr;
     whole = join(datagram);
-    if (whole == nullptr) drop_nodes(ctx, datagram, abi::DropReason::ReassemblyFull);
+    if (whole == nullptr) drop_nodes(ctx, datagram, abi::DropReason::MalformedFragment);
     remove(index);
   }
   if (whole == nullptr || parse_packet(whole)) return whole;

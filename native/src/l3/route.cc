@@ -17,11 +17,9 @@ void lookup_group(const RoutingSnapshot& routing, uint32_t table_number, uint8_t
   } else if (family == 4) {
     uint32_t addresses[kMaxBurst];
     for (uint16_t i = 0; i < count; i++) addresses[i] = rte_be_to_cpu_32(ipv4_of(packets[members[i]])->dst_addr);
-    rte_fib_lookup_bulk(table->fib4.get(), addresses, values, count);
+    table->fib4.lookup(addresses, values, count);
   } else {
-    uint8_t addresses[kMaxBurst][16];
-    for (uint16_t i = 0; i < count; i++) memcpy(addresses[i], ipv6_of(packets[members[i]])->dst_addr, 16);
-    rte_fib6_lookup_bulk(table->fib6.get(), addresses, values, count);
+    for (uint16_t i = 0; i < count; i++) values[i] = table->fib6.lookup6(ipv6_of(packets[members[i]])->dst_addr);
   }
   for (uint16_t i = 0; i < count; i++) entries[members[i]] = &routing.entries[values[i]];
 }

@@ -12,17 +12,12 @@ const RoutingSnapshot::Table* RoutingSnapshot::table(uint16_t number) const {
 const RouteEntry& RoutingSnapshot::lookup(uint16_t number, uint8_t family, const uint8_t* address) const {
   const Table* found = table(number);
   if (found == nullptr) return entries[0];
+  if (family == 6) return entries[found->fib6.lookup6(address)];
   uint64_t value = 0;
-  if (family == 4) {
-    uint32_t ip;
-    memcpy(&ip, address, 4);
-    ip = rte_be_to_cpu_32(ip);
-    rte_fib_lookup_bulk(found->fib4.get(), &ip, &value, 1);
-  } else {
-    uint8_t ip[1][16];
-    memcpy(ip[0], address, 16);
-    rte_fib6_lookup_bulk(found->fib6.get(), ip, &value, 1);
-  }
+  uint32_t ip;
+  memcpy(&ip, address, sizeof ip);
+  ip = rte_be_to_cpu_32(ip);
+  found->fib4.lookup(&ip, &value, 1);
   return entries[value];
 }
 

@@ -91,7 +91,7 @@ struct RoutingSnapshot {
   struct Table {
     uint16_t number;
     Fib4 fib4;
-    Fib6 fib6;
+    PrefixTrie fib6;
   };
   std::vector<Table> tables;  ///< table 0 is first and always there
   std::vector<RouteEntry> entries;

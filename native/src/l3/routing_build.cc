@@ -409,12 +409,9 @@ class Builder {
     for (const auto& [number, table] : pending_) {
       std::vector<FibRoute> routes;
       for (const auto& [key, pending] : table) routes.push_back({prefix_of(key), pending.entry});
-      const FibKind kind = number == 0 ? FibKind::Direct : FibKind::Tree;
-      auto fib4 = make_fib4(routes, kind);
+      auto fib4 = Fib4::build(routes, number == 0 ? FibKind::Direct : FibKind::Trie);
       if (!fib4) return fib4.error();
-      auto fib6 = make_fib6(routes, kind);
-      if (!fib6) return fib6.error();
-      snapshot_->tables.push_back({number, std::move(fib4.value()), std::move(fib6.value())});
+      snapshot_->tables.push_back({number, std::move(fib4.value()), PrefixTrie(routes, 6)});
     }
     return {};
   }
