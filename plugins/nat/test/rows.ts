@@ -13,6 +13,8 @@ import {
   udp,
 } from "@sluice/sdk/testing";
 
+type Fields = Record<string, string | number | boolean>;
+
 /** Addresses of the same part in both families, so that every row is written once. */
 interface Family {
   name: string;
@@ -93,8 +95,8 @@ const drop = (reason: string) => ({ verdict: "drop", reason }) as const;
 
 const service = (
   family: Family,
-  more: object = {},
-  backends: object[] = [{ address: family.backend, port: 8080 }],
+  more: Fields = {},
+  backends: Fields[] = [{ address: family.backend, port: 8080 }],
 ) => ({
   name: "web",
   vip: family.vip,

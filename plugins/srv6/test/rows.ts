@@ -219,7 +219,9 @@ function setByte(packet: string, at: number, value: number): string {
   return packet.slice(0, at * 2) + value.toString(16).padStart(2, "0") + packet.slice(at * 2 + 2);
 }
 
-const policy = (match: string, more: object = {}) => ({
+type Fields = Record<string, string | number | boolean | string[]>;
+
+const policy = (match: string, more: Fields = {}) => ({
   match,
   segments: ["fc00:2::e", "fc00:3::d4"],
   flowLabel: "inner",
