@@ -30,7 +30,8 @@ const PluginConfig* find_plugin(const DesiredState& state, const std::string& na
 std::string flow_state_fate(const WasmHost& wasm, const PluginConfig* before, const PluginConfig& after) {
   const auto now = wasm.manifest(after.digest);
   if (!now || now.value().flow_size == 0) return "none";
-  if (before == nullptr || before->digest == after.digest) return "kept";
+  if (before == nullptr) return "none";
+  if (before->digest == after.digest) return "kept";
   const auto old = wasm.manifest(before->digest);
   if (!old || old.value().flow_schema == now.value().flow_schema) return "kept";
   const auto& from = now.value().migrates_from;
@@ -68,6 +69,10 @@ class Dataplane::Impl {
   EalInfo eal;
   uint32_t memory_mb = 0;
   uint64_t started_ns = read_clock(CLOCK_MONOTONIC);
+  std::mutex status_text;   ///< guards last_status
+  std::string last_status;  ///< what status() answers while a transaction holds the parts
+
+  std::string read_status();
 
   static Error stopped() { return {"stopped", "", "the dataplane was stopped"}; }
 };
@@ -84,6 +89,7 @@ Result<std::unique_ptr<Dataplane>> Dataplane::start(const StartOptions& options)
   impl->node = std::move(node.value());
   impl->eal = eal.value();
   impl->memory_mb = options.eal.memory_mb;
+  impl->last_status = impl->read_status();
   return std::unique_ptr<Dataplane>(new Dataplane(std::move(impl)));
 }
 
@@ -134,30 +140,35 @@ Result<std::string> Dataplane::shadow(const std::string& text, const std::string
 }
 
 std::string Dataplane::status() {
-  const std::lock_guard<std::mutex> parts(impl_->parts);
-  if (!impl_->node) return "{}";
-  Node& node = *impl_->node;
+  // The caller is JavaScript's only thread: it does not wait for a transaction's end.
+  const std::unique_lock<std::mutex> parts(impl_->parts, std::try_to_lock);
+  const std::lock_guard<std::mutex> text(impl_->status_text);
+  if (parts.owns_lock() && impl_->node) impl_->last_status = impl_->read_status();
+  return impl_->last_status;
+}
+
+std::string Dataplane::Impl::read_status() {
   Json flows = {{"active", 0}, {"max", 0}, {"created", 0}, {"expired", 0}, {"evicted", 0}, {"refused", 0}};
   Json stages = Json::array();
   Json messages = Json::array();
-  if (FlowTable* table = node.flows()) {
+  if (FlowTable* table = node->flows()) {
     const FlowCounters counters = table->counters();
     flows = {{"active", table->live()},     {"max", table->max_flows()},   {"created", counters.created},
              {"expired", counters.expired}, {"evicted", counters.evicted}, {"refused", counters.full_drops},
              {"restored", table->restored()}};
-    stages = stages_json(node.wasm().status());
-    for (const std::string& message : node.wasm().take_messages()) messages.push_back(message);
+    stages = stages_json(node->wasm().status());
+    for (const std::string& message : node->wasm().take_messages()) messages.push_back(message);
   }
-  return dump({{"generation", node.applied()},
-               {"uptimeMs", (read_clock(CLOCK_MONOTONIC) - impl_->started_ns) / 1'000'000},
+  return dump({{"generation", node->applied()},
+               {"uptimeMs", (read_clock(CLOCK_MONOTONIC) - started_ns) / 1'000'000},
                {"tscHz", rte_get_tsc_hz()},
-               {"hugepages", impl_->eal.hugepages},
-               {"memoryMb", impl_->memory_mb},
-               {"buffers", buffers_json(node.pools())},
-               {"workers", workers_json(node.workers())},
-               {"ports", ports_json(node.ports())},
+               {"hugepages", eal.hugepages},
+               {"memoryMb", memory_mb},
+               {"buffers", buffers_json(node->pools())},
+               {"workers", workers_json(node->workers())},
+               {"ports", ports_json(node->ports())},
                {"stages", stages},
-               {"drops", drops_json(node.workers())},
+               {"drops", drops_json(node->workers())},
                {"flows", flows},
                {"messages", messages}});
 }

@@ -1,7 +1,9 @@
 #include "control/stage_runner.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
+#include <tuple>
 
 #include "control/json_reader.h"
 #include "parse/parse.h"
@@ -39,12 +41,19 @@ bool from_hex(const std::string& hex, std::vector<uint8_t>& bytes) {
   return true;
 }
 
+FailureStrategy strategy_of(const std::string& name) {
+  if (name == "FailOpen") return FailureStrategy::FailOpen;
+  return name == "Reload" ? FailureStrategy::Reload : FailureStrategy::FailClosed;
+}
+
 /// A row's packet on its way through the stage.
 struct RowPacket {
   rte_mbuf* mbuf = nullptr;
   abi::Hook hook{};
   uint64_t at_ms = 0;
   std::string verdict;
+  std::vector<uint8_t> flow_state;  ///< what its flow's slot holds before it; empty: as the packets before left it
+  bool refused = false;             ///< by parsing
 };
 
 /// One row with all that it needs: a Wasm host with flow slots of its own, ports, packets.
@@ -79,11 +88,16 @@ class RowRun {
     PluginConfig plugin;
     plugin.name = manifest_.name;
     plugin.digest = digest;
+    plugin.failure = strategy_of(manifest_.failure);
     if (const auto config = row_.find("config"); config != row_.end()) plugin.config = config->dump();
     std::array<std::vector<std::string>, kHooks> hooks;
     for (const abi::Hook hook : manifest_.hooks) hooks[static_cast<size_t>(hook)] = {plugin.name};
     auto pipeline = host_->prepare({plugin}, hooks, ports_);
-    if (!pipeline) return pipeline.error();
+    if (!pipeline) {
+      Error error = pipeline.error();
+      if (error.path == "/plugins/0/config") error.path = "/row/config";
+      return error;
+    }
     pipeline_ = pipeline.value();
     host_->committed(pipeline_);
     return {};
@@ -133,9 +147,9 @@ class RowRun {
     meta.gso_size = static_cast<uint16_t>(reader.number("gsoSize", 0, UINT16_MAX));
     if (reader.flag("partial")) meta.flags |= static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
     if (meta.gso_size > 0) meta.flags |= static_cast<uint16_t>(abi::Flag::SUPER_FRAME);
-    if (!parse_packet(mbuf)) {
-      return reader.fail(path + "/in", std::string("is refused by parsing: ") + abi::kDropReasonNames[meta.reason]);
-    }
+    const auto given = std::pair{meta.table, meta.mark};
+    packets_.back().refused = !parse_packet(mbuf);
+    std::tie(meta.table, meta.mark) = given;
     track(meta, reader, path);
   }
 
@@ -146,6 +160,11 @@ class RowRun {
       first = flows_.count(flow) == 0;
       if (flows_.size() == kRowFlows) return reader.fail(path + "/flow", "is one flow too many");
       meta.flow = flows_.emplace(flow, static_cast<uint32_t>(flows_.size() + 1)).first->second;
+    }
+    if (const std::string left = reader.text("flowState"); !left.empty() && meta.flow != 0) {
+      std::vector<uint8_t> bytes;
+      if (!from_hex(left, bytes) || bytes.size() > kSlotBytes) return reader.fail(path + "/flowState", "must be hex");
+      packets_.back().flow_state = bytes;
     }
     const std::string state = reader.text("ctState", flow.empty() ? "untracked" : first ? "new" : "established");
     const auto* found = std::find(std::begin(kCtStates), std::end(kCtStates), state);
@@ -180,10 +199,13 @@ class RowRun {
     rte_mbuf* burst[kMaxBurst];
     uint16_t count = 0;
     for (size_t i = start; i < end; i++) {
+      packets_[i].verdict = kVerdicts[1];
+      if (packets_[i].refused) continue;
+      leave_flow_state(packets_[i]);
       rte_mbuf_refcnt_update(packets_[i].mbuf, 1);  // a dropped packet's reason is read afterwards
       burst[count++] = packets_[i].mbuf;
-      packets_[i].verdict = kVerdicts[1];
     }
+    first_of_burst_ = start;
     ChainOutput output;
     pipeline_->run(ctx, packets_[start].hook, burst, count, output);
     const auto note = [&](rte_mbuf* const* list, uint16_t size, const char* verdict) {
@@ -198,6 +220,24 @@ class RowRun {
     note(output.redirected, output.redirected_count, kVerdicts[2]);
     note(output.reinput, output.reinput_count, kVerdicts[3]);
     for (size_t i = start; i < end; i++) results_.push_back(packet_result(packets_[i]));
+    note_trap();
+  }
+
+  /// The state that a packet of before the row left in the flow.
+  void leave_flow_state(const RowPacket& packet) {
+    if (packet.flow_state.empty()) return;
+    const size_t flow = meta_of(packet.mbuf)->flow - 1;
+    std::copy(packet.flow_state.begin(), packet.flow_state.end(), slots_.begin() + flow * kSlotBytes);
+    schemas_[flow * kMaxFlowPlugins] = manifest_.flow_schema;
+  }
+
+  /// The host says which packet of a burst it was; a row's packets are counted from its start.
+  void note_trap() {
+    if (!trap_.is_null()) return;
+    for (const PluginStatus& status : host_->status()) {
+      if (!status.last_trap) continue;
+      trap_ = {{"message", status.last_trap->message}, {"packet", first_of_burst_ + status.last_trap->packet_index}};
+    }
   }
 
   Json packet_result(const RowPacket& packet) {
@@ -212,7 +252,7 @@ class RowRun {
       json["outPort"] = meta.out_port;
       json["nextHop"] = next_hop_text(meta);
     }
-    if (meta.flow != 0 && manifest_.flow_size > 0) {
+    if (meta.flow != 0 && manifest_.flow_size > 0 && schemas_[(meta.flow - 1) * kMaxFlowPlugins] != 0) {
       json["flowState"] = to_hex(slots_.data() + size_t{meta.flow - 1} * kSlotBytes, manifest_.flow_size);
     }
     return json;
@@ -243,11 +283,9 @@ class RowRun {
     Json json = {{"packets", results_}};
     for (const PluginStatus& status : host_->status()) {
       for (const auto& [name, value] : status.totals.counters) counters[name] = value;
-      if (status.last_trap) {
-        json["trap"] = {{"message", status.last_trap->message}, {"packet", status.last_trap->packet_index}};
-      }
     }
     json["counters"] = counters;
+    if (!trap_.is_null()) json["trap"] = trap_;
     return json;
   }
 
@@ -264,7 +302,9 @@ class RowRun {
   Manifest manifest_;
   std::shared_ptr<Pipeline> pipeline_;
   std::vector<RowPacket> packets_;
+  size_t first_of_burst_ = 0;
   Json results_ = Json::array();
+  Json trap_;
 };
 
 }  // namespace
