@@ -109,16 +109,13 @@ StartOptions read_options(const Napi::Object& object) {
 class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    Napi::Function constructor =
-        DefineClass(env, "Dataplane",
-                    {StaticMethod("start", &DataplaneObject::start),
-                     InstanceMethod("addModule", &DataplaneObject::add_module),
-                     InstanceMethod("apply", &DataplaneObject::apply), InstanceMethod("shadow", &DataplaneObject::shadow),
-                     InstanceMethod("status", &DataplaneObject::status),
-                     InstanceMethod("inject", &DataplaneObject::inject),
-                     InstanceMethod("collect", &DataplaneObject::collect),
-                     InstanceMethod("runStage", &DataplaneObject::run_stage),
-                     InstanceMethod("stop", &DataplaneObject::stop)});
+    Napi::Function constructor = DefineClass(
+        env, "Dataplane",
+        {StaticMethod("start", &DataplaneObject::start), InstanceMethod("addModule", &DataplaneObject::add_module),
+         InstanceMethod("apply", &DataplaneObject::apply), InstanceMethod("shadow", &DataplaneObject::shadow),
+         InstanceMethod("status", &DataplaneObject::status), InstanceMethod("inject", &DataplaneObject::inject),
+         InstanceMethod("collect", &DataplaneObject::collect), InstanceMethod("runStage", &DataplaneObject::run_stage),
+         InstanceMethod("stop", &DataplaneObject::stop)});
     env.SetInstanceData(new Napi::FunctionReference(Napi::Persistent(constructor)));
     return constructor;
   }
@@ -174,10 +171,9 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
   Napi::Value shadow(const Napi::CallbackInfo& info) {
     const auto json = info.Env().Global().Get("JSON").As<Napi::Object>();
     const auto limits = json.Get("stringify").As<Napi::Function>().Call(json, {info[2]}).As<Napi::String>().Utf8Value();
-    return json_task(info.Env(), [state = info[0].As<Napi::String>().Utf8Value(),
-                                  plugin = info[1].As<Napi::String>().Utf8Value(), limits](Dataplane& dataplane) {
-      return dataplane.shadow(state, plugin, limits);
-    });
+    return json_task(info.Env(),
+                     [state = info[0].As<Napi::String>().Utf8Value(), plugin = info[1].As<Napi::String>().Utf8Value(),
+                      limits](Dataplane& dataplane) { return dataplane.shadow(state, plugin, limits); });
   }
 
   Napi::Value status(const Napi::CallbackInfo& info) { return parse_json(info.Env(), dataplane_->status()); }
@@ -192,8 +188,7 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
   }
 
   Napi::Value collect(const Napi::CallbackInfo& info) {
-    auto frames =
-        dataplane_->collect(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Uint32Value());
+    auto frames = dataplane_->collect(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Uint32Value());
     if (!frames) throw to_js(info.Env(), frames.error());
     auto array = Napi::Array::New(info.Env(), frames.value().size());
     for (uint32_t i = 0; i < frames.value().size(); i++) {

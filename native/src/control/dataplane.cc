@@ -19,7 +19,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 const PluginConfig* find_plugin(const DesiredState& state, const std::string& name) {
   const auto found = std::find_if(state.plugins.begin(), state.plugins.end(),
@@ -39,10 +41,10 @@ std::string flow_state_fate(const WasmHost& wasm, const PluginConfig* before, co
 }
 
 Json plugin_change(const WasmHost& wasm, const PluginConfig* before, const PluginConfig& after) {
-  const char* action = before == nullptr                 ? "added"
+  const char* action = before == nullptr                ? "added"
                        : before->digest != after.digest ? "swapped"
                        : before->config != after.config ? "configured"
-                                                         : "kept";
+                                                        : "kept";
   return {{"name", after.name}, {"action", action}, {"flowState", flow_state_fate(wasm, before, after)}};
 }
 
@@ -69,16 +71,18 @@ class Dataplane::Impl {
   EalInfo eal;
   uint32_t memory_mb = 0;
   uint64_t started_ns = read_clock(CLOCK_MONOTONIC);
-  std::mutex status_text;   ///< guards last_status
-  std::string last_status;  ///< what status() answers while a transaction holds the parts
+  std::mutex status_text;  ///< guards last_status
+  Json last_status;        ///< what status() answers while a transaction holds the parts
 
-  std::string read_status();
+  Json read_status();
 
   static Error stopped() { return {"stopped", "", "the dataplane was stopped"}; }
 };
 
 Dataplane::Dataplane(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Dataplane::~Dataplane() { stop(); }
+Dataplane::~Dataplane() {
+  stop();
+}
 
 Result<std::unique_ptr<Dataplane>> Dataplane::start(const StartOptions& options) {
   auto eal = start_eal(options.eal);
@@ -93,7 +97,9 @@ Result<std::unique_ptr<Dataplane>> Dataplane::start(const StartOptions& options)
   return std::unique_ptr<Dataplane>(new Dataplane(std::move(impl)));
 }
 
-const EalInfo& Dataplane::memory() const { return impl_->eal; }
+const EalInfo& Dataplane::memory() const {
+  return impl_->eal;
+}
 
 Result<std::string> Dataplane::add_module(const std::string& digest, const std::vector<uint8_t>& wasm) {
   const std::lock_guard<std::mutex> lock(impl_->transactions);
@@ -118,7 +124,8 @@ Result<std::string> Dataplane::apply(const std::string& text) {
   return dump({{"generation", node.applied()}, {"plugins", plugins}});
 }
 
-Result<std::string> Dataplane::shadow(const std::string& text, const std::string& plugin, const std::string& limit_text) {
+Result<std::string> Dataplane::shadow(const std::string& text, const std::string& plugin,
+                                      const std::string& limit_text) {
   const std::lock_guard<std::mutex> lock(impl_->transactions);
   if (!impl_->node) return Impl::stopped();
   const auto state = parse_desired_state(text);
@@ -143,34 +150,38 @@ std::string Dataplane::status() {
   // The caller is JavaScript's only thread: it does not wait for a transaction's end.
   const std::unique_lock<std::mutex> parts(impl_->parts, std::try_to_lock);
   const std::lock_guard<std::mutex> text(impl_->status_text);
-  if (parts.owns_lock() && impl_->node) impl_->last_status = impl_->read_status();
-  return impl_->last_status;
+  if (parts.owns_lock() && impl_->node) {
+    impl_->last_status = impl_->read_status();
+  } else {
+    impl_->last_status["messages"] = Json::array();  // each is told once
+  }
+  return dump(impl_->last_status);
 }
 
-std::string Dataplane::Impl::read_status() {
+Json Dataplane::Impl::read_status() {
   Json flows = {{"active", 0}, {"max", 0}, {"created", 0}, {"expired", 0}, {"evicted", 0}, {"refused", 0}};
   Json stages = Json::array();
   Json messages = Json::array();
   if (FlowTable* table = node->flows()) {
     const FlowCounters counters = table->counters();
-    flows = {{"active", table->live()},     {"max", table->max_flows()},   {"created", counters.created},
-             {"expired", counters.expired}, {"evicted", counters.evicted}, {"refused", counters.full_drops},
+    flows = {{"active", table->live()},      {"max", table->max_flows()},   {"created", counters.created},
+             {"expired", counters.expired},  {"evicted", counters.evicted}, {"refused", counters.full_drops},
              {"restored", table->restored()}};
     stages = stages_json(node->wasm().status());
     for (const std::string& message : node->wasm().take_messages()) messages.push_back(message);
   }
-  return dump({{"generation", node->applied()},
-               {"uptimeMs", (read_clock(CLOCK_MONOTONIC) - started_ns) / 1'000'000},
-               {"tscHz", rte_get_tsc_hz()},
-               {"hugepages", eal.hugepages},
-               {"memoryMb", memory_mb},
-               {"buffers", buffers_json(node->pools())},
-               {"workers", workers_json(node->workers())},
-               {"ports", ports_json(node->ports())},
-               {"stages", stages},
-               {"drops", drops_json(node->workers())},
-               {"flows", flows},
-               {"messages", messages}});
+  return {{"generation", node->applied()},
+          {"uptimeMs", (read_clock(CLOCK_MONOTONIC) - started_ns) / 1'000'000},
+          {"tscHz", rte_get_tsc_hz()},
+          {"hugepages", eal.hugepages},
+          {"memoryMb", memory_mb},
+          {"buffers", buffers_json(node->pools())},
+          {"workers", workers_json(node->workers())},
+          {"ports", ports_json(node->ports())},
+          {"stages", stages},
+          {"drops", drops_json(node->workers())},
+          {"flows", flows},
+          {"messages", messages}};
 }
 
 Result<uint32_t> Dataplane::inject(const std::string& name, const std::vector<std::vector<uint8_t>>& frames) {

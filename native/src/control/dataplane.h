@@ -21,8 +21,8 @@ struct StartOptions {
   bool busy_poll = false;
 };
 
-/// A node's dataplane: workers, ports, routes, flows, stages. Every call may come from any thread; they are taken one at a
-/// time. Texts are JSON as native/index.d.ts describes them.
+/// A node's dataplane: workers, ports, routes, flows, stages. Every call may come from any thread; they are taken one
+/// at a time. Texts are JSON as native/index.d.ts describes them.
 class Dataplane {
  public:
   /// Starts DPDK and the workers; once a process.

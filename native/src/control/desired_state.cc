@@ -13,10 +13,11 @@ namespace {
 using Json = nlohmann::json;
 using MaybeError = std::optional<Error>;
 
-const std::map<std::string, PortKind> kPortKinds = {
-    {"tap", PortKind::Tap},   {"af-packet", PortKind::AfPacket}, {"af-xdp", PortKind::AfXdp}, {"memif", PortKind::Memif},
-    {"pcap", PortKind::Pcap}, {"null", PortKind::Null},          {"ring", PortKind::Ring},    {"inject", PortKind::Inject},
-    {"dpdk", PortKind::Dpdk}, {"vxlan", PortKind::Vxlan}};
+const std::map<std::string, PortKind> kPortKinds = {{"tap", PortKind::Tap},      {"af-packet", PortKind::AfPacket},
+                                                    {"af-xdp", PortKind::AfXdp}, {"memif", PortKind::Memif},
+                                                    {"pcap", PortKind::Pcap},    {"null", PortKind::Null},
+                                                    {"ring", PortKind::Ring},    {"inject", PortKind::Inject},
+                                                    {"dpdk", PortKind::Dpdk},    {"vxlan", PortKind::Vxlan}};
 
 const std::map<std::string, FailureStrategy> kStrategies = {{"FailClosed", FailureStrategy::FailClosed},
                                                             {"FailOpen", FailureStrategy::FailOpen},
@@ -157,7 +158,8 @@ void refuse_double_names(const std::vector<Item>& items, const std::string& path
   std::set<std::string> names;
   for (size_t i = 0; i < items.size() && !error; i++) {
     if (names.insert(items[i].name).second) continue;
-    error = Error{"invalid-state", path + "/" + std::to_string(i) + "/name", "\"" + items[i].name + "\" is there twice"};
+    error =
+        Error{"invalid-state", path + "/" + std::to_string(i) + "/name", "\"" + items[i].name + "\" is there twice"};
   }
 }
 

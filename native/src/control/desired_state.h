@@ -39,22 +39,22 @@ struct PortConfig {
   std::optional<rte_ether_addr> mac;       ///< the dataplane's side
   std::optional<rte_ether_addr> peer_mac;  ///< tap: the MAC that the interface in the namespace gets
   uint16_t mtu = 1500;
-  std::vector<IpPrefix> addresses;         ///< the dataplane's own on this port; it answers ARP, ND and echo for them
-  std::vector<IpPrefix> peer_addresses;    ///< tap: given to the interface in the namespace
-  bool peer_default_route = false;         ///< tap: default routes in the namespace by the port's first addresses
-  bool proxy = false;                      ///< answer ARP and ND for every address (pods)
-  bool host = false;                       ///< the host stack: takes what is for the node itself
-  uint32_t vni = 0;                        ///< vxlan
-  IpAddress local;                         ///< vxlan: the outer source address
-  uint16_t udp_port = 4789;                ///< vxlan
-  uint16_t table = 0;                      ///< routing table for what comes in here
+  std::vector<IpPrefix> addresses;       ///< the dataplane's own on this port; it answers ARP, ND and echo for them
+  std::vector<IpPrefix> peer_addresses;  ///< tap: given to the interface in the namespace
+  bool peer_default_route = false;       ///< tap: default routes in the namespace by the port's first addresses
+  bool proxy = false;                    ///< answer ARP and ND for every address (pods)
+  bool host = false;                     ///< the host stack: takes what is for the node itself
+  uint32_t vni = 0;                      ///< vxlan
+  IpAddress local;                       ///< vxlan: the outer source address
+  uint16_t udp_port = 4789;              ///< vxlan
+  uint16_t table = 0;                    ///< routing table for what comes in here
 };
 
 struct NextHopConfig {
   std::string port;
-  std::optional<IpAddress> gateway;  ///< empty: the destination itself is the neighbour
-  std::optional<IpAddress> remote;   ///< vxlan port: the outer destination
-  std::optional<rte_ether_addr> mac; ///< vxlan port: inner destination MAC; others: a static neighbour
+  std::optional<IpAddress> gateway;   ///< empty: the destination itself is the neighbour
+  std::optional<IpAddress> remote;    ///< vxlan port: the outer destination
+  std::optional<rte_ether_addr> mac;  ///< vxlan port: inner destination MAC; others: a static neighbour
   uint32_t weight = 1;
 };
 
@@ -76,12 +76,12 @@ enum class FailureStrategy { FailClosed, FailOpen, Reload };
 
 struct PluginConfig {
   std::string name;
-  std::string digest;   ///< sha-256 hex of the module, added before by add_module
-  std::string config;   ///< UTF-8 JSON handed to the module's configure; empty: configure is not called
+  std::string digest;  ///< sha-256 hex of the module, added before by add_module
+  std::string config;  ///< UTF-8 JSON handed to the module's configure; empty: configure is not called
   FailureStrategy failure = FailureStrategy::FailClosed;
-  uint32_t budget_us = 10000;          ///< longest that one call may take
-  std::vector<std::string> scope;      ///< port names; empty: every packet. A scoped stage has a window of its own
-  bool reset_flow_state = false;       ///< drop old flow slots when their schema differs and there is no migrate
+  uint32_t budget_us = 10000;      ///< longest that one call may take
+  std::vector<std::string> scope;  ///< port names; empty: every packet. A scoped stage has a window of its own
+  bool reset_flow_state = false;   ///< drop old flow slots when their schema differs and there is no migrate
 };
 
 struct ConntrackConfig {

@@ -32,7 +32,9 @@ FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {
   return slots;
 }
 
-std::string registry_file(const std::string& flow_file) { return flow_file + ".slots"; }
+std::string registry_file(const std::string& flow_file) {
+  return flow_file + ".slots";
+}
 
 }  // namespace
 
@@ -46,8 +48,8 @@ Status Node::start_parts() {
   auto pools = make_buffer_pools(options_.eal.name, options_.buffers, options_.jumbos);
   if (!pools) return pools.error();
   shared_.pools = pools.value();
-  rcu_.reset(static_cast<rte_rcu_qsbr*>(
-      rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(options_.workers), RTE_CACHE_LINE_SIZE)));
+  rcu_.reset(
+      static_cast<rte_rcu_qsbr*>(rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(options_.workers), RTE_CACHE_LINE_SIZE)));
   if (rcu_ == nullptr || rte_rcu_qsbr_init(rcu_.get(), options_.workers) != 0) {
     return Error{"out-of-memory", "/memory", "no memory for the workers' quiescence; give the node more memory"};
   }

@@ -66,8 +66,8 @@ class Node {
   std::unique_ptr<NodeSnapshot> snapshot_;
   std::vector<std::unique_ptr<Worker>> workers_;
   DesiredState state_;
-  uint64_t generation_ = 0;  ///< of snapshots
-  uint64_t applied_ = 0;     ///< successful apply() calls
+  uint64_t generation_ = 0;   ///< of snapshots
+  uint64_t applied_ = 0;      ///< successful apply() calls
   std::string flow_message_;  ///< what became of the flows of an earlier run
   std::atomic<bool> stopping_{false};
   std::thread housekeeper_;

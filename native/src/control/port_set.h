@@ -29,13 +29,14 @@ class PortSet {
     std::vector<std::string> replaced;  ///< ports whose device was opened anew
   };
 
-  /// Opens what `wanted` has and the set has not. Ports of the set stay open, and those that do not change are in the result
-  /// too. `release` is called before the devices of ports that change are opened anew: it must take those ports away from
-  /// the workers. When something cannot be opened, all is as it was.
+  /// Opens what `wanted` has and the set has not. Ports of the set stay open, and those that do not change are in the
+  /// result too. `release` is called before the devices of ports that change are opened anew: it must take those ports
+  /// away from the workers. When something cannot be opened, all is as it was.
   using Release = std::function<void(const std::vector<std::string>& names)>;
   Result<Prepared> prepare(const std::vector<PortConfig>& wanted, const Release& release);
 
-  /// Makes a prepared set the set, once no worker uses the other ports any more: those are closed, their devices removed.
+  /// Makes a prepared set the set, once no worker uses the other ports any more: those are closed, their devices
+  /// removed.
   void commit(Prepared prepared);
 
   /// Closes what was opened for it and opens replaced ports as they were.

@@ -106,7 +106,8 @@ class RowRun {
   void open_ports() {
     std::vector<uint64_t> ids;
     reader_.each("ports", [&](const Json& id, const std::string& path) {
-      if (!id.is_number_unsigned() || id.get<uint64_t>() >= kMaxPorts) return reader_.fail(path, "must be a port number");
+      if (!id.is_number_unsigned() || id.get<uint64_t>() >= kMaxPorts)
+        return reader_.fail(path, "must be a port number");
       ids.push_back(id.get<uint64_t>());
     });
     if (ids.empty()) {
@@ -122,7 +123,8 @@ class RowRun {
   void add_packet(const Json& json, const std::string& path) {
     JsonReader reader(json, path, error_);
     std::vector<uint8_t> bytes;
-    if (!from_hex(reader.text("in"), bytes) || bytes.empty()) return reader.fail(path + "/in", "must be the packet in hex");
+    if (!from_hex(reader.text("in"), bytes) || bytes.empty())
+      return reader.fail(path + "/in", "must be the packet in hex");
     RowPacket packet;
     const auto hook = hook_named(reader.text("hook", row_.value("hook", "")));
     if (!hook) return reader.fail(path + "/hook", "must be a hook");

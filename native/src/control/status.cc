@@ -35,14 +35,17 @@ uint64_t count_of(const PluginStatus& plugin, abi::DropReason reason) {
 
 std::string failure_line(const TrapInfo& trap) {
   std::string line = trap.code + ": " + trap.message;
-  if (!trap.packet_summary.empty()) line += " at packet " + std::to_string(trap.packet_index) + ", " + trap.packet_summary;
+  if (!trap.packet_summary.empty())
+    line += " at packet " + std::to_string(trap.packet_index) + ", " + trap.packet_summary;
   return line;
 }
 
 Json stage_json(const PluginStatus& plugin) {
   Json hooks = Json::array();
   for (const abi::Hook hook : plugin.hooks) hooks.push_back(hook_name(hook));
-  const std::string state = plugin.state == "running" ? "active" : plugin.state == "reloading" ? "backing-off" : "failed";
+  const std::string state = plugin.state == "running"     ? "active"
+                            : plugin.state == "reloading" ? "backing-off"
+                                                          : "failed";
   return {{"name", plugin.name},
           {"version", plugin.version},
           {"digest", plugin.digest},
@@ -65,19 +68,20 @@ Json manifest_json(const Manifest& manifest) {
   for (const abi::Hook hook : manifest.hooks) hooks.push_back(hook_name(hook));
   Json flow_state = nullptr;
   if (manifest.flow_size > 0) flow_state = {{"size", manifest.flow_size}, {"schema", manifest.flow_schema}};
-  return {{"abi", abi::kAbiVersion},
-          {"name", manifest.name},
-          {"version", manifest.version},
-          {"hooks", hooks},
-          {"headerBytes", manifest.header_bytes},
-          {"writes", manifest.writes},
-          {"flowState", flow_state},
-          {"migratesFrom", manifest.migrates_from},
-          {"counters", manifest.counters},
-          {"dropReasons", manifest.drop_reasons},
-          {"segmentBytes", manifest.segment_bytes},
-          {"failure", manifest.failure},
-          {"configSchema", manifest.config_schema.empty() ? Json() : Json::parse(manifest.config_schema, nullptr, false)}};
+  return {
+      {"abi", abi::kAbiVersion},
+      {"name", manifest.name},
+      {"version", manifest.version},
+      {"hooks", hooks},
+      {"headerBytes", manifest.header_bytes},
+      {"writes", manifest.writes},
+      {"flowState", flow_state},
+      {"migratesFrom", manifest.migrates_from},
+      {"counters", manifest.counters},
+      {"dropReasons", manifest.drop_reasons},
+      {"segmentBytes", manifest.segment_bytes},
+      {"failure", manifest.failure},
+      {"configSchema", manifest.config_schema.empty() ? Json() : Json::parse(manifest.config_schema, nullptr, false)}};
 }
 
 Json workers_json(const std::vector<std::unique_ptr<Worker>>& workers) {
@@ -140,8 +144,11 @@ Json buffers_json(const BufferPools& pools) {
 }
 
 Json shadow_json(const ShadowReport& report, const std::string& plugin) {
-  Json json = {{"passed", report.state == ShadowReport::State::Passed}, {"packets", 0}, {"differences", 0},
-               {"failures", 0}, {"first", ""}};
+  Json json = {{"passed", report.state == ShadowReport::State::Passed},
+               {"packets", 0},
+               {"differences", 0},
+               {"failures", 0},
+               {"first", ""}};
   if (report.state == ShadowReport::State::TimedOut) json["first"] = "the time ran out before enough packets came";
   for (const ShadowPluginReport& seen : report.plugins) {
     if (seen.plugin != plugin) continue;

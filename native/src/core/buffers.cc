@@ -12,11 +12,12 @@ namespace sluice {
 namespace {
 /// Buffers a worker keeps to itself. They are used again last in, first out, so while they are in the CPU's cache: for
 /// super-frames that is half of the cost of receiving one.
-uint32_t cache_size(uint32_t buffers) { return std::min<uint32_t>(buffers / 16, 256); }
+uint32_t cache_size(uint32_t buffers) {
+  return std::min<uint32_t>(buffers / 16, 256);
+}
 
 rte_mempool* make_pool(const std::string& name, uint32_t buffers, uint16_t room) {
-  return rte_pktmbuf_pool_create(name.c_str(), buffers, cache_size(buffers), sizeof(PacketMeta), room,
-                                 SOCKET_ID_ANY);
+  return rte_pktmbuf_pool_create(name.c_str(), buffers, cache_size(buffers), sizeof(PacketMeta), room, SOCKET_ID_ANY);
 }
 }  // namespace
 

@@ -11,7 +11,7 @@ namespace sluice {
 enum class Hugepages { Auto, Never, Require };
 
 struct EalOptions {
-  std::string name;       ///< names this process's DPDK files, should a driver make any
+  std::string name;  ///< names this process's DPDK files, should a driver make any
   uint32_t memory_mb = 512;
   Hugepages hugepages = Hugepages::Auto;
   bool pci = false;       ///< scan the PCI bus: only where a port needs it

@@ -31,9 +31,9 @@ inline void bump(std::atomic<uint64_t>& counter, uint64_t by = 1) {
 /// The snapshot pointers are loaded once a burst and stay valid until the worker's next quiescent state.
 struct WorkerContext {
   uint16_t id = 0;
-  uint64_t now_ns = 0;   ///< CLOCK_MONOTONIC, one reading a burst
-  uint64_t wall_ns = 0;  ///< Unix time
-  rte_mempool* pool = nullptr;      ///< ordinary buffers (2 KiB)
+  uint64_t now_ns = 0;          ///< CLOCK_MONOTONIC, one reading a burst
+  uint64_t wall_ns = 0;         ///< Unix time
+  rte_mempool* pool = nullptr;  ///< ordinary buffers (2 KiB)
   const PortTable* ports = nullptr;
   const RoutingSnapshot* routing = nullptr;
   Neighbours* neighbours = nullptr;
@@ -46,8 +46,8 @@ struct WorkerContext {
   void drop(rte_mbuf* packet, abi::DropReason reason, uint16_t own_reason);
   /// Queues a complete frame (link header included) for a port. Takes ownership.
   void transmit(PortId port, rte_mbuf* frame);
-  /// Queues an L3 packet made by the node itself (an ICMP error, an echo reply) for routing in this same burst or the next.
-  /// The packet's meta.table is used; it takes no hooks but OUTPUT. Takes ownership.
+  /// Queues an L3 packet made by the node itself (an ICMP error, an echo reply) for routing in this same burst or the
+  /// next. The packet's meta.table is used; it takes no hooks but OUTPUT. Takes ownership.
   void originate(rte_mbuf* packet);
 
   /// Hands what transmit() queued to the ports; what a port does not take is dropped and counted.

@@ -66,8 +66,8 @@ void Graph::enter(const NodeSnapshot& snapshot, Burst& burst) {
   route(snapshot, burst);
 }
 
-/// Takes out what is not to be tracked as it is: neighbour discovery, fragments, and datagrams of the node's tunnels, whose
-/// contents are put into `inner`, parsed.
+/// Takes out what is not to be tracked as it is: neighbour discovery, fragments, and datagrams of the node's tunnels,
+/// whose contents are put into `inner`, parsed.
 void Graph::sort(const NodeSnapshot& snapshot, Burst& burst, Burst& inner) {
   uint16_t kept = 0;
   for (uint16_t i = 0; i < burst.count; i++) {
@@ -181,8 +181,8 @@ void Graph::run_hook(const NodeSnapshot& snapshot, abi::Hook hook, Burst& burst,
   if (output.reinput_count > 0) enter_again(snapshot, output.reinput, output.reinput_count);
 }
 
-/// What a stage took out of its wrapping is a packet of its own, that came in by the same port. The flow of the wrapping
-/// is confirmed, as its packet arrived where it was sent.
+/// What a stage took out of its wrapping is a packet of its own, that came in by the same port. The flow of the
+/// wrapping is confirmed, as its packet arrived where it was sent.
 void Graph::enter_again(const NodeSnapshot& snapshot, rte_mbuf** packets, uint16_t count) {
   ctx_.flows->confirm_burst(ctx_, packets, count);
   Burst burst;

@@ -10,7 +10,8 @@
 
 namespace sluice {
 
-/// The order in which the steps of the packet path see a burst (docs/architecture.md, "The path of a packet"). One a worker.
+/// The order in which the steps of the packet path see a burst (docs/architecture.md, "The path of a packet"). One a
+/// worker.
 class Graph {
  public:
   /// `reassembler` is shared by all workers.

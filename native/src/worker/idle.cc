@@ -45,7 +45,8 @@ void Idle::watch(const std::vector<PollTarget>& targets) {
 void Idle::sleep() {
   // The interval starts over only after a burst of work: a sleep follows each kPatience empty polls until then.
   interval_us_ = empty_polls_ > kPatience ? std::min(interval_us_ * 2, kLongestUs) : kShortestUs;
-  const timespec limit = blind_ ? timespec{0, static_cast<long>(interval_us_) * 1000} : timespec{0, kTimerMs * 1000000L};
+  const timespec limit =
+      blind_ ? timespec{0, static_cast<long>(interval_us_) * 1000} : timespec{0, kTimerMs * 1000000L};
   epoll_event event;
   if (epoll_pwait2(epoll_, &event, 1, &limit, nullptr) <= 0) return;
   if (event.data.fd == event_) {

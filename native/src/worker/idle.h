@@ -7,8 +7,8 @@
 
 namespace sluice {
 
-/// How a worker waits when there is nothing to do. With a descriptor on every queue it sleeps until a frame comes; queues
-/// without one are looked at in growing intervals.
+/// How a worker waits when there is nothing to do. With a descriptor on every queue it sleeps until a frame comes;
+/// queues without one are looked at in growing intervals.
 class Idle {
  public:
   Idle();
@@ -30,10 +30,10 @@ class Idle {
   void wake();
 
  private:
-  static constexpr uint32_t kPatience = 256;        ///< empty polls, tens of microseconds
-  static constexpr uint32_t kShortestUs = 20;       ///< interval between looks at a queue without a descriptor
+  static constexpr uint32_t kPatience = 256;   ///< empty polls, tens of microseconds
+  static constexpr uint32_t kShortestUs = 20;  ///< interval between looks at a queue without a descriptor
   static constexpr uint32_t kLongestUs = 500;
-  static constexpr int kTimerMs = 50;               ///< longest sleep with descriptors: neighbour timers are due
+  static constexpr int kTimerMs = 50;  ///< longest sleep with descriptors: neighbour timers are due
 
   int epoll_ = -1;
   int event_ = -1;

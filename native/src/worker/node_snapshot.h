@@ -15,8 +15,8 @@ struct PollTarget {
   uint16_t queue;
 };
 
-/// All that workers read of the node's configuration. Immutable; a transaction publishes a new one by one pointer, so that
-/// ports, routes and stages change together. The owner keeps it until every worker has passed a quiescent state.
+/// All that workers read of the node's configuration. Immutable; a transaction publishes a new one by one pointer, so
+/// that ports, routes and stages change together. The owner keeps it until every worker has passed a quiescent state.
 struct NodeSnapshot {
   uint64_t generation = 0;  ///< grows with each publication
   PortTable ports;

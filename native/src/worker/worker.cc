@@ -27,7 +27,10 @@ bool pin(int core) {
 }  // namespace
 
 Worker::Worker(uint16_t id, int core, WorkerShared& shared)
-    : core_(core), shared_(shared), graph_(context_, shared.reassembler), outboxes_(new WorkerContext::Outbox[kMaxPorts]) {
+    : core_(core),
+      shared_(shared),
+      graph_(context_, shared.reassembler),
+      outboxes_(new WorkerContext::Outbox[kMaxPorts]) {
   context_.id = id;
   context_.pool = shared.pools.packets;
   context_.outboxes = outboxes_.get();
@@ -35,7 +38,9 @@ Worker::Worker(uint16_t id, int core, WorkerShared& shared)
   context_.neighbours = shared.neighbours;
 }
 
-Worker::~Worker() { stop(); }
+Worker::~Worker() {
+  stop();
+}
 
 Status Worker::start() {
   thread_ = std::thread([this] { loop(); });
