@@ -61,10 +61,10 @@ describe.each(["v4", "v6"] as const)("policy over IP%s", (family) => {
 
   test("a rule that appears cuts a running connection", async () => {
     await apply(policyPlugin("allow", []));
-    const flow = await IperfFlow.start(cleanup, client.namespace, server.namespace, server[family], { seconds: 3 });
+    const flow = await IperfFlow.start(cleanup, client.namespace, server.namespace, server[family], { seconds: 20 });
     await new Promise((wake) => setTimeout(wake, 1_000));
     const before = await policyDrops();
-    await apply(policyPlugin("allow", [{ action: "deny", protocol: "tcp", destinationPorts: [5201] }]));
+    await apply(policyPlugin("allow", [{ action: "deny", protocol: "tcp", destinationPorts: [flow.port] }]));
     await expect.poll(policyDrops, { timeout: 3_000 }).toBeGreaterThan(before);
     await apply(policyPlugin("allow", []));
     await flow.stop();

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Cleanup } from "../support/cleanup.js";
 import { ownName } from "../support/leftovers.js";
 import { type MachineState, machineDifferences, machineState } from "../support/machine.js";
 import { connect, Namespace, namespaces } from "../support/namespace.js";
 import { CommandError, must } from "../support/process.js";
-import { httpDistribution, httpServer, iperf, ping, pingResult } from "../support/traffic.js";
+import { httpDistribution, httpServer, iperf, PingFlow, ping, pingResult } from "../support/traffic.js";
 
 // The instruments themselves, on the kernel's own networking: what they report must be true before they judge a dataplane.
 describe("namespaces joined by a veth pair", () => {
@@ -35,6 +36,23 @@ describe("namespaces joined by a veth pair", () => {
       lost: 0,
     });
     expect(await ping(left, "192.0.2.9", { count: 2, wait: 0.2 })).toMatchObject({ sent: 2, received: 0, lost: 2 });
+  });
+
+  test("a ping that is stopped counts what was lost, and not what was under way", async () => {
+    const pings = new PingFlow(cleanup, left, "192.0.2.2", { interval: 0.001 });
+    await sleep(500);
+    await right.ip("addr", "del", "192.0.2.2/24", "dev", "v0");
+    await sleep(100);
+    await right.ip("addr", "add", "192.0.2.2/24", "dev", "v0");
+    await sleep(300);
+    const result = await pings.stop();
+    expect(result.sent).toBeGreaterThan(300);
+    expect(result.lost).toBeGreaterThan(10);
+    expect(result.lost).toBeLessThan(result.sent / 2);
+
+    const blackout = new PingFlow(cleanup, left, "192.0.2.9", { interval: 0.01 });
+    await sleep(2_000);
+    expect((await blackout.stop()).lost).toBeGreaterThan(50);
   });
 
   test("iperf3 and HTTP servers are ready when they are handed over", async () => {

@@ -27,10 +27,12 @@ export interface PingResult {
   text: string;
 }
 
+const DEFAULT_INTERVAL = 0.05; // seconds
+
 /** Pings `target` from a namespace and waits for the end. Loss is in the result, not an error. */
 export async function ping(from: Namespace, target: string, options: PingOptions = {}): Promise<PingResult> {
   const count = options.count ?? 3;
-  const interval = options.interval ?? 0.05;
+  const interval = options.interval ?? DEFAULT_INTERVAL;
   const argv = [...pingCommand(target, options), "-c", String(count)];
   const output = await from.run(argv, { timeoutMs: count * interval * 1000 + 20_000 });
   return pingResult(output);
@@ -39,20 +41,36 @@ export async function ping(from: Namespace, target: string, options: PingOptions
 /** A ping that goes on until it is stopped. */
 export class PingFlow {
   readonly #program: Background;
+  readonly #interval: number;
 
   constructor(cleanup: Cleanup, from: Namespace, target: string, options: PingOptions = {}) {
+    this.#interval = options.interval ?? DEFAULT_INTERVAL;
     this.#program = from.start(cleanup, pingCommand(target, options));
   }
 
-  /** SIGINT makes ping print its summary. */
+  /** Echoes of the last second that are still under way when ping is stopped are not counted, neither as sent nor as lost. */
   async stop(): Promise<PingResult> {
-    return pingResult(await this.#program.stop("SIGINT"));
+    const output = await this.#program.stop("SIGINT");
+    const summary = pingResult(output);
+    const answered = sequenceNumbers(output.stdout);
+    const underWay = Math.min(summary.sent - Math.max(0, ...answered), Math.ceil(1 / this.#interval));
+    const sent = summary.sent - underWay;
+    return { ...summary, sent, lost: sent - new Set(answered).size };
   }
 }
 
+/** Of the answers, from 1, as they came; ping's own 16 bits are unrolled. */
+function sequenceNumbers(text: string): number[] {
+  let last = 0;
+  return [...text.matchAll(/bytes from \S+ icmp_seq=(\d+) /g)].map((match) => {
+    const step = ((Number(match[1]) - last) << 16) >> 16;
+    last += step;
+    return last;
+  });
+}
+
 function pingCommand(target: string, options: PingOptions): string[] {
-  const argv = ["ping", "-n", "-i", String(options.interval ?? 0.05), "-W", String(options.wait ?? 1)];
-  if ((options.interval ?? 1) < 0.01) argv.push("-q"); // a line for each of thousands of answers would cost more than they do
+  const argv = ["ping", "-n", "-i", String(options.interval ?? DEFAULT_INTERVAL), "-W", String(options.wait ?? 1)];
   if (options.size !== undefined) argv.push("-s", String(options.size));
   if (options.pmtu !== undefined) argv.push("-M", options.pmtu);
   if (options.ttl !== undefined) argv.push("-t", String(options.ttl));
@@ -86,19 +104,22 @@ export interface IperfResult {
 
 export interface IperfOptions {
   seconds?: number;
+  /** Of the server; one that no other flow of this process uses by default. */
+  port?: number;
   /** Further iperf3 client options, such as "-u". */
   extra?: string[];
 }
 
+let nextPort = 5201;
+
 /** An iperf3 run from one namespace to another; `server` is the address that the client calls. */
 export class IperfFlow {
-  readonly #client: Background;
-  readonly #seconds: number;
-
-  private constructor(client: Background, seconds: number) {
-    this.#client = client;
-    this.#seconds = seconds;
-  }
+  private constructor(
+    readonly port: number,
+    private readonly client: Background,
+    private readonly server: Background,
+    private readonly seconds: number,
+  ) {}
 
   /** Starts the server, waits until it listens, and starts the client. */
   static async start(
@@ -108,30 +129,33 @@ export class IperfFlow {
     server: string,
     options: IperfOptions = {},
   ): Promise<IperfFlow> {
-    const seconds = options.seconds ?? 3;
-    to.start(cleanup, ["iperf3", "-s", "-1"]);
-    await listening(to, 5201);
+    const { seconds = 3, port = nextPort++, extra = [] } = options;
+    const serving = to.start(cleanup, ["iperf3", "-s", "-1", "-p", String(port)]);
+    await listening(to, port);
     const argv = [
       "iperf3",
       "-c",
       server,
+      "-p",
+      String(port),
       "-t",
       String(seconds),
       "-J",
       "--connect-timeout",
       "3000",
-      ...(options.extra ?? []),
+      ...extra,
     ];
-    return new IperfFlow(from.start(cleanup, argv), seconds);
+    return new IperfFlow(port, from.start(cleanup, argv), serving, seconds);
   }
 
   /** Ends it before its time. */
   async stop(): Promise<void> {
-    await this.#client.stop("SIGKILL");
+    await this.client.stop("SIGKILL");
+    await this.server.stop("SIGKILL");
   }
 
   async result(): Promise<IperfResult> {
-    const output = await this.#client.finish((this.#seconds + 15) * 1000);
+    const output = await this.client.finish((this.seconds + 15) * 1000);
     const report = parseJson(output);
     if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
     const received = report.end?.sum_received ?? report.end?.sum;
