@@ -26,10 +26,11 @@ export function allocationProblems(graph: CallGraph, program: Program): Diagnost
   });
 }
 
-/** Where "folder/file/Class#method<u32>" is declared. */
+/** Where "folder/file/Class#method<u32>", or at least its class, is declared. */
 function functionPlace(internalName: string, program: Program): Place {
   const plain = internalName.replace(/<.*>$/, "");
-  const name = program.elementsByName.get(plain)?.declaration?.name;
+  const declared = program.elementsByName.get(plain) ?? program.elementsByName.get(plain.replace(/#.*$/, ""));
+  const name = declared?.declaration?.name;
   return name ? placeOf(name) : { file: `${plain.split("/").slice(0, -1).join("/")}.ts` };
 }
 

@@ -51,7 +51,6 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
   let wasm: Uint8Array | undefined;
   let collector: DeclarationCollector | undefined;
   let graph: CallGraph | undefined;
-  let text = "";
   let program: Program | undefined;
 
   class SluiceTransform {
@@ -69,8 +68,15 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
       parser.parseFile(main, MAIN_PATH, true);
     }
     afterCompile(module: BinaryenModule): void {
-      text = module.emitText();
+      const text = module.emitText();
       graph = new CallGraph(text);
+      const found = (collector as DeclarationCollector).found;
+      const problems = [
+        ...allocationProblems(graph, this.program),
+        ...flowStateProblems(graph, found),
+        ...sizeProblems(text),
+      ];
+      if (problems.length > 0) throw new BuildError(problems); // before the optimiser, which takes the most time
     }
   }
 
@@ -100,12 +106,6 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
     const message = result.error?.message ?? "the compiler wrote no module";
     throw new BuildError([{ severity: "error", code: "compiler", message, file }]);
   }
-  const problems = [
-    ...allocationProblems(graph, program),
-    ...flowStateProblems(graph, collector.found),
-    ...sizeProblems(text),
-  ];
-  if (problems.length > 0) throw new BuildError(problems);
   return {
     wasm,
     declarations: collector.found,

@@ -1,0 +1,280 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BuildError, buildPlugin, type Diagnostic, inspectModule, readManifest } from "@sluice/sdk/build";
+import { ipv4, NodeStage, packetHex, udp } from "@sluice/sdk/testing";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fixture } from "./support.js";
+
+const LIMIT = 120_000;
+const head = 'import { Batch, Counter, dropReason, LpmTable, Packet, definePlugin } from "@sluice/sdk";\n';
+const hook = '@hook("forward")\nexport function process(batch: Batch): void {\n';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-sdk-"));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+describe("a plugin's module", () => {
+  test(
+    "has the manifest that the source says",
+    async () => {
+      const { wasm, manifest, digest, warnings } = await buildPlugin({ entry: fixture("access") });
+      expect(manifest).toEqual({
+        abi: 1,
+        name: "access",
+        version: "1.0.0",
+        hooks: ["forward"],
+        headerBytes: 64,
+        writes: true,
+        flowState: { size: 16, schema: 3 },
+        migratesFrom: [],
+        counters: ["calls", "packets"],
+        dropReasons: ["too-old"],
+        segmentBytes: 0,
+        failure: "FailOpen",
+        configSchema: null,
+        help: { calls: "Calls of process", "too-old": "Seen too late" },
+      });
+      expect(readManifest(wasm)).toEqual(manifest);
+      expect(digest).toMatch(/^[0-9a-f]{64}$/);
+      expect(warnings).toEqual([]);
+    },
+    LIMIT,
+  );
+
+  test(
+    "is the same each time",
+    async () => {
+      const entry = fixture("access");
+      expect((await buildPlugin({ entry })).digest).toBe((await buildPlugin({ entry })).digest);
+    },
+    LIMIT,
+  );
+
+  test(
+    "is made of files anywhere on disk; hooks, counters and migrations in any of them",
+    async () => {
+      const counters = `import { Counter } from "@sluice/sdk";\nexport const hits = new Counter("hits");\n`;
+      const main = `${head}import { hits } from "./counters";
+@unmanaged @flowState(2) class State { packets: u32; }
+@hook("prerouting") function first(batch: Batch): void { hits.add(batch.length); }
+@hook("postrouting") function last(batch: Batch): void { batch.at(0).updateFlow<State>().packets = 1; }
+@migrate(1) function fromFirst(batch: Batch): void { batch.at(0).updateFlow<State>().packets = 9; }
+`;
+      await writeFile(join(folder, "counters.ts"), counters);
+      await writeFile(join(folder, "main.ts"), main);
+      await writeFile(
+        join(folder, "package.json"),
+        JSON.stringify({ name: "@example/plugin-two-files", version: "2.1.0" }),
+      );
+      const { wasm, manifest } = await buildPlugin({ entry: join(folder, "main.ts") });
+      expect(manifest).toMatchObject({
+        name: "two-files",
+        version: "2.1.0",
+        hooks: ["prerouting", "postrouting"],
+        counters: ["hits"],
+        migratesFrom: [1],
+        flowState: { size: 4, schema: 2 },
+        writes: false,
+      });
+      expect(inspectModule(wasm)).toMatchObject({ hasMigrate: true, hasConfigure: false });
+    },
+    LIMIT,
+  );
+
+  test(
+    "counts and drops",
+    async () => {
+      const source = `${head}const seen = new Counter("seen");\nconst odd = dropReason("odd-port");\n${hook}
+  for (let i = 0, n = batch.length; i < n; i++) {
+    seen.add();
+    if (batch.at(i).destinationPort & 1) batch.at(i).drop(odd);
+  }\n}`;
+      const stage = new NodeStage((await buildPlugin({ source, name: "odd" })).wasm);
+      const packets = [80, 81].map((port) => ({
+        in: packetHex(
+          ipv4({ source: "10.0.0.1", destination: "10.0.0.2" }),
+          udp({ sourcePort: 1, destinationPort: port }),
+        ),
+        expect: { verdict: "pass" as const },
+      }));
+      const result = await stage.run({ name: "", hook: "forward", packets });
+      expect(result.counters).toEqual({ seen: 2 });
+      expect(result.packets.map((each) => each.reason)).toEqual([undefined, "odd-port"]);
+    },
+    LIMIT,
+  );
+
+  test(
+    "takes its configuration's schema from the source",
+    async () => {
+      const source = `${head}definePlugin({ configSchema: { type: "object", required: ["a"], properties: { a: { type: "integer", minimum: -1 }, "$b": { "enum": [true, null, 1.5] } } } });\n${hook}}`;
+      const { manifest } = await buildPlugin({ source, name: "schema", version: "0.1.0" });
+      const properties = { a: { type: "integer", minimum: -1 }, $b: { enum: [true, null, 1.5] } };
+      expect(manifest).toMatchObject({
+        name: "schema",
+        version: "0.1.0",
+        configSchema: { type: "object", required: ["a"], properties },
+      });
+    },
+    LIMIT,
+  );
+});
+
+const rows: [string, string, Partial<Diagnostic>][] = [
+  ["a syntax error", `${head}${hook}`, { code: "AS1126", file: "plugin.ts", line: 3 }],
+  ["a name that is not imported", `${head}${hook}  foo();\n}`, { code: "AS2304", line: 4, column: 3 }],
+  ["a file that there is not", `import { a } from "./nothing";\n${head}${hook}}`, { code: "AS6054", line: 1 }],
+  [
+    "a closure",
+    `${head}${hook}  let n = 1;\n  const f = (): i32 => n;\n  f();\n}`,
+    { code: "AS100", line: 5, remedy: expect.stringContaining("no closures") },
+  ],
+  ["no hook", `${head}export function process(batch: Batch): void {}`, { code: "hook" }],
+  [
+    "a hook that there is not",
+    `${head}@hook("ingress") function f(batch: Batch): void {}`,
+    { code: "hook", line: 2, message: 'There is no hook "ingress"' },
+  ],
+  [
+    "two functions for a hook",
+    `${head}${hook}}\n@hook("forward") function again(batch: Batch): void {}`,
+    { code: "hook", line: 5 },
+  ],
+  [
+    "a hook with other parameters",
+    `${head}@hook("forward") function f(hook: i32, batch: Batch): void {}`,
+    { code: "signature", line: 2 },
+  ],
+  [
+    "a hook that takes something else",
+    `${head}@hook("forward") function f(packet: Packet): void {}`,
+    { code: "AS2322", remedy: expect.stringContaining("one Batch") },
+  ],
+  [
+    "a string made on the packet path",
+    `${head}function label(n: i32): string { return n.toString(); }\n${hook}  if (label(batch.length).length > 3) batch.at(0).pass();\n}`,
+    {
+      code: "allocation",
+      file: "plugin.ts",
+      line: 2,
+      message: expect.stringContaining("'plugin/label' allocates memory"),
+    },
+  ],
+  [
+    "an object made on the packet path",
+    `${head}class Point { x: i32 = 1; }\n${hook}  batch.at(0).mark = new Point().x + batch.length;\n}`,
+    { code: "allocation", line: 2 },
+  ],
+  [
+    "an array that grows on the packet path, through a method",
+    `${head}const all = new Array<i32>();\nclass Log { static add(n: i32): void { all.push(n); } }\n${hook}  Log.add(batch.length);\n}`,
+    { code: "allocation", message: expect.stringContaining("Array<i32>#push") },
+  ],
+  [
+    "a counter made on the packet path",
+    `${head}${hook}  new Counter("late").add();\n}`,
+    { code: "allocation", line: 3 },
+  ],
+  [
+    "two counters of a name",
+    `${head}const a = new Counter("x");\nconst b = new Counter("x");\n${hook}  a.add();\n}`,
+    { code: "counter", line: 3 },
+  ],
+  [
+    "a counter's name that is computed",
+    `${head}const a = new Counter("x" + "y");\n${hook}  a.add();\n}`,
+    { code: "literal", line: 2 },
+  ],
+  [
+    "a drop reason's name with capitals",
+    `${head}const a = dropReason("Bad");\n${hook}  batch.at(0).drop(a);\n}`,
+    { code: "drop-reason", line: 2 },
+  ],
+  [
+    "tables that nothing fills",
+    `${head}const t = new LpmTable("t");\n${hook}  t.lookup4(1);\n}`,
+    { code: "configure" },
+  ],
+  [
+    "a flow state that is too large",
+    `${head}@unmanaged @flowState(1) class S { a: StaticArray<u8>; ${Array.from({ length: 8 }, (_, i) => `f${i}: u64;`).join(" ")} }\n${hook}  batch.at(0).updateFlow<S>().f0 = 1;\n}`,
+    { code: "manifest", line: 2, message: 'The plugin\'s flowState is {"size":72,"schema":1}' },
+  ],
+  [
+    "a flow state that is not marked",
+    `${head}@unmanaged class S { a: u32; }\n${hook}  batch.at(0).updateFlow<S>().a = 1;\n}`,
+    { code: "flow-state", message: expect.stringContaining("'plugin/S'") },
+  ],
+  [
+    "a flow state that the garbage collector would manage",
+    `${head}@flowState(1) class S { a: u32; }\n${hook}  batch.at(0).updateFlow<S>().a = 1;\n}`,
+    { code: "flow-state", line: 2 },
+  ],
+  [
+    "a flow state that is not used",
+    `${head}@unmanaged @flowState(1) class S { a: u32; }\n${hook}}`,
+    { code: "flow-state", line: 2 },
+  ],
+  [
+    "a setting that definePlugin does not know",
+    `${head}definePlugin({ nam: "x" });\n${hook}}`,
+    { code: "plugin", line: 2, message: "definePlugin() does not know nam" },
+  ],
+  [
+    "a setting out of range",
+    `${head}definePlugin({ headerBytes: 1000 });\n${hook}}`,
+    { code: "manifest", line: 2, remedy: "It must be 40 to 320" },
+  ],
+  [
+    "a setting that is computed",
+    `${head}const n = 64;\ndefinePlugin({ headerBytes: n });\n${hook}}`,
+    { code: "literal", line: 3, column: 29 },
+  ],
+  [
+    "randomness that needs the host",
+    `${head}${hook}  if (Math.random() > 0.5) batch.at(0).pass();\n}`,
+    { code: "imports", remedy: expect.stringContaining("random()") },
+  ],
+  [
+    "static data that leaves no room",
+    `${head}const big = memory.data(9000000);\n${hook}  store<u8>(big, 1);\n}`,
+    { code: "data" },
+  ],
+];
+describe("a source that is no plugin is refused, with the place and a remedy", () => {
+  test.each(rows)(
+    "%s",
+    async (_name, source, expected) => {
+      const error: unknown = await buildPlugin({ source, name: "wrong" }).catch((caught: unknown) => caught);
+      if (!(error instanceof BuildError)) throw error;
+      expect(error.diagnostics).toContainEqual(expect.objectContaining({ severity: "error", ...expected }));
+    },
+    LIMIT,
+  );
+
+  test(
+    "a text without a place on disk can import the SDK only",
+    async () => {
+      const source = `${head}import { x } from "./${"../".repeat(20)}etc/x";\n${hook}  x();\n}`;
+      await expect(buildPlugin({ source, name: "alone" })).rejects.toThrow("not found");
+    },
+    LIMIT,
+  );
+
+  test(
+    "builds asked for at once do not disturb each other",
+    async () => {
+      const good = `${head}${hook}  batch.at(0).pass();\n}`;
+      const outcomes = await Promise.allSettled(
+        [good, "?", good, hook].map((source) => buildPlugin({ source, name: "at-once" })),
+      );
+      expect(outcomes.map((each) => each.status)).toEqual(["fulfilled", "rejected", "fulfilled", "rejected"]);
+    },
+    LIMIT,
+  );
+});
