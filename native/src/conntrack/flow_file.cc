@@ -84,6 +84,13 @@ FlowFileHeader read_header(int descriptor, size_t size) {
   return header;
 }
 
+/// Makes every page present, in huge ones where the kernel has them, so that no packet thread faults later.
+void make_present(void* memory, size_t size) {
+  madvise(memory, size, MADV_HUGEPAGE);  // advice: without it the pages are small
+  auto* bytes = static_cast<volatile uint8_t*>(memory);
+  for (size_t at = 0; at < size; at += 4096) bytes[at] = bytes[at];
+}
+
 }  // namespace
 
 Result<FlowFile> FlowFile::open(const std::string& path, uint32_t numbers, uint32_t slot_bytes) {
@@ -91,12 +98,13 @@ Result<FlowFile> FlowFile::open(const std::string& path, uint32_t numbers, uint3
   const FlowFileHeader wanted = header_for(numbers, slot_bytes);
   file.size_ = kFlowFileHeaderSize + size_t{numbers} * wanted.record_size;
   if (path.empty()) {
-    file.memory_ = mmap(nullptr, file.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    file.memory_ = mmap(nullptr, file.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (file.memory_ == MAP_FAILED) {
       file.memory_ = nullptr;
       return Error{"flow-memory-failed", "/conntrack/maxFlows",
                    std::to_string(file.size_ >> 20) + " MiB for the flow table are not to be had: " + strerror(errno)};
     }
+    make_present(file.memory_, file.size_);
     file.header() = wanted;
     return file;
   }
@@ -125,11 +133,12 @@ Result<FlowFile> FlowFile::open(const std::string& path, uint32_t numbers, uint3
     errno = reserved;
     return file_error(path, std::to_string(file.size_ >> 20) + " MiB cannot be reserved");
   }
-  file.memory_ = mmap(nullptr, file.size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.descriptor_, 0);
+  file.memory_ = mmap(nullptr, file.size_, PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor_, 0);
   if (file.memory_ == MAP_FAILED) {
     file.memory_ = nullptr;
     return file_error(path, "it cannot be mapped");
   }
+  make_present(file.memory_, file.size_);
   if (!file.kept) file.header() = wanted;
   return file;
 }

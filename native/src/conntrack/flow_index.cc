@@ -20,6 +20,14 @@ uint32_t unused_hash(const void*, uint32_t, uint32_t seed) {
   return seed;
 }
 
+/// rte_hash has quick comparisons for multiples of 16 bytes only.
+int differs6(const void* a, const void* b, size_t) {
+  uint64_t x[5], y[5];
+  memcpy(x, a, sizeof x);
+  memcpy(y, b, sizeof y);
+  return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) != 0;
+}
+
 rte_hash* make_table(uint32_t keys, uint32_t key_length) {
   static std::atomic<uint32_t> serial{0};
   const std::string name = "flows" + std::to_string(serial.fetch_add(1));
@@ -50,6 +58,7 @@ Result<std::unique_ptr<FlowIndex>> FlowIndex::create(uint32_t keys) {
                  "DPDK's memory has no room for an index of " + std::to_string(keys) + " keys of each family (" +
                      rte_strerror(rte_errno) + "); lower it, or give the dataplane more memory"};
   }
+  rte_hash_set_cmp_func(index->table6_, differs6);
   return index;
 }
 

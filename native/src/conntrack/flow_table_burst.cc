@@ -117,8 +117,8 @@ struct FlowTable::Chunk {
   FlowKey keys6[FlowIndex::kBulk];
   uint8_t at4[FlowIndex::kBulk], at6[FlowIndex::kBulk];  ///< the packet that each key is of
   uint16_t count4 = 0, count6 = 0;
-  KeyKind kinds[FlowIndex::kBulk];
-  uint32_t found[FlowIndex::kBulk];  ///< by packet
+  KeyKind* kinds;   ///< by packet
+  uint32_t* found;  ///< by packet
 };
 
 void FlowTable::read_keys(rte_mbuf** packets, uint16_t count, Chunk& chunk) const {
@@ -161,19 +161,24 @@ void FlowTable::look_up(Chunk& chunk) const {
 
 void FlowTable::track_burst(WorkerContext& context, rte_mbuf** packets, uint16_t& count) {
   const uint32_t now = seconds_of(context.now_ns);
-  uint16_t kept = 0;
+  KeyKind kinds[kMaxBurst];
+  uint32_t found[kMaxBurst];
+  // All lookups come first, so that the records are on their way from memory meanwhile.
   for (uint16_t first = 0; first < count; first = static_cast<uint16_t>(first + FlowIndex::kBulk)) {
     const uint16_t part = std::min<uint16_t>(FlowIndex::kBulk, static_cast<uint16_t>(count - first));
     Chunk chunk;
+    chunk.kinds = kinds + first;
+    chunk.found = found + first;
     read_keys(packets + first, part, chunk);
     look_up(chunk);
-    for (uint16_t i = 0; i < part; i++) {
-      if (likely(chunk.found[i] != kNoFlow)) rte_prefetch0(&record(chunk.found[i] >> 1));
+    for (uint16_t i = first; i < first + part; i++) {
+      if (likely(found[i] != kNoFlow)) rte_prefetch0(&record(found[i] >> 1));
     }
-    for (uint16_t i = 0; i < part; i++) {
-      rte_mbuf* packet = packets[first + i];
-      if (likely(track(context, packet, chunk.kinds[i], chunk.found[i], now))) packets[kept++] = packet;
-    }
+  }
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < count; i++) {
+    rte_mbuf* packet = packets[i];
+    if (likely(track(context, packet, kinds[i], found[i], now))) packets[kept++] = packet;
   }
   count = kept;
 }

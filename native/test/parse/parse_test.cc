@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "testing/frames.h"
 #include "testing/eal.h"
+#include "testing/frames.h"
 
 namespace sluice {
 namespace {

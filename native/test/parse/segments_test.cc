@@ -4,9 +4,9 @@
 
 #include <cstring>
 
-#include "testing/frames.h"
 #include "parse/parse.h"
 #include "testing/eal.h"
+#include "testing/frames.h"
 
 namespace sluice {
 namespace {
