@@ -6,7 +6,6 @@
 
 #include "core/clock.h"
 #include "parse/parse.h"
-#include "port/offload.h"
 
 namespace sluice {
 
@@ -15,11 +14,10 @@ namespace {
 constexpr auto kHousekeepingPause = std::chrono::milliseconds(100);
 constexpr uint32_t kSweepsPerRound = 50;  ///< pauses in which the whole flow table is looked at
 
-/// A stage is about to push or pop: the flow's tuple and the L4 checksum are still where they are known to be.
+/// A stage is about to push or pop: the flow's tuple is still where it is known to be.
 void before_move(rte_mbuf* packet) {
   PacketMeta& meta = *meta_of(packet);
   if (!meta.reframed) freeze_reply_tuple(packet);
-  if (!has_flag(meta, abi::Flag::SUPER_FRAME)) complete_checksum(packet);
 }
 
 FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {

@@ -51,7 +51,10 @@ struct alignas(64) PacketMeta {
   uint8_t next_hop_address[16];  ///< with `redirected`: the neighbour (IPv4 in the first 4 bytes)
   uint8_t reply_tuple[40];       ///< conntrack: a FlowKey frozen before a push, see conntrack/flow_key.h
   uint32_t trace;
-  uint32_t spare2;
+  // A SUPER_FRAME that a stage wrapped: where the IP and TCP headers are that segments are made of; 0 when it is not
+  // wrapped. What lies before them belongs before each segment, with its lengths made to fit.
+  uint16_t gso_l3_offset;
+  uint16_t gso_l4_offset;
 };
 static_assert(sizeof(PacketMeta) == 128, "two cache lines");
 constexpr uint32_t kNoNextHop = UINT32_MAX;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "port/offload.h"
 #include "port/port.h"
 #include "wasm/chain_run.h"
-#include "wasm/sctp_checksum.h"
 
 namespace sluice {
 
@@ -36,6 +36,20 @@ bool placement_is_possible(const SlotMeta& meta, uint16_t head_length, uint32_t 
   const bool moved = meta.head != abi::kSlotHeadOffset;
   const bool written = (meta.flags & kWritten) != 0;
   return may_write ? written || !moved : !written && !moved;
+}
+
+/// Keeps the L4 header's place, and that of a super-frame's, true when the head moves. Bytes behind the head stay where
+/// they are seen from the end.
+void shift_offsets(PacketMeta& facts, int32_t push) {
+  if (has_flag(facts, abi::Flag::SUPER_FRAME)) {
+    const bool wrapped = facts.gso_l4_offset != 0;
+    const int32_t l3 = (wrapped ? facts.gso_l3_offset : 0) + push;
+    const int32_t l4 = (wrapped ? facts.gso_l4_offset : facts.l4_offset) + push;
+    facts.gso_l3_offset = static_cast<uint16_t>(l3 > 0 ? l3 : 0);
+    facts.gso_l4_offset = static_cast<uint16_t>(l3 > 0 ? l4 : 0);
+  }
+  const int32_t l4 = facts.l4_offset + push;
+  facts.l4_offset = static_cast<uint16_t>(facts.l4_offset != 0 && l4 > 0 ? l4 : 0);
 }
 
 }  // namespace
@@ -100,20 +114,21 @@ bool ChainRun::write_back(StageCall& call, uint16_t slot, const SlotMeta& meta) 
       drop(call.stage, slot, abi::DropReason::NoBuffer);
       return false;
     }
+    shift_offsets(facts, push);
   }
   overwrite(packet, call.window.slot(slot) + meta.head, meta.head_length);
   facts.rewritten = 1;
+  if ((meta.flags & kSctpStale) != 0) complete_sctp_checksum(packet);
+  if (push == 0) return true;
+
+  // Behind another header nobody would find the field again.
+  if (!has_flag(facts, abi::Flag::SUPER_FRAME)) complete_checksum(packet);
+  facts.reframed = 1;
+  facts.l2_length = 0;  // the link header's place is the packet's now
   const bool parsed_later = meta.verdict == static_cast<uint8_t>(abi::Verdict::REINPUT);
-  if (push != 0) {
-    facts.reframed = 1;
-    facts.l2_length = 0;  // the link header's place is the packet's now
-    if (!parsed_later && reparse_ != nullptr && !reparse_(packet)) {
-      drop(call.stage, slot, static_cast<abi::DropReason>(facts.reason));
-      return false;
-    }
-  }
-  if ((meta.flags & kSctpStale) != 0 && (push == 0 || !parsed_later)) complete_sctp_checksum(packet);
-  return true;
+  if (parsed_later || reparse_ == nullptr || reparse_(packet)) return true;
+  drop(call.stage, slot, static_cast<abi::DropReason>(facts.reason));
+  return false;
 }
 
 bool ChainRun::move_head(rte_mbuf* packet, int32_t push) {

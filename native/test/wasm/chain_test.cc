@@ -252,6 +252,47 @@ TEST_F(ChainTest, SctpChecksumIsMadeAnewWhenAsked) {
             "00030010000000010000100000000000");
 }
 
+TEST_F(ChainTest, APartialChecksumIsCompletedBeforeAPushHidesIt) {
+  // The stage pushes 4 bytes and rewrites the UDP source port 1000 to 1001: the field's pseudo-header sum stays right.
+  node.run({Node::plugin("test", node.add(writer(move_head(4) + store8(abi::kSlotHeadOffset + 21, i32(0xe9)))))});
+  rte_mbuf* packet =
+      node.context.packet("4500 0020 0000 0000 4011 0000 0a000001 0a000002  03e8 07d0 000c 1420  61626364", 1);
+  PacketMeta& meta = *meta_of(packet);
+  meta.family = 4;
+  meta.protocol = 17;
+  meta.l4_offset = 20;
+  meta.payload_offset = 28;
+  meta.flags = static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
+  node.burst({packet});
+  ASSERT_EQ(node.passed.size(), 1u);
+  // Pseudo-header: 0a00 + 0001 + 0a00 + 0002 + 0011 + 000c = 1420; with 03e9 + 07d0 + 000c + 6162 + 6364 it is e4ab.
+  EXPECT_EQ(to_hex(packet).substr(2 * 24), "03e907d0000c1b5461626364");
+  EXPECT_EQ(meta.flags, 0);
+}
+
+TEST_F(ChainTest, AWrappedSuperFrameKeepsThePlaceOfItsHeaders) {
+  const std::string push = node.add(writer(move_head(40)));
+  const std::string pop = node.add(writer(move_head(-40)));
+  const auto run = [&](const std::vector<std::string>& stages) {
+    std::vector<PluginConfig> plugins;
+    for (const std::string& digest : stages)
+      plugins.push_back(Node::plugin("p" + std::to_string(plugins.size()), digest));
+    node.run(plugins);
+    rte_mbuf* packet = node.udp(100);
+    PacketMeta& meta = *meta_of(packet);
+    meta.flags = static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM) | static_cast<uint16_t>(abi::Flag::SUPER_FRAME);
+    node.burst({packet});
+    EXPECT_EQ(node.passed.size(), 1u);
+    const std::pair<uint16_t, uint16_t> places{meta.gso_l3_offset, meta.gso_l4_offset};
+    node.free_all();
+    return places;
+  };
+  EXPECT_EQ(run({push}), std::make_pair(uint16_t{40}, uint16_t{60}));
+  EXPECT_EQ(run({push, push}), std::make_pair(uint16_t{80}, uint16_t{100}));
+  EXPECT_EQ(run({push, push, pop}), std::make_pair(uint16_t{40}, uint16_t{60}));
+  EXPECT_EQ(run({push, pop}), std::make_pair(uint16_t{0}, uint16_t{0}));
+}
+
 TEST_F(ChainTest, AScopedStageSeesItsPortsPacketsOnly) {
   const std::string digest = node.add(reader(verdict(abi::Verdict::DROP)));
   PluginConfig scoped = Node::plugin("test", digest);
