@@ -3,7 +3,7 @@ import { Batch, Counter, CtState, dropReason, DropReason, generation, mix, Packe
 import { choosePort } from "./source-ports";
 import { DESTINATION, DESTINATION_DECIDED, SOURCE, SOURCE_DECIDED, Translation } from "./state";
 import {
-  Backend, backends, choices, NO_SERVICE, options, pools, prefixes, Service, serviceByKey, ServiceKey, services,
+  backends, choices, NO_SERVICE, options, pools, prefixes, Service, serviceByKey, ServiceKey, services,
   sourceRules, virtualAddresses
 } from "./tables";
 import { translateDestination, translateSource } from "./translate";

@@ -1,5 +1,5 @@
 import { mixPair } from "@sluice/sdk";
-import { Backend, backends, choices, Service } from "./tables";
+import { backends, choices, Service } from "./tables";
 
 // Maglev's table (Eisenbud and others, "Maglev: A Fast and Reliable Software Network Load Balancer", section 3.4): when a
 // backend comes or goes few other choices change, and the order of the backends in the configuration changes none.

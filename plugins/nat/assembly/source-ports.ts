@@ -1,4 +1,4 @@
-import { Counter, mix, mixPair, now, Packet, Protocol, random, reduce } from "@sluice/sdk";
+import { Counter, mix, mixPair, now, Packet, random, reduce } from "@sluice/sdk";
 import { Pool } from "./tables";
 
 const exhausted = new Counter("source_port_guesses", "Flows that got a source port which may be in use");

@@ -1,6 +1,6 @@
-import { Batch, Counter, CtState, definePlugin, DropReason, generation, Hook, Packet } from "@sluice/sdk";
+import { Batch, Counter, CtState, DropReason, generation, Hook, Packet } from "@sluice/sdk";
 import { countRule } from "./rule-counters";
-import { ACTION_ALLOW, ACTION_DENY, firstMatch, Question, Rule, Rules, rules, settings } from "./tables";
+import { ACTION_ALLOW, ACTION_DENY, firstMatch, Question, Rules, rules, settings } from "./tables";
 import "./manifest";
 export { build } from "./configure";
 
