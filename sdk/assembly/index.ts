@@ -14,3 +14,4 @@ export { definePlugin } from "./plugin";
 export { PortRange, readPorts } from "./ports";
 export { Protocol } from "./protocol";
 export { Quoted } from "./quoted";
+export { Scratch } from "./scratch";

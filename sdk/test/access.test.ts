@@ -45,6 +45,8 @@ describe("an access outside the packet's part of the window traps", () => {
     ["the IPv6 header of an IPv4 packet", 7, udp4],
     ["a packet behind the batch", 8, udp4],
     ["the quoted packet of what is no error", 9, udp4],
+    ["scratch bytes, partly", 13, udp4],
+    ["scratch bytes at an offset that overflows", 14, udp4],
     ["a segment that the routing header does not have", 10, packetHex(ipv6(v6), srh(segments), udp(ports))],
     [
       "a routing header that does not end in the window",
@@ -165,6 +167,12 @@ describe("flow state", () => {
     ]);
     expect(result.packets.map((each) => each.mark)).toEqual([1, 0]);
   });
+});
+
+test("scratch bytes are kept from packet to packet, and zero at first", async () => {
+  const packets = [0, 0, 5].map((at) => ({ in: udp4, mark: 15, at }));
+  expect((await run(packets)).packets.map((each) => each.mark)).toEqual([3, 6, 9]);
+  expect((await run(packets)).packets.map((each) => each.mark)).toEqual([3, 6, 9]);
 });
 
 describe("rows", () => {

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuildError, buildPlugin, type Diagnostic, inspectModule, readManifest } from "@sluice/sdk/build";
-import { ipv4, NodeStage, packetHex, udp } from "@sluice/sdk/testing";
+import { ipv4, NodeStage, packetHex, runRows, udp } from "@sluice/sdk/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fixture } from "./support.js";
 
@@ -105,6 +105,35 @@ describe("a plugin's module", () => {
       const result = await stage.run({ name: "", hook: "forward", packets });
       expect(result.counters).toEqual({ seen: 2 });
       expect(result.packets.map((each) => each.reason)).toEqual([undefined, "odd-port"]);
+    },
+    LIMIT,
+  );
+
+  test(
+    "of the README does what its row says",
+    async () => {
+      const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+      const [source = ""] = readme
+        .split("```ts\n")
+        .slice(1)
+        .map((block) => block.split("```")[0]);
+      const stage = new NodeStage((await buildPlugin({ source })).wasm);
+      const from = (address: string) =>
+        packetHex(ipv4({ source: address, destination: "192.0.2.1" }), udp({ sourcePort: 1, destinationPort: 80 }));
+      const [report] = await runRows(stage, [
+        {
+          name: "a denied source",
+          hook: "forward",
+          config: { deny: ["10.0.0.0/8"] },
+          packets: [
+            { in: from("10.0.0.1"), expect: { verdict: "drop", reason: "policy" } },
+            { in: from("11.0.0.1"), expect: { verdict: "pass", out: "same" } },
+          ],
+          counters: { denied_packets: 1 },
+        },
+      ]);
+      expect(stage.manifest).toMatchObject({ name: "denylist", writes: false });
+      expect(report?.failures).toEqual([]);
     },
     LIMIT,
   );

@@ -1,10 +1,11 @@
 // One access for each packet, chosen by its mark.
-import { Batch, Counter, dropReason, Flag, Ipv6, Packet, definePlugin, now, random, wallTime } from "@sluice/sdk";
+import { Batch, Counter, dropReason, Flag, Ipv6, Packet, Scratch, definePlugin, now, random, wallTime } from "@sluice/sdk";
 
 definePlugin({ name: "access", version: "1.0.0", headerBytes: 64, failure: "FailOpen" });
 
 const calls = new Counter("calls", "Calls of process");
 const packets = new Counter("packets");
+const scratch = new Scratch(10);
 const tooOld = dropReason("too-old", "Seen too late");
 
 @unmanaged
@@ -24,7 +25,10 @@ function access(batch: Batch, packet: Packet, what: u32): u32 {
     case 9: return packet.quoted.sourcePort;
     case 10: return <u32>packet.srhAt(40).segment(packet.srhAt(40).segmentsLeft + 1).low;
     case 11: return packet.srhAt(40).segmentsLeft;
+    case 13: return scratch.get<u32>(7);
+    case 14: scratch.set<u64>(0xfffffff9, 1); return 0;
     case 12: throw new Error("thrown on purpose");
+    case 15: scratch.set<u16>(8, <u16>(scratch.get<u16>(8) + 3)); return scratch.get<u16>(8);
     case 20: return packet.u8At(packet.viewLength - 1);
     case 21: return <u32>packet.srhAt(packet.srhOffset).segment(packet.srhAt(packet.srhOffset).segmentsLeft).low;
     case 22: return packet.viewLength << 16 | <u32>packet.hasFlag(Flag.TRUNCATED_VIEW);
