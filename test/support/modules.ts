@@ -20,7 +20,7 @@ export const MANIFEST: Manifest = {
   dropReasons: [],
   segmentBytes: 0,
   failure: "FailOpen",
-  configSchema: null,
+  configSchema: {},
 };
 
 export interface ModuleText {
@@ -55,7 +55,7 @@ export async function assemble(folder: string, parts: ModuleText): Promise<Uint8
   const own = mkdtempSync(join(folder, "wat-"));
   const [text, wasm] = [join(own, "stage.wat"), join(own, "stage.wasm")];
   writeFileSync(text, moduleText(parts));
-  await must([`${root}/node_modules/.bin/wasm-as`, text, "-o", wasm, "--enable-bulk-memory"]);
+  await must([`${root}/node_modules/.bin/wasm-as`, text, "-o", wasm, "--enable-bulk-memory", "--enable-multimemory"]);
   const bytes = readFileSync(wasm);
   rmSync(own, { recursive: true });
   return bytes;

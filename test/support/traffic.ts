@@ -208,17 +208,28 @@ const HTTP_SERVER = `
 const [port, name, bytes] = process.argv.slice(1);
 require("node:http").createServer((request, response) => {
   const client = request.socket.remoteAddress.replace(/^::ffff:/, "");
-  response.end(request.url === "/large" ? Buffer.alloc(Number(bytes), 120) : name + " " + client + "\\n");
+  if (request.url === "/large") return response.end(Buffer.alloc(Number(bytes), 120));
+  if (!request.url.startsWith("/ticks/")) return response.end(name + " " + client + "\\n");
+  let left = Number(request.url.slice("/ticks/".length));
+  const timer = setInterval(() => left-- > 0 ? response.write("tick\\n") : (clearInterval(timer), response.end()), 100);
 }).listen(Number(port), "::");
 `;
 
 /** Size of what an HTTP server answers for /large: enough for many full segments. */
 export const LARGE_BYTES = 1_000_000;
 
-/** An HTTP server that answers with its name and the client's address as it sees it. */
+/** An HTTP server that answers with its name and the client's address as it sees it; /ticks/N sends N lines, ten a second. */
 export async function httpServer(cleanup: Cleanup, namespace: Namespace, name: string, port = 8080): Promise<void> {
   namespace.start(cleanup, [process.execPath, "-e", HTTP_SERVER, String(port), name, String(LARGE_BYTES)]);
   await listening(namespace, port);
+}
+
+/** A connection on which something comes ten times a second, for `seconds`. Resolves to whether all of it came. */
+export function longConnection(cleanup: Cleanup, from: Namespace, url: string, seconds: number): Promise<boolean> {
+  const lines = seconds * 10;
+  const argv = ["curl", "-gsSN", "--max-time", String(seconds + 30), `${url}ticks/${lines}`];
+  const program = from.start(cleanup, argv);
+  return program.finish((seconds + 30) * 1000).then((output) => output.stdout === "tick\n".repeat(lines));
 }
 
 export interface HttpAnswer {
