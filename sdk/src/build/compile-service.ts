@@ -9,6 +9,8 @@ export interface CompileReply {
   output?: CompileOutput;
   /** What a BuildError had. */
   diagnostics?: Diagnostic[];
+  /** The compiler crashed; its state is not to be trusted any more. */
+  crash?: string;
   /** An error of the build's own. */
   failure?: string;
 }
@@ -31,8 +33,14 @@ export function compileInWorker(input: CompileInput): Promise<CompileOutput> {
 
 async function compileNow(input: CompileInput): Promise<CompileOutput> {
   clearTimeout(idleTimer);
-  worker ??= new Worker(new URL("./compile-worker.js", import.meta.url), { stderr: true });
-  const { output, diagnostics, failure } = await ask(worker, input);
+  worker ??= new Worker(new URL("./compile-worker.js", import.meta.url));
+  const { output, diagnostics, crash, failure } = await ask(worker, input);
+  if (crash !== undefined) {
+    stop();
+    const message = `the compiler crashed: ${crash}`;
+    const remedy = "Take out what was added last until it compiles, and report that part";
+    throw new BuildError([{ severity: "error", code: "compiler", message, remedy, file: input.entry }]);
+  }
   idleTimer = setTimeout(stop, IDLE).unref();
   worker?.unref();
   if (diagnostics) throw new BuildError(diagnostics);
@@ -45,34 +53,19 @@ function stop(): void {
   worker = undefined;
 }
 
-/** One request and its reply. A thread that dies on it is replaced at the next request. */
+/** One request and its reply. */
 function ask(thread: Worker, input: CompileInput): Promise<CompileReply> {
   return new Promise((resolve) => {
-    let report = "";
-    const note = (chunk: Buffer) => {
-      report += chunk;
-    };
-    const onExit = () => crash(`the compiler crashed: ${crashCause(report)}`);
-    const onError = (error: Error) => crash(`the compiler failed: ${error.message}`);
     const finish = (reply: CompileReply) => {
       clearTimeout(timer);
       thread.off("message", finish).off("error", onError).off("exit", onExit);
-      thread.stderr.off("data", note);
       resolve(reply);
     };
-    const crash = (message: string) => {
-      stop();
-      finish({ diagnostics: [{ severity: "error", code: "compiler", message, remedy, file: input.entry }] });
-    };
-    const remedy = "Take out what was added last until it compiles, and report that part";
-    const timer = setTimeout(() => crash(`the compiler did not end within ${TIMEOUT / 1000} s`), TIMEOUT);
-    thread.stderr.on("data", note);
+    const onError = (error: Error) => finish({ crash: error.message });
+    const onExit = () => finish({ crash: "its thread ended" });
+    const timer = setTimeout(() => finish({ crash: `it did not end within ${TIMEOUT / 1000} s` }), TIMEOUT);
     thread.on("message", finish).on("error", onError).on("exit", onExit);
     thread.ref();
     thread.postMessage(input);
   });
 }
-
-/** The line of asc's crash report that names the error. */
-const crashCause = (report: string): string =>
-  /^.*?(\w*(?:Error|Exception)\b.*)$/m.exec(report)?.[1] ?? "it gave no reason";
