@@ -40,7 +40,7 @@ class Reassembler {
  private:
   static constexpr uint16_t kNone = UINT16_MAX;
 
-  struct Key {
+  struct alignas(8) Key {
     std::array<uint8_t, 16> source{}, destination{};
     uint32_t id = 0;
     uint16_t table = 0;

@@ -5,6 +5,7 @@
 
 #include "l3/headers.h"
 #include "l3/originate.h"
+#include "port/checksum.h"
 
 namespace sluice {
 namespace {
@@ -20,6 +21,14 @@ struct TunnelHeader {
   rte_ether_hdr inner;
 };
 static_assert(sizeof(TunnelHeader) == 30);
+
+/// Over the whole outer datagram; never 0, which would say that there is none (RFC 768).
+uint16_t udp_checksum6(const rte_mbuf* packet) {
+  constexpr uint32_t kUdp = sizeof(rte_ipv6_hdr);
+  const uint64_t sum = sum_packet(packet, kUdp, packet->pkt_len - kUdp) + rte_ipv6_phdr_cksum(ipv6_of(packet), 0);
+  const auto checksum = static_cast<uint16_t>(~fold_sum(sum));
+  return checksum != 0 ? checksum : 0xffff;
+}
 
 const Tunnel* find_endpoint(const RoutingSnapshot& routing, const rte_mbuf* packet, const PacketMeta& meta,
                             uint16_t udp_port, bool& endpoint, uint32_t vni) {
@@ -58,6 +67,8 @@ bool vxlan_encapsulate(WorkerContext& ctx, rte_mbuf*& packet, const NextHop& hop
   if (family == 4) {
     ipv4_of(packet)->packet_id = rte_cpu_to_be_16(static_cast<uint16_t>(ctx.next_packet_id++));
     set_ipv4_checksum(ipv4_of(packet));
+  } else {
+    header->udp.dgram_cksum = udp_checksum6(packet);
   }
 
   meta.in_port = kNoPort;  // the node itself is the outer packet's source

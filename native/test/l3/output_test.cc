@@ -47,10 +47,12 @@ TEST_P(Encapsulation, WrapsThePacketAsRfc7348Says) {
   node.forward(packet);
   const Bytes inner = ethernet(row.inner_destination, row.inner_source, udp(row.from, row.to, filler(30), {.ttl = 63}));
   const Bytes vxlan = Bytes{8, 0, 0, 0} + be32(row.vni << 8) + inner;
-  const Bytes datagram =
-      be16(49152 + hash % 16384) + be16(4789) + be16(static_cast<uint32_t>(vxlan.size() + 8)) + be16(0) + vxlan;
-  const Bytes outer = row.outer6 ? ip("2001:db8:f::1", "2001:db8:f::2", IPPROTO_UDP, datagram)
-                                 : ip("192.168.0.1", "192.168.0.2", IPPROTO_UDP, datagram);
+  const auto source_port = static_cast<uint16_t>(49152 + hash % 16384);
+  const std::string own = row.outer6 ? "2001:db8:f::1" : "192.168.0.1";
+  const std::string remote = row.outer6 ? "2001:db8:f::2" : "192.168.0.2";
+  Bytes datagram = udp_datagram(own, remote, vxlan, source_port, 4789);
+  if (!row.outer6) put16(datagram, 6, 0);
+  const Bytes outer = ip(own, remote, IPPROTO_UDP, datagram);
   EXPECT_EQ(node.sent(1), std::vector<Bytes>{ethernet("0b:00:00:00:00:02", port_mac(1), outer)});
   EXPECT_EQ(node.context.buffers_in_use(), 0u);
 }
