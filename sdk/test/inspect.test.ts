@@ -25,7 +25,7 @@ test("it may import abort", () => {
   expect(WebAssembly.validate(wasm as Uint8Array<ArrayBuffer>)).toBe(true);
 });
 
-const exports = (...more: [string, number, number][]): Made["exports"] => [
+const exports = (...more: [string, number, number][]): NonNullable<Made["exports"]> => [
   ["process", 0, 0],
   ["sluice_abi_version", 0, 1],
   ["memory", MEMORY, 0],
