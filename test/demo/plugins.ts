@@ -1,6 +1,8 @@
+import { sidRoute, UPLINK } from "../support/address-plan.js";
+import { capture } from "../support/capture.js";
 import type { PluginSpec } from "../support/node-file.js";
-import { natPlugin, policyPlugin } from "../support/plugins.js";
-import { httpDistribution, httpGet } from "../support/traffic.js";
+import { natPlugin, policyPlugin, srv6Plugin } from "../support/plugins.js";
+import { httpDistribution, httpGet, ping } from "../support/traffic.js";
 import { check } from "./expect.js";
 import type { DemoWorld } from "./world.js";
 
@@ -75,7 +77,27 @@ export async function checkService(world: DemoWorld): Promise<string> {
   return lines.join("\n");
 }
 
-export async function checkSrv6(_world: DemoWorld): Promise<string> {
-  check(false, "x");
-  return "";
+/** The pods' traffic between the nodes leaves VXLAN for SRv6: H.Encaps with a segment routing header, End.DT4 and End.DT6. */
+export async function checkSrv6(world: DemoWorld): Promise<string> {
+  const [from, to] = [world.pod(1, 1), world.pod(2, 1)];
+  for (const [index, node] of world.nodes.entries()) {
+    const peer = 2 - index;
+    const routes = [...node.file.routes, sidRoute(peer)];
+    node.file = { ...node.file, routes, plugins: [...node.file.plugins, srv6Plugin(node.number, [peer])] };
+    await node.dataplane.apply(node.file);
+  }
+  const routed = await capture(world.cleanup, world.nodes[1].namespace, UPLINK, "ip6[6] = 43");
+  const tunnelled = await capture(world.cleanup, world.nodes[1].namespace, UPLINK, "udp port 4789");
+  const lines: string[] = [];
+  for (const address of [to.v4, to.v6]) {
+    const result = await ping(from.namespace, address, { count: 20, interval: 0.01 });
+    check(result.lost === 0, `ping ${address} lost ${result.lost} of ${result.sent}:\n${result.text}`);
+    check((await httpGet(from.namespace, url(address, 8080))).server === "pod21", `no answer from ${address}`);
+    lines.push(`${address}: 20 of 20 echoes, ${result.averageMs.toFixed(2)} ms; HTTP answered`);
+  }
+  const packets = (await routed.stop()).length;
+  const vxlan = (await tunnelled.stop()).length;
+  check(packets >= 80, `only ${packets} packets with a segment routing header crossed the link; 80 were due`);
+  check(vxlan === 0, `${vxlan} packets still went through VXLAN`);
+  return [...lines, `${packets} packets with a segment routing header seen on the link, none of VXLAN`].join("\n");
 }

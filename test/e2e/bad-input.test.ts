@@ -32,7 +32,12 @@ beforeAll(async () => {
 
 afterAll(async () => {
   try {
-    expect(await pings.stop()).toMatchObject({ lost: 0, duplicates: 0 });
+    const { drops } = (await node.dataplane.status()).native;
+    expect(await pings.stop(), `drops: ${JSON.stringify(drops)}`).toMatchObject({
+      lost: 0,
+      duplicates: 0,
+      missing: [],
+    });
     await stream.stop();
   } finally {
     await cleanup.close();

@@ -51,7 +51,7 @@ test("a stage is replaced under load: no packet lost, none twice, sessions kept"
       await sleep(300);
     }
   });
-  expect(result).toMatchObject({ lost: 0, duplicates: 0 });
+  expect(result).toMatchObject({ lost: 0, duplicates: 0, missing: [] });
   expect(result.sent).toBeGreaterThan(500);
   const { version, counters } = await marker();
   expect(version).toBe("2.0.0");
@@ -76,7 +76,7 @@ test("a roll-back brings the previous version, under load and without loss", asy
   const result = await underLoad(async () => {
     await one.dataplane.must("plugin", "rollback", "dscp-marker");
   });
-  expect(result).toMatchObject({ lost: 0, duplicates: 0 });
+  expect(result).toMatchObject({ lost: 0, duplicates: 0, missing: [] });
   expect((await marker()).version).toBe("1.0.0");
 });
 
@@ -88,7 +88,7 @@ test("a shadow run refuses a version that writes other bytes, and the live one s
   expect(refused.status).toBe(1);
   expect(refused.stderr).toMatch(/shadow-refused/);
   expect((await marker()).version).toBe("1.0.0");
-  expect(await pings.stop()).toMatchObject({ lost: 0, duplicates: 0 });
+  expect(await pings.stop()).toMatchObject({ lost: 0, duplicates: 0, missing: [] });
 });
 
 test("loading and unloading a stage under load loses nothing", async () => {
@@ -97,7 +97,7 @@ test("loading and unloading a stage under load loses nothing", async () => {
     await sleep(200);
     await one.dataplane.must("plugin", "unload", "tap-counter");
   });
-  expect(result).toMatchObject({ lost: 0, duplicates: 0 });
+  expect(result).toMatchObject({ lost: 0, duplicates: 0, missing: [] });
 });
 
 test("the tunnelled packets on the wire are not in disorder while stages change", async () => {

@@ -2,13 +2,19 @@ import type { NodeFile, RouteSpec } from "./node-file.js";
 
 // Every node i (1 to 9) and pod j (1 to 9) of a topology has these numbers; both families everywhere.
 
-export const OVERLAY_MTU = 1450; // 1500 less IPv4, UDP, VXLAN and inner Ethernet headers
+/** 1500 less what a tunnel adds: 50 bytes of VXLAN over IPv4, 64 of IPv6 with a segment routing header of one SID. */
+export const OVERLAY_MTU = 1436;
 export const VNI = 42;
 
 const two = (value: number) => value.toString(16).padStart(2, "0");
 
 export const underlay4 = (node: number) => `172.31.0.${node}`;
 export const underlay6 = (node: number) => `fd31::${node}`;
+/** Every SID of a node's. */
+export const sidPrefix = (node: number) => `fc00:${node}::/32`;
+/** Decapsulate and route by the inner IPv4 or IPv6 destination. */
+export const sidDt4 = (node: number) => `fc00:${node}::d4`;
+export const sidDt6 = (node: number) => `fc00:${node}::d6`;
 export const podPrefix4 = (node: number) => `10.1.${node}.0/24`;
 export const podPrefix6 = (node: number) => `fd00:1:${node}::/64`;
 export const pod4 = (node: number, pod: number) => `10.1.${node}.${10 + pod}`;
@@ -85,4 +91,9 @@ export function overlayRoutes(peer: number): RouteSpec[] {
     { prefix: podPrefix4(peer), nextHops },
     { prefix: podPrefix6(peer), nextHops },
   ];
+}
+
+/** The way to another node's SIDs. */
+export function sidRoute(peer: number): RouteSpec {
+  return { prefix: sidPrefix(peer), nextHops: [{ port: UPLINK, gateway: underlay6(peer) }] };
 }

@@ -20,7 +20,7 @@ export const MANIFEST: Manifest = {
   dropReasons: [],
   segmentBytes: 0,
   failure: "FailOpen",
-  configSchema: {},
+  configSchema: { type: "object" },
 };
 
 export interface ModuleText {

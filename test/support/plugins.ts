@@ -1,3 +1,4 @@
+import { podPrefix4, podPrefix6, sidDt4, sidDt6, underlay6 } from "./address-plan.js";
 import { root } from "./dataplane.js";
 import type { PluginSpec } from "./node-file.js";
 
@@ -37,4 +38,19 @@ export interface Service {
 /** `hairpin`: what a backend sees as the source when it calls its own service and gets itself. */
 export function natPlugin(services: Service[], hairpin = { ipv4: "10.1.0.1", ipv6: "fd00:1::1" }): PluginSpec {
   return builtPlugin("nat", { services, hairpin });
+}
+
+/** Encapsulates what goes to the peers' pods for the peers' SIDs, and takes off what comes to `node`'s own. */
+export function srv6Plugin(node: number, peers: number[]): PluginSpec {
+  return builtPlugin("srv6", {
+    source: underlay6(node),
+    localSids: [
+      { sid: sidDt4(node), behaviour: "End.DT4" },
+      { sid: sidDt6(node), behaviour: "End.DT6" },
+    ],
+    policies: peers.flatMap((peer) => [
+      { match: podPrefix4(peer), segments: [sidDt4(peer)] },
+      { match: podPrefix6(peer), segments: [sidDt6(peer)] },
+    ]),
+  });
 }

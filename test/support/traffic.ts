@@ -20,6 +20,8 @@ export interface PingResult {
   received: number;
   lost: number;
   duplicates: number;
+  /** Sequence numbers of the first echoes that were lost; known of a PingFlow only. */
+  missing?: number[];
   /** Milliseconds; 0 when nothing came back. */
   averageMs: number;
   maximumMs: number;
@@ -55,7 +57,10 @@ export class PingFlow {
     const answered = sequenceNumbers(output.stdout);
     const underWay = Math.min(summary.sent - Math.max(0, ...answered), Math.ceil(1 / this.#interval));
     const sent = summary.sent - underWay;
-    return { ...summary, sent, lost: sent - new Set(answered).size };
+    const arrived = new Set(answered);
+    const numbers = Array.from({ length: sent }, (_, index) => index + 1);
+    const missing = numbers.filter((number) => !arrived.has(number)).slice(0, 20);
+    return { ...summary, sent, lost: sent - arrived.size, missing };
   }
 }
 
