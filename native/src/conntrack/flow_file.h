@@ -8,13 +8,6 @@
 
 namespace sluice {
 
-/// A plugin's part of every flow's slot area.
-struct FlowSlotEntry {
-  char plugin[60];  ///< zero-terminated; empty: free
-  uint16_t offset;  ///< bytes, within the slot area
-  uint16_t size;    ///< bytes
-};
-
 /// First page of the file; native byte order. Records follow at kFlowFileHeaderSize, each of record_size bytes.
 struct FlowFileHeader {
   uint64_t magic;
@@ -24,8 +17,8 @@ struct FlowFileHeader {
   uint32_t numbers;     ///< records in the file
   uint32_t high_water;  ///< records from here on were never used
   uint32_t spare;
-  char boot_id[40];  ///< of the boot whose CLOCK_MONOTONIC the times are in
-  FlowSlotEntry slots[kMaxFlowSlots];
+  char boot_id[40];          ///< of the boot whose CLOCK_MONOTONIC the times are in
+  char slot_registry[2048];  ///< text, zero-terminated: who owns which part of the slot areas
 };
 constexpr size_t kFlowFileHeaderSize = 4096;
 static_assert(sizeof(FlowFileHeader) <= kFlowFileHeaderSize);

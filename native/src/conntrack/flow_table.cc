@@ -72,7 +72,7 @@ FlowTable::FlowTable(const FlowTableConfig& config, rte_rcu_qsbr* workers, FlowF
       index_(std::move(index)),
       rcu_(workers),
       workers_(config.workers),
-      removed_(numbers_) {
+      removed_(size_t{2} * numbers_) {
   set_timeouts(config.timeouts);
   free_.reserve(numbers_);
 }
@@ -152,7 +152,7 @@ uint32_t FlowTable::create(const FlowKey& key, const Transition& first, uint32_t
 FlowTable::Confirmation FlowTable::confirm(uint32_t flow, const FlowKey& reply) {
   FlowRecord& confirmed = record(flow);
   const FlowLife life = confirmed.life.load(std::memory_order_relaxed);
-  if (life == FlowLife::Confirmed) return Confirmation::Unneeded;
+  if (life == FlowLife::Confirmed) return renew_reply(flow, reply);
   const uint32_t owner = index_->find(reply);
   if (owner != kNoFlow && owner >> 1 != flow) {
     // Both ends began at once and each worker met one: the other flow stays, and this packet is its reply.
@@ -198,17 +198,34 @@ bool FlowTable::evict() {
   return true;
 }
 
+FlowTable::Confirmation FlowTable::renew_reply(uint32_t flow, const FlowKey& reply) {
+  FlowRecord& renewed = record(flow);
+  if (renewed.reply == reply) return Confirmation::Unneeded;
+  const uint32_t owner = index_->find(reply);
+  const bool foreign = owner != kNoFlow && owner >> 1 != flow;
+  if (foreign || removed_count_ >= numbers_ || (owner == kNoFlow && !index_->insert(reply, flow << 1 | 1))) {
+    bump(clashes_);
+    return Confirmation::Clash;
+  }
+  if (renewed.reply != renewed.original) retire(kNoFlow, renewed.reply.family, {index_->remove(renewed.reply), -1});
+  renewed.reply = reply;
+  return Confirmation::Done;
+}
+
+/// Gives back a number (or none: kNoFlow) and places in the index once no worker can hold them any more.
+void FlowTable::retire(uint32_t number, uint8_t family, std::array<int32_t, 2> places) {
+  Removed& entry = removed_[(removed_head_ + removed_count_) % removed_.size()];
+  removed_count_++;
+  entry = {rte_rcu_qsbr_start(rcu_), number, {places[0], places[1]}, family};
+}
+
 void FlowTable::remove(uint32_t flow) {
   FlowRecord& removed = record(flow);
-  Removed& entry = removed_[(removed_head_ + removed_count_) % numbers_];
-  removed_count_++;
-  entry.number = flow;
-  entry.family = removed.original.family;
-  entry.places[0] = index_->remove(removed.original);
+  const int32_t original = index_->remove(removed.original);
   const bool has_reply_key = removed.reply.family != 0 && removed.reply != removed.original;
-  entry.places[1] = has_reply_key ? index_->remove(removed.reply) : -1;
+  const int32_t reply = has_reply_key ? index_->remove(removed.reply) : -1;
   removed.life.store(FlowLife::Dying, std::memory_order_release);
-  entry.token = rte_rcu_qsbr_start(rcu_);
+  retire(flow, removed.original.family, {original, reply});
   live_.store(live_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
@@ -217,9 +234,11 @@ void FlowTable::reclaim() {
     const Removed& entry = removed_[removed_head_];
     if (rte_rcu_qsbr_check(rcu_, entry.token, false) == 0) return;
     for (const int32_t place : entry.places) index_->release(entry.family, place);
-    record(entry.number).life.store(FlowLife::Free, std::memory_order_relaxed);
-    free_.push_back(entry.number);
-    removed_head_ = (removed_head_ + 1) % numbers_;
+    if (entry.number != kNoFlow) {
+      record(entry.number).life.store(FlowLife::Free, std::memory_order_relaxed);
+      free_.push_back(entry.number);
+    }
+    removed_head_ = (removed_head_ + 1) % removed_.size();
     removed_count_--;
   }
 }

@@ -29,13 +29,6 @@ struct FlowTableConfig {
   Timeouts timeouts = default_timeouts();
 };
 
-/// A plugin's part of every flow: `size` bytes from slots(flow) + offset; slot_schema(flow)[index] is its schema
-/// version.
-struct FlowSlot {
-  uint16_t offset, size;
-  uint8_t index;
-};
-
 struct FlowCounters {
   // Flows. Created is the sum of the others and of those that live.
   uint64_t created, expired, evicted;
@@ -76,9 +69,10 @@ class FlowTable {
   /// Sets each packet's meta.flow, ct_state, ct_direction and confirmed. Packets without room for their flow are
   /// dropped and taken out of the array. Packets with ct_state INVALID or UNTRACKED go on without a flow.
   void track_burst(WorkerContext& context, rte_mbuf** packets, uint16_t& count);
-  /// Confirms the flows of packets that are not: the reply tuple is the inverse of the packet's as it is now, or
-  /// meta.reply_tuple when meta.reframed. Packets whose reply tuple another flow owns are dropped, reply-tuple-clash,
-  /// and taken out of the array, their flow removed.
+  /// Confirms the flows of packets whose meta.confirmed is not set; a flow that is confirmed gets a new reply tuple by
+  /// it, where a stage translates it to another place from now on: the reply tuple is the inverse of the packet's as it
+  /// is now, or meta.reply_tuple when meta.reframed. Packets whose reply tuple another flow owns are dropped,
+  /// reply-tuple-clash, and taken out of the array, their flow removed.
   void confirm_burst(WorkerContext& context, rte_mbuf** packets, uint16_t& count);
   /// Removes flows that this worker's burst began and nobody confirmed.
   void settle_burst(WorkerContext& context);
@@ -93,10 +87,10 @@ class FlowTable {
   size_t age(uint64_t now_ns, size_t max_records);
   void set_timeouts(const Timeouts& timeouts);
 
-  /// Finds or makes the plugin's slot. One of another size is replaced: its bytes and schemas in all flows are zeroed.
-  /// The plugin must not be running.
-  Result<FlowSlot> assign_slot(const std::string& plugin, uint16_t size);
-  void release_slot(const std::string& plugin);
+  /// Text about the plugins' slots that lies beside the flows, so that it is theirs after a restart too. Longer text
+  /// than there is room for is refused.
+  std::string slot_registry() const { return file_.header().slot_registry; }
+  bool keep_slot_registry(const std::string& text);
 
   /// Visits a copy of each flow; workers go on meanwhile.
   void for_each(const std::function<void(const FlowView&)>& visit);
@@ -151,11 +145,12 @@ class FlowTable {
   uint32_t create(const FlowKey& key, const Transition& first, uint32_t now);
   Confirmation confirm(uint32_t flow, const FlowKey& reply);
   bool evict();
+  Confirmation renew_reply(uint32_t flow, const FlowKey& reply);
   void remove(uint32_t flow);
+  void retire(uint32_t number, uint8_t family, std::array<int32_t, 2> places);
   void reclaim();
   void restore(uint32_t now);
   bool restore_flow(uint32_t flow, uint32_t now);
-  void clear_slot(uint8_t index);
 
   const uint32_t max_flows_, numbers_, record_size_;
   const bool zone_by_table_;
@@ -170,7 +165,7 @@ class FlowTable {
 
   mutable rte_spinlock_t lock_ = RTE_SPINLOCK_INITIALIZER;
   std::vector<uint32_t> free_;    ///< a stack; low numbers on top at first
-  std::vector<Removed> removed_;  ///< a ring in the order of removal, one place for each number
+  std::vector<Removed> removed_;  ///< a ring in the order of removal; twice `numbers_` long, for renewed reply tuples
   size_t removed_head_ = 0, removed_count_ = 0;
   uint32_t evict_cursor_ = 0;
   std::atomic<uint32_t> live_{0};

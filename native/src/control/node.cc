@@ -1,8 +1,6 @@
 #include "control/node.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "core/clock.h"
 #include "parse/parse.h"
@@ -28,10 +26,6 @@ FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {
   slots.flows = flows.numbers();
   slots.bytes_per_flow = static_cast<uint16_t>(slot_bytes);
   return slots;
-}
-
-std::string registry_file(const std::string& flow_file) {
-  return flow_file + ".slots";
 }
 
 }  // namespace
@@ -89,13 +83,12 @@ Status Node::begin(const ConntrackConfig& conntrack) {
   config.max_flows = conntrack.max_flows;
   config.file = conntrack.file;
   config.workers = options_.workers;
-  config.zone_by_table = true;
   auto flows = FlowTable::open(config, rcu_.get(), read_clock(CLOCK_MONOTONIC));
   if (!flows) return flows.error();
   flows_ = std::move(flows.value());
   wasm_->set_flow_slots(flow_slots_of(*flows_, config.slot_bytes));
   shared_.flows = flows_.get();
-  load_slot_registry(conntrack.file);
+  load_slot_registry();
   flow_message_ = flows_->reset_reason().empty() ? std::to_string(flows_->restored()) + " flows found again"
                                                  : "flows of an earlier run were not kept: " + flows_->reset_reason();
   if (Status started = start_workers(); !started) return started;
@@ -218,19 +211,16 @@ void Node::publish(std::unique_ptr<NodeSnapshot> next) {
   snapshot_ = std::move(next);
 }
 
-void Node::load_slot_registry(const std::string& flow_file) {
-  if (flow_file.empty() || flows_->restored() == 0) return;
-  std::ifstream file(registry_file(flow_file));
-  std::stringstream text;
-  text << file.rdbuf();
-  auto registry = SlotRegistry::parse(text.str(), FlowTableConfig{}.slot_bytes);
+void Node::load_slot_registry() {
+  if (flows_->restored() == 0) return;
+  auto registry = SlotRegistry::parse(flows_->slot_registry(), FlowTableConfig{}.slot_bytes);
   // Without it plugins get new slots, which begin empty: their flows are as new to them.
   if (registry) wasm_->set_slot_registry(std::move(registry.value()));
 }
 
 void Node::save_slot_registry() {
-  if (state_.conntrack.file.empty()) return;
-  std::ofstream(registry_file(state_.conntrack.file), std::ios::trunc) << wasm_->slot_registry().serialize();
+  // A registry that the next run can't read would give it other plugins' slots for its own.
+  if (!flows_->keep_slot_registry(wasm_->slot_registry().serialize())) flows_->keep_slot_registry("");
 }
 
 void Node::keep_house() {

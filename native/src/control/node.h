@@ -52,7 +52,7 @@ class Node {
                                               std::shared_ptr<Pipeline> pipeline) const;
   void release(const std::vector<std::string>& names);
   void publish(std::unique_ptr<NodeSnapshot> next);
-  void load_slot_registry(const std::string& flow_file);
+  void load_slot_registry();
   void save_slot_registry();
   void keep_house();
 

@@ -12,6 +12,7 @@ namespace sluice {
 namespace {
 
 constexpr uint16_t kWritten = static_cast<uint16_t>(abi::Flag::WRITTEN);
+constexpr uint16_t kReplyChanged = static_cast<uint16_t>(abi::Flag::REPLY_CHANGED);
 constexpr uint16_t kSctpStale = static_cast<uint16_t>(abi::Flag::SCTP_CHECKSUM_STALE);
 
 /// Writes over the packet's first bytes, in as many segments as they lie in.
@@ -55,7 +56,8 @@ void shift_offsets(PacketMeta& facts, int32_t push) {
 }  // namespace
 
 void ChainRun::commit(StageCall& call) {
-  for (uint16_t i = 0; i < call.count; i++) {
+  const uint16_t count = call.count;
+  for (uint16_t i = 0; i < count; i++) {
     const uint16_t slot = call.list[i];
     if (unlikely(!call.window.untouched(slot))) {
       commit_changed(call, slot);
@@ -63,8 +65,10 @@ void ChainRun::commit(StageCall& call) {
     }
     const SlotMeta& meta = call.window.meta(slot);
     PacketMeta& packet = *meta_of(worker_.packets[slot]);
-    packet.table = meta.table;
-    packet.mark = meta.mark;
+    if (unlikely(meta.table != packet.table || meta.mark != packet.mark)) {
+      packet.table = meta.table;
+      packet.mark = meta.mark;
+    }
     if (unlikely(meta.trace != 0)) packet.trace = meta.trace;
   }
 }
@@ -84,6 +88,8 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
   }
   if (meta.verdict == static_cast<uint8_t>(abi::Verdict::REDIRECT) && !redirect(call, slot, meta)) return;
   if ((meta.flags & kWritten) != 0 && !write_back(call, slot, meta)) return;
+  const bool original = facts.ct_direction == static_cast<uint8_t>(abi::CtDirection::ORIGINAL);
+  if ((meta.flags & kReplyChanged) != 0 && original) facts.confirmed = 0;
 
   StageCounters& counters = *call.stage.plugin->worker(ctx_.id).counters;
   facts.verdict = meta.verdict;

@@ -186,5 +186,27 @@ TEST(Confirm, BothEndsAtOnceLeaveOneFlowAndLoseNoPacket) {
   }
 }
 
+TEST(ReplyTuple, IsRenewedWhenAStageTranslatesAFlowToAnotherPlace) {
+  for (const int family : {4, 6}) {
+    Network network;
+    const Endpoints flow = ends(family, abi::CtDirection::ORIGINAL);
+    const std::string prefix = family == 4 ? "0a0000" : "20010db80000000000000000000000";
+    const auto translated_to = [&](const std::string& backend) {
+      return [=](rte_mbuf* packet) {
+        rewrite_destination(family, prefix + backend, 8080)(packet);
+        meta_of(packet)->confirmed = 0;  // as the stage's flag REPLY_CHANGED does
+      };
+    };
+    const auto answer_from = [&](const std::string& backend) {
+      return udp(family, {prefix + backend, flow.source, 8080, flow.source_port});
+    };
+    const Seen first = network.send(udp(family, flow), translated_to("63"));
+    const Seen moved = network.send(udp(family, flow), translated_to("64"));
+    EXPECT_EQ(moved.flow, first.flow);
+    EXPECT_EQ(network.send(answer_from("64")).flow, first.flow);
+    EXPECT_NE(network.send(answer_from("63")).flow, first.flow) << "the old place is no party to it any more";
+  }
+}
+
 }  // namespace
 }  // namespace sluice

@@ -41,27 +41,25 @@ TEST(Restart, FindsItsSessionsAndTheirSlotsAgain) {
   TemporaryFile file;
   Network network(in_file(file));
   EXPECT_EQ(network.table->reset_reason(), "");
-  const auto slot = network.table->assign_slot("nat", 16);
-  ASSERT_TRUE(slot);
+  ASSERT_TRUE(network.table->keep_slot_registry("nat has 16 bytes"));
+  EXPECT_FALSE(network.table->keep_slot_registry(std::string(2048, 'x')));
   const Seen sessions[] = {establish(network, 4), establish(network, 6)};
   for (const Seen& seen : sessions) {
-    memset(network.table->slots(seen.flow - 1) + slot.value().offset, 0xab, slot.value().size);
-    network.table->slot_schema(seen.flow - 1)[slot.value().index] = 3;
+    memset(network.table->slots(seen.flow - 1), 0xab, 16);
+    network.table->slot_schema(seen.flow - 1)[0] = 3;
   }
 
   network.advance(30);
   network.restart();
   EXPECT_EQ(network.table->restored(), 2u);
   EXPECT_EQ(network.table->live(), 2u);
-  const auto again = network.table->assign_slot("nat", 16);
-  ASSERT_TRUE(again);
-  EXPECT_EQ(again.value().offset, slot.value().offset);
+  EXPECT_EQ(network.table->slot_registry(), "nat has 16 bytes");
   for (const int family : {4, 6}) {
     const Seen seen = network.send(tcp(family, ends(family, reply), ACK));
     EXPECT_EQ(seen.state, CtState::ESTABLISHED);
     EXPECT_EQ(seen.direction, reply);
-    EXPECT_EQ(network.table->slot_schema(seen.flow - 1)[again.value().index], 3);
-    EXPECT_EQ(network.table->slots(seen.flow - 1)[again.value().offset + 15], 0xab);
+    EXPECT_EQ(network.table->slot_schema(seen.flow - 1)[0], 3);
+    EXPECT_EQ(network.table->slots(seen.flow - 1)[15], 0xab);
   }
 }
 
@@ -202,44 +200,11 @@ TEST(Timeouts, AreNamedAndBounded) {
   EXPECT_EQ(make_timeouts({{"none", 5}}).error().code, "unknown-timeout");
 }
 
-TEST(Slots, AreSharedOutOfEachFlowsArea) {
+TEST(Slots, OfANewFlowAreZero) {
   Network network;
   FlowTable& table = *network.table;
-  const auto nat = table.assign_slot("nat", 20), policy = table.assign_slot("policy", 8),
-             big = table.assign_slot("big", 32);
-  ASSERT_TRUE(nat && policy && big);
-  EXPECT_EQ(nat.value().offset, 0);
-  EXPECT_EQ(policy.value().offset, 24) << "aligned to 8 bytes";
-  EXPECT_EQ(big.value().offset, 32);
-  EXPECT_EQ(table.assign_slot("nat", 20).value().offset, 0) << "the same again";
-
-  const auto none = table.assign_slot("more", 8);
-  ASSERT_FALSE(none);
-  EXPECT_EQ(none.error().code, "no-flow-slot");
-  EXPECT_NE(none.error().message.find("policy 8"), std::string::npos);
-  table.release_slot("nat");
-  EXPECT_TRUE(table.assign_slot("more", 8));
-  EXPECT_FALSE(table.assign_slot("", 8));
-  EXPECT_FALSE(table.assign_slot(std::string(60, 'x'), 8));
-  EXPECT_FALSE(table.assign_slot("empty", 0));
-}
-
-TEST(Slots, OfANewFlowOrANewPluginAreZero) {
-  Network network;
-  FlowTable& table = *network.table;
-  const FlowSlot slot = table.assign_slot("nat", 16).value();
   const Seen first = network.send(udp(4, ends(4, orig)));
-  memset(table.slots(first.flow - 1) + slot.offset, 0xff, slot.size);
-  table.slot_schema(first.flow - 1)[slot.index] = 1;
-
-  const FlowSlot resized = table.assign_slot("nat", 24).value();
-  EXPECT_EQ(table.slots(first.flow - 1)[resized.offset], 0) << "another size is another slot";
-  EXPECT_EQ(table.slot_schema(first.flow - 1)[resized.index], 0);
-
-  memset(table.slots(first.flow - 1) + resized.offset, 0xff, resized.size);
-  table.release_slot("nat");
-  EXPECT_EQ(table.slots(first.flow - 1)[table.assign_slot("other", 8).value().offset], 0);
-
+  table.slot_schema(first.flow - 1)[0] = 1;
   memset(table.slots(first.flow - 1), 0xff, 64);
   network.advance(60);
   network.age();
