@@ -1,5 +1,7 @@
 #include "l3/output.h"
 
+#include <netinet/in.h>
+
 #include "l3/fragment.h"
 #include "l3/headers.h"
 #include "l3/icmp.h"
@@ -7,6 +9,7 @@
 #include "l3/routing.h"
 #include "l3/size.h"
 #include "l3/vxlan.h"
+#include "parse/parse.h"
 #include "port/offload.h"
 #include "port/port.h"
 
@@ -31,7 +34,9 @@ class Output {
     NextHop chosen;
     const NextHop* hop = next_hop_of(packet, meta, chosen);
     if (hop == nullptr) return ctx_.drop(packet, abi::DropReason::NoRoute);
-    switch (size_verdict(packet, meta, hop->mtu)) {
+    const SizeVerdict verdict = size_verdict(packet, meta, hop->mtu);
+    if (unlikely(verdict != SizeVerdict::Fits) && refuse_inner(packet, meta, hop->mtu)) return;
+    switch (verdict) {
       case SizeVerdict::Fits:
         return send_fitting(packet, meta, *hop);
       case SizeVerdict::Fragment:
@@ -60,8 +65,26 @@ class Output {
     return &made;
   }
 
-  bool takes_offloads(const NextHop& hop) const {
-    if (hop.tunnel != kNoTunnel) return false;
+  /// A packet that a stage wrapped and that is too large now: the sender of what is inside is told, as at a tunnel's
+  /// entry (RFC 2473 section 7). False when that can't be, and the outer packet may be cut instead.
+  bool refuse_inner(rte_mbuf* packet, PacketMeta& meta, uint32_t mtu) {
+    const bool ip4 = meta.protocol == IPPROTO_IPIP;
+    if (!meta.reframed || meta.fragment_size != 0 || has_flag(meta, abi::Flag::SUPER_FRAME)) return false;
+    if ((!ip4 && meta.protocol != IPPROTO_IPV6) || meta.l4_offset == 0 || meta.l4_offset >= mtu) return false;
+    const uint16_t wrapping = meta.l4_offset;
+    const uint32_t room = mtu - wrapping;
+    if (packet->data_len < wrapping + sizeof(rte_ipv6_hdr) || (!ip4 && room < RTE_IPV6_MIN_MTU)) return false;
+    const auto* inner4 = rte_pktmbuf_mtod_offset(packet, const rte_ipv4_hdr*, wrapping);
+    if (ip4 && (inner4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) == 0) return false;
+    rte_pktmbuf_adj(packet, wrapping);
+    meta.l2_length = 0;
+    if (parse_packet(packet)) send_icmp_error(ctx_, packet, IcmpError::PacketTooBig, room);
+    ctx_.drop(packet, abi::DropReason::PacketTooBig);
+    return true;
+  }
+
+  bool takes_offloads(const NextHop& hop, const PacketMeta& meta) const {
+    if (hop.tunnel != kNoTunnel || meta.gso_l4_offset != 0) return false;
     const Port* port = ctx_.ports->at(hop.port);
     return port != nullptr && port->offloads();
   }
@@ -69,7 +92,7 @@ class Output {
   void send_fitting(rte_mbuf* packet, PacketMeta& meta, const NextHop& hop) {
     constexpr auto kSuper = static_cast<uint16_t>(abi::Flag::SUPER_FRAME);
     constexpr auto kPartial = static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
-    if (likely((meta.flags & (kSuper | kPartial)) == 0) || takes_offloads(hop)) return send_whole(packet, hop);
+    if (likely((meta.flags & (kSuper | kPartial)) == 0) || takes_offloads(hop, meta)) return send_whole(packet, hop);
     if ((meta.flags & kSuper) != 0) return send_segments(packet, hop);
     if (!complete_checksum(packet)) return ctx_.drop(packet, abi::DropReason::GsoFailed);
     send_whole(packet, hop);

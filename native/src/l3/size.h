@@ -15,8 +15,14 @@ enum class SizeVerdict : uint8_t {
 
 /// Bytes of L3 packet that go on the wire at once: a super-frame's segments, not the whole.
 inline uint32_t wire_length(const rte_mbuf* packet, const PacketMeta& meta) {
-  if (!has_flag(meta, abi::Flag::SUPER_FRAME) || meta.gso_size == 0 || meta.payload_offset == 0) return packet->pkt_len;
-  return RTE_MIN(packet->pkt_len, uint32_t{meta.payload_offset} + meta.gso_size);
+  if (likely(!has_flag(meta, abi::Flag::SUPER_FRAME)) || meta.gso_size == 0) return packet->pkt_len;
+  uint32_t headers = meta.payload_offset;
+  if (meta.gso_l4_offset != 0) {  // wrapped by a stage: parsing saw the wrapping only
+    const uint32_t tcp = meta.gso_l4_offset;
+    if (tcp + sizeof(rte_tcp_hdr) > packet->data_len) return packet->pkt_len;
+    headers = tcp + (rte_pktmbuf_mtod_offset(packet, const rte_tcp_hdr*, tcp)->data_off >> 4) * 4u;
+  }
+  return headers == 0 ? packet->pkt_len : RTE_MIN(packet->pkt_len, headers + meta.gso_size);
 }
 
 /// A packet that was put together here leaves in pieces no larger than those it came in: its sender knew that size.

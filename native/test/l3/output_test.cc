@@ -260,6 +260,52 @@ TEST_P(PartialChecksum, IsCompletedWhereThePortDoesNot) {
 INSTANTIATE_TEST_SUITE_P(Ports, PartialChecksum, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "with_offloads" : "without"; });
 
+// ---- What a stage wrapped
+
+struct WrappedRow {
+  const char* name;
+  const char* inner_from;
+  const char* inner_to;
+  size_t inner_length;
+  uint16_t inner_fragment;  ///< IPv4: flags
+  size_t frames;            ///< that leave; 0: the inner sender is told
+};
+
+class Wrapped : public ::testing::TestWithParam<WrappedRow> {};
+
+constexpr uint32_t kWire = 1500, kWrapping = 40;
+
+/// An IPv6 header is put before a packet of 10.1.0.2 or 2001:db8:1::2, as SRv6 does, on a way out with MTU 1500.
+TEST_P(Wrapped, TooLargePacketsAreTheInnerSendersBusiness) {
+  const WrappedRow& row = GetParam();
+  Node node(state());
+  const bool v6 = std::string(row.inner_from).find(':') != std::string::npos;
+  const Bytes inner =
+      udp(row.inner_from, row.inner_to, filler(row.inner_length - (v6 ? 48 : 28)), {.fragment = row.inner_fragment});
+  rte_mbuf* packet = node.receive(
+      ip("2001:db8:f::1", "2001:db8:8::1", static_cast<uint8_t>(v6 ? +IPPROTO_IPV6 : +IPPROTO_IPIP), inner));
+  meta_of(packet)->reframed = 1;
+  node.forward(packet);
+  const auto frames = node.sent(1);
+  EXPECT_EQ(frames.size(), row.frames);
+  for (const Bytes& frame : frames) EXPECT_LE(frame.size(), kWire + 14);
+  std::vector<Bytes> expected;
+  if (row.frames == 0) {
+    expected.push_back(v6 ? icmp_error("2001:db8:1::1", row.inner_from, 2, 0, kWire - kWrapping, inner)
+                          : icmp_error("10.1.0.1", row.inner_from, 3, 4, kWire - kWrapping, inner));
+  }
+  EXPECT_EQ(node.originated(), expected);
+  EXPECT_EQ(node.context.buffers_in_use(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, Wrapped,
+                         ::testing::Values(WrappedRow{"fits4", "10.1.0.2", "10.8.0.1", 1460, kDf, 1},
+                                           WrappedRow{"fits6", "2001:db8:1::2", "2001:db8:9::1", 1460, 0, 1},
+                                           WrappedRow{"too_big4", "10.1.0.2", "10.8.0.1", 1461, kDf, 0},
+                                           WrappedRow{"too_big6", "2001:db8:1::2", "2001:db8:9::1", 1461, 0, 0},
+                                           WrappedRow{"too_big4_without_df", "10.1.0.2", "10.8.0.1", 1461, 0, 2}),
+                         [](const auto& info) { return info.param.name; });
+
 TEST(Output, MarksTheLinkHeaderForThePort) {
   Node node(state());
   rte_mbuf* packet = node.receive(udp("10.1.0.2", "10.8.0.1", filler(8)));
