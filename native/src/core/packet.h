@@ -18,43 +18,45 @@ constexpr PortId kMaxPorts = 1024;  ///< ports a node can have; PortIds are belo
 /// wherever the packet goes. All offsets are from the L3 header, which is where the mbuf's data starts once a packet is
 /// parsed.
 struct alignas(64) PacketMeta {
-  // First cache line: every packet.
-  PortId in_port;
-  PortId out_port;       ///< kNoPort until routed
-  uint8_t family;        ///< 4, 6, or 0 when it is no IP packet
-  uint8_t protocol;      ///< L4 protocol, after IPv6 extension headers
-  uint8_t ct_state;      ///< abi::CtState
-  uint8_t ct_direction;  ///< abi::CtDirection
-  uint16_t flags;        ///< abi::Flag, the host's ones
-  uint8_t l2_length;     ///< bytes of link header that still lie in the headroom just before the data
-  uint8_t passes;        ///< times it went through parse, against loops
-  uint16_t l4_offset;    ///< 0 when absent
-  uint16_t payload_offset;
-  uint16_t inner_l3_offset;  ///< ICMP errors: the quoted packet; else 0
-  uint16_t inner_l4_offset;
-  uint16_t gso_size;       ///< TCP payload bytes a segment; 0 when it is no super-frame
-  uint16_t table;          ///< routing table of the lookup
-  uint16_t reason;         ///< abi::DropReason once dropped
+  // First cache line: every packet. From `family` on most fields lie as in a slot of the burst window (abi.json,
+  // "slot"), so that the Wasm host can copy them together; wasm/window.h checks it.
   uint8_t verdict;         ///< abi::Verdict of the last chain
+  uint8_t l2_length;       ///< bytes of link header that still lie in the headroom just before the data
+  uint16_t reason;         ///< abi::DropReason once dropped
+  uint8_t passes;          ///< times it went through parse, against loops
   uint8_t local : 1;       ///< addressed to the node itself
   uint8_t rewritten : 1;   ///< a stage changed header bytes since routing
   uint8_t reframed : 1;    ///< a stage pushed or popped headers: the flow's reply tuple is closed
   uint8_t confirmed : 1;   ///< its flow needs no confirming
   uint8_t redirected : 1;  ///< a stage chose out_port and next_hop_address: no routing lookup
-  uint32_t hash;           ///< symmetric flow hash
-  uint32_t flow;           ///< flow number + 1; 0 without one
+  uint16_t gso_size;       ///< TCP payload bytes a segment; 0 when it is no super-frame
   uint32_t next_hop;       ///< index in the routing snapshot's next hops; kNoNextHop until routed
+  uint8_t family;          ///< 4, 6, or 0 when it is no IP packet
+  uint8_t protocol;        ///< L4 protocol, after IPv6 extension headers
+  uint16_t flags;          ///< abi::Flag, the host's ones
+  uint16_t l4_offset;      ///< 0 when absent
+  uint16_t payload_offset;
+  uint16_t inner_l3_offset;  ///< ICMP errors: the quoted packet; else 0
+  uint16_t inner_l4_offset;
+  uint32_t hash;  ///< symmetric flow hash
+  PortId in_port;
+  PortId out_port;       ///< kNoPort until routed
+  uint8_t ct_state;      ///< abi::CtState
+  uint8_t ct_direction;  ///< abi::CtDirection
+  uint16_t table;        ///< routing table of the lookup
   uint32_t mark;
-  uint32_t fragment_size;  ///< reassembled here: L3 length of its largest fragment; else 0
+  uint32_t flow;                 ///< flow number + 1; 0 without one
+  uint32_t fragment_size;        ///< reassembled here: L3 length of its largest fragment; else 0
+  uint8_t next_hop_address[16];  ///< with `redirected`: the neighbour (IPv4 in the first 4 bytes)
 
   // Second cache line: some packets.
-  uint8_t next_hop_address[16];  ///< with `redirected`: the neighbour (IPv4 in the first 4 bytes)
-  uint8_t reply_tuple[40];       ///< conntrack: a FlowKey frozen before a push, see conntrack/flow_key.h
+  uint8_t reply_tuple[40];  ///< conntrack: a FlowKey frozen before a push, see conntrack/flow_key.h
   uint32_t trace;
   // A SUPER_FRAME that a stage wrapped: where the IP and TCP headers are that segments are made of; 0 when it is not
   // wrapped. What lies before them belongs before each segment, with its lengths made to fit.
   uint16_t gso_l3_offset;
   uint16_t gso_l4_offset;
+  uint32_t spare[4];
 };
 static_assert(sizeof(PacketMeta) == 128, "two cache lines");
 constexpr uint32_t kNoNextHop = UINT32_MAX;

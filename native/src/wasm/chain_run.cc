@@ -22,23 +22,21 @@ void Pipeline::run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint1
 
 void ChainRun::load(rte_mbuf** packets, uint16_t count) {
   constexpr uint16_t kAhead = 4;
+  const uint16_t header_bytes = chain_.header_bytes;
+  std::memcpy(worker_.packets, packets, count * sizeof(rte_mbuf*));
   for (uint16_t i = 0; i < count; i++) {
-    if (i + kAhead < count) {
-      rte_prefetch0(meta_of(packets[i + kAhead]));
-      rte_prefetch0(rte_pktmbuf_mtod(packets[i + kAhead], void*));
-    }
-    worker_.packets[i] = packets[i];
+    rte_mbuf* const packet = packets[i];
     worker_.live[i] = i;
-    if (chain_.shared_window) worker_.window.fill(i, packets[i], chain_.header_bytes);
+    rte_prefetch0(meta_of(packets[i + kAhead < count ? i + kAhead : i]));
+    meta_of(packet)->verdict = static_cast<uint8_t>(abi::Verdict::PASS);
+    if (likely(chain_.shared_window)) worker_.window.fill(i, packet, header_bytes);
   }
-  live_count_ = count;
+  loaded_ = live_count_ = count;
 }
 
 uint16_t ChainRun::unload(rte_mbuf** packets) {
-  for (uint16_t i = 0; i < live_count_; i++) {
-    packets[i] = worker_.packets[worker_.live[i]];
-    meta_of(packets[i])->verdict = static_cast<uint8_t>(abi::Verdict::PASS);
-  }
+  if (likely(live_count_ == loaded_)) return live_count_;
+  for (uint16_t i = 0; i < live_count_; i++) packets[i] = worker_.packets[worker_.live[i]];
   return live_count_;
 }
 

@@ -52,7 +52,7 @@ class ChainRun {
   const ReparsePacket reparse_;
   const BeforeMove before_move_;
   ChainOutput& output_;
-  uint16_t live_count_ = 0;
+  uint16_t loaded_ = 0, live_count_ = 0;
   bool left_ = false;  ///< a packet left the chain since the last compact()
 };
 

@@ -1,0 +1,68 @@
+// What an empty stage costs a packet, window copies included. The bound is far above what it is, for busy machines;
+// the figures are printed.
+#include <gtest/gtest.h>
+#include <rte_cycles.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "wasm/node.h"
+
+namespace sluice {
+namespace {
+
+using namespace testing;  // NOLINT: stages read as a table
+
+double cycles_a_packet(Node& node, uint16_t burst, uint16_t payload) {
+  constexpr int kRounds = 2000, kRepeats = 9;
+  std::vector<rte_mbuf*> packets;
+  for (uint16_t i = 0; i < burst; i++) {
+    packets.push_back(node.udp(payload));
+    meta_of(packets.back())->l2_length = 14;
+  }
+  double best = 1e9;
+  for (int repeat = 0; repeat < kRepeats; repeat++) {
+    const uint64_t start = rte_rdtsc_precise();
+    for (int round = 0; round < kRounds; round++) {
+      uint16_t count = burst;
+      node.pipeline->run(node.context.worker, abi::Hook::FORWARD, packets.data(), count, node.output);
+    }
+    best = std::min(best, static_cast<double>(rte_rdtsc_precise() - start) / kRounds / burst);
+  }
+  rte_pktmbuf_free_bulk(packets.data(), burst);
+  return best;
+}
+
+TEST(Cost, OfAnEmptyStageAPacket) {
+  struct Row {
+    const char* what;
+    int stages;
+    uint16_t header_bytes;
+    uint16_t payload;
+  };
+  const Row rows[] = {
+      {"64 header bytes of 128-byte packets, 1 stage", 1, 64, 100},
+      {"128 header bytes of 528-byte packets, 1 stage", 1, 128, 500},
+      {"128 header bytes of 50-byte packets, 1 stage", 1, 128, 22},
+      {"128 header bytes of 528-byte packets, 3 stages", 3, 128, 500},
+  };
+  for (const Row& row : rows) {
+    Node node;
+    StageText stage;
+    stage.manifest = {{"headerBytes", row.header_bytes}};
+    const std::string digest = node.add(stage);
+    std::vector<PluginConfig> plugins;
+    for (int i = 0; i < row.stages; i++) plugins.push_back(Node::plugin("p" + std::to_string(i), digest));
+    node.run(plugins);
+    std::printf("%-48s", row.what);
+    for (const uint16_t burst : {1, 8, 32, 256}) {
+      const double cycles = cycles_a_packet(node, burst, row.payload);
+      std::printf("  %4u: %6.1f", burst, cycles);
+      EXPECT_LT(cycles, 2000.0);
+    }
+    std::printf("  cycles a packet by burst\n");
+  }
+}
+
+}  // namespace
+}  // namespace sluice
