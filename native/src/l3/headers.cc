@@ -18,10 +18,7 @@ uint32_t next_header_field(const uint8_t* ip, uint32_t end) {
   return field;
 }
 
-uint8_t* prepend(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length) {
-  if (likely(rte_pktmbuf_headroom(packet) >= length && rte_mbuf_refcnt_read(packet) == 1 && RTE_MBUF_DIRECT(packet))) {
-    return reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, length));
-  }
+uint8_t* prepend_buffer(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length) {
   rte_mbuf* front = rte_pktmbuf_alloc(ctx.pool);
   if (front == nullptr) return nullptr;
   *meta_of(front) = *meta_of(packet);

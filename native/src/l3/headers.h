@@ -43,8 +43,15 @@ inline void set_ipv4_checksum(rte_ipv4_hdr* ip) {
 /// that parsing found sound.
 uint32_t next_header_field(const uint8_t* ip, uint32_t end);
 
+/// The case of prepend() that takes another buffer.
+uint8_t* prepend_buffer(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length);
+
 /// Room for `length` bytes in front of the data; they are not set. Takes a further buffer when the headroom is used up,
 /// and then `packet` is that one. Null, and the packet as it was, when there is none.
-uint8_t* prepend(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length);
+inline uint8_t* prepend(WorkerContext& ctx, rte_mbuf*& packet, uint16_t length) {
+  const bool room = rte_pktmbuf_headroom(packet) >= length && rte_mbuf_refcnt_read(packet) == 1;
+  if (unlikely(!room || !RTE_MBUF_DIRECT(packet))) return prepend_buffer(ctx, packet, length);
+  return reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, length));
+}
 
 }  // namespace sluice

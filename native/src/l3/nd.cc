@@ -2,6 +2,7 @@
 
 #include "l3/headers.h"
 #include "l3/icmp.h"
+#include "l3/link.h"
 #include "l3/neighbours.h"
 #include "l3/originate.h"
 #include "l3/solicit.h"

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <string>
 
-#include "l3/headers.h"
 #include "l3/icmp.h"
+#include "l3/link.h"
 #include "l3/lock.h"
 #include "l3/solicit.h"
 
@@ -43,7 +43,7 @@ Result<std::unique_ptr<Neighbours>> Neighbours::create(uint32_t capacity) {
   rte_hash_parameters parameters{};
   parameters.name = name.c_str();
   // Removed entries keep their place for a while.
-  parameters.entries = capacity + capacity / 2 + 64;
+  parameters.entries = (capacity + kMaxStaticNeighbours) * 3 / 2 + 64;
   parameters.key_len = sizeof(NeighbourKey);
   parameters.hash_func = rte_hash_crc;
   parameters.socket_id = SOCKET_ID_ANY;
@@ -83,8 +83,14 @@ Neighbours::Entry* Neighbours::find_locked(const NeighbourKey& key) {
 }
 
 Neighbours::Entry* Neighbours::create_locked(const NeighbourKey& key) {
-  if (live_ >= capacity_) evict_one_locked();
-  if (live_ >= capacity_) return nullptr;
+  if (learned_ >= capacity_) evict_one_locked();
+  if (learned_ >= capacity_) return nullptr;
+  Entry* entry = place_locked(key);
+  if (entry != nullptr) learned_++;
+  return entry;
+}
+
+Neighbours::Entry* Neighbours::place_locked(const NeighbourKey& key) {
   const int32_t position = rte_hash_add_key(index_, &key);
   if (position < 0) return nullptr;
   Entry& entry = entries_[position];
@@ -92,18 +98,17 @@ Neighbours::Entry* Neighbours::create_locked(const NeighbourKey& key) {
   entry.probes = 0;
   entry.waiting_count = 0;
   entry.used.store(false, std::memory_order_relaxed);
-  live_++;
   return &entry;
 }
 
 void Neighbours::remove_locked(Entry& entry) {
   for (uint8_t i = 0; i < entry.waiting_count; i++) rte_pktmbuf_free(entry.waiting[i]);
   entry.waiting_count = 0;
-  entry.word.store(0, std::memory_order_release);
+  const bool learned = state_of(entry.word.exchange(0, std::memory_order_acq_rel)) != NeighbourState::Static;
   const int32_t position = rte_hash_del_key(index_, &entry.key);
   if (position < 0) return;
   retired_.push_back({position, now_ns_ + kGraceNs});
-  live_--;
+  if (learned) learned_--;
 }
 
 /// Makes room by giving up a neighbour that nothing was sent to of late.
@@ -242,8 +247,12 @@ void Neighbours::set_static(const std::vector<StaticNeighbour>& neighbours) {
   for (const StaticNeighbour& neighbour : neighbours) {
     keys.push_back(NeighbourKey::of(neighbour.port, neighbour.address.family, neighbour.address.bytes.data()));
     Entry* entry = find_locked(keys.back());
-    if (entry == nullptr && (entry = create_locked(keys.back())) == nullptr) continue;
-    entry->word.store(make_word(neighbour.mac, NeighbourState::Static), std::memory_order_release);
+    const bool fresh = entry == nullptr;
+    if (fresh && (entry = place_locked(keys.back())) == nullptr)
+      continue;  // more than kMaxStaticNeighbours just changed
+    const uint64_t before =
+        entry->word.exchange(make_word(neighbour.mac, NeighbourState::Static), std::memory_order_acq_rel);
+    if (!fresh && state_of(before) != NeighbourState::Static) learned_--;
   }
   for (uint32_t i = 0; i < places_; i++) {
     Entry& entry = entries_[i];

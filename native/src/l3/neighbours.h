@@ -29,7 +29,11 @@ struct alignas(8) NeighbourKey {
     NeighbourKey key;
     key.port = port;
     key.family = family;
-    memcpy(key.address, address, address_bytes(family));
+    if (family == 4) {
+      memcpy(key.address, address, 4);
+    } else {
+      memcpy(key.address, address, 16);
+    }
     return key;
   }
   bool operator==(const NeighbourKey& other) const { return memcmp(this, &other, sizeof *this) == 0; }
@@ -51,8 +55,8 @@ struct NeighbourInfo {
 /// changes the table does, and happens only for ARP and ND messages, timers and packets to unknown neighbours.
 class Neighbours {
  public:
-  static constexpr uint32_t kCapacity = 16384;
-  static constexpr uint32_t kWaiting = 16;  ///< packets that one unknown neighbour holds up
+  static constexpr uint32_t kCapacity = 16384;  ///< learned entries; static ones have places of their own
+  static constexpr uint32_t kWaiting = 16;      ///< packets that one unknown neighbour holds up
   static constexpr int kProbes = 3;
   static constexpr uint64_t kRetransmitNs = 1'000'000'000;
   static constexpr uint64_t kReachableNs = 30'000'000'000;
@@ -111,6 +115,7 @@ class Neighbours {
   Neighbours() = default;
   Entry* find_locked(const NeighbourKey& key);
   Entry* create_locked(const NeighbourKey& key);
+  Entry* place_locked(const NeighbourKey& key);
   void remove_locked(Entry& entry);
   void evict_one_locked();
   void fail_locked(WorkerContext& ctx, Entry& entry);
@@ -124,14 +129,11 @@ class Neighbours {
   std::unique_ptr<Entry[]> entries_;  ///< by the index's position
   uint32_t places_ = 0;
   uint32_t capacity_ = 0;
-  uint32_t live_ = 0;
+  uint32_t learned_ = 0;  ///< entries that are not static
   uint32_t evict_hand_ = 0;
   uint64_t now_ns_ = 0;  ///< of the last call that had a context
   std::vector<Retired> retired_;
 };
-
-/// Sends an L3 packet as an Ethernet frame; l2_length and the headers' place are set as WorkerContext::transmit wants.
-void transmit_to(WorkerContext& ctx, PortId port, const rte_ether_addr& mac, rte_mbuf* packet);
 
 /// Takes ARP messages (data at the ARP header, link header before it). They end here.
 void handle_arp(WorkerContext& ctx, rte_mbuf* packet);

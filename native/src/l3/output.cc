@@ -5,6 +5,7 @@
 #include "l3/fragment.h"
 #include "l3/headers.h"
 #include "l3/icmp.h"
+#include "l3/link.h"
 #include "l3/neighbours.h"
 #include "l3/routing.h"
 #include "l3/size.h"
@@ -18,21 +19,13 @@ namespace {
 
 constexpr uint16_t kMaxPieces = 256;
 
-/// The neighbour found last, since packets of a burst tend to share it.
-struct LastNeighbour {
-  NeighbourKey key;
-  rte_ether_addr mac;
-  bool known = false;
-};
-
 class Output {
  public:
   explicit Output(WorkerContext& ctx) : ctx_(ctx), routing_(*ctx.routing) {}
 
   void send(rte_mbuf* packet) {
     PacketMeta& meta = *meta_of(packet);
-    NextHop chosen;
-    const NextHop* hop = next_hop_of(packet, meta, chosen);
+    const NextHop* hop = likely(!meta.redirected) ? routed_hop(meta) : redirected_hop(packet, meta);
     if (hop == nullptr) return ctx_.drop(packet, abi::DropReason::NoRoute);
     const SizeVerdict verdict = size_verdict(packet, meta, hop->mtu);
     if (unlikely(verdict != SizeVerdict::Fits) && refuse_inner(packet, meta, hop->mtu)) return;
@@ -48,21 +41,25 @@ class Output {
   }
 
  private:
-  /// For a redirected packet `made` is filled in; a redirect can't name a tunnel's far end.
-  const NextHop* next_hop_of(const rte_mbuf* packet, const PacketMeta& meta, NextHop& made) const {
-    if (!meta.redirected)
-      return meta.next_hop < routing_.next_hops.size() ? &routing_.next_hops[meta.next_hop] : nullptr;
+  const NextHop* routed_hop(const PacketMeta& meta) const {
+    return likely(meta.next_hop < routing_.next_hops.size()) ? &routing_.next_hops[meta.next_hop] : nullptr;
+  }
+
+  /// Valid until the next call. A redirect can't name a tunnel's far end.
+  const NextHop* redirected_hop(const rte_mbuf* packet, const PacketMeta& meta) {
     const PortL3* port = routing_.port(meta.out_port);
     if (port == nullptr || port->tunnel != kNoTunnel) return nullptr;
-    made.port = meta.out_port;
-    made.mtu = port->mtu;
-    made.has_mac = port->host && port->has_peer_mac;
-    made.mac = port->peer_mac;
+    last_hop_ = nullptr;
+    made_ = {};
+    made_.port = meta.out_port;
+    made_.mtu = port->mtu;
+    made_.has_mac = port->host && port->has_peer_mac;
+    made_.mac = port->peer_mac;
     const uint8_t* address = meta.next_hop_address;
     if (is_unspecified(6, address)) address = destination_of(packet, meta.family);
-    made.gateway_family = meta.family;
-    memcpy(made.gateway, address, address_bytes(meta.family));
-    return &made;
+    made_.gateway_family = meta.family;
+    memcpy(made_.gateway, address, address_bytes(meta.family));
+    return &made_;
   }
 
   /// A packet that a stage wrapped and that is too large now: the sender of what is inside is told, as at a tunnel's
@@ -127,24 +124,26 @@ class Output {
 
   void send_to_neighbour(rte_mbuf* packet, const NextHop& hop) {
     if (hop.has_mac) return transmit_to(ctx_, hop.port, hop.mac, packet);
-    const uint8_t packet_family = meta_of(packet)->family;
     const bool gateway = hop.gateway_family != 0;
+    if (gateway && last_hop_ == &hop) return transmit_to(ctx_, hop.port, last_mac_, packet);
+    const uint8_t packet_family = meta_of(packet)->family;
     const uint8_t family = gateway ? hop.gateway_family : packet_family;
     const NeighbourKey key =
         NeighbourKey::of(hop.port, family, gateway ? hop.gateway : destination_of(packet, packet_family));
-    if (last_.known && last_.key == key) return transmit_to(ctx_, hop.port, last_.mac, packet);
-    if (!ctx_.neighbours->find(key, last_.mac)) {
-      last_.known = false;
-      return ctx_.neighbours->wait_for(ctx_, key, packet);
+    rte_ether_addr mac;
+    if (!ctx_.neighbours->find(key, mac)) return ctx_.neighbours->wait_for(ctx_, key, packet);
+    if (gateway) {
+      last_hop_ = &hop;
+      last_mac_ = mac;
     }
-    last_.key = key;
-    last_.known = true;
-    transmit_to(ctx_, hop.port, last_.mac, packet);
+    transmit_to(ctx_, hop.port, mac, packet);
   }
 
   WorkerContext& ctx_;
   const RoutingSnapshot& routing_;
-  LastNeighbour last_;
+  NextHop made_;
+  const NextHop* last_hop_ = nullptr;  ///< the gateway found last, since packets of a burst tend to share it
+  rte_ether_addr last_mac_{};
 };
 
 }  // namespace

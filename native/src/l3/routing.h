@@ -18,6 +18,7 @@
 namespace sluice {
 
 constexpr size_t kMaxRoutingTables = 16;
+constexpr size_t kMaxStaticNeighbours = 4096;
 constexpr uint32_t kNoTunnel = UINT32_MAX;
 
 enum class RouteKind : uint8_t { NoRoute, Forward, Local, Blackhole, LinkLocal, Multicast, Martian };

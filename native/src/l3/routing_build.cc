@@ -204,6 +204,11 @@ Status RoutingBuilder::make_fibs() {
 }
 
 Status RoutingBuilder::add_static_neighbours() {
+  if (state_.neighbours.size() > kMaxStaticNeighbours) {
+    return Error{"too-many-neighbours", "/neighbours",
+                 std::to_string(state_.neighbours.size()) + " static neighbours are more than the " +
+                     std::to_string(kMaxStaticNeighbours) + " that a node can have"};
+  }
   for (size_t i = 0; i < state_.neighbours.size(); i++) {
     const NeighbourConfig& config = state_.neighbours[i];
     const auto id = ids_.find(config.port);

@@ -1,7 +1,5 @@
 #include "l3/solicit.h"
 
-#include "l3/headers.h"
-
 namespace sluice {
 
 const IpAddress* own_address_towards(const PortL3& port, uint8_t family, const uint8_t* target, bool link_local) {
@@ -34,19 +32,6 @@ void send_solicitation(WorkerContext& ctx, const NeighbourKey& target, const rte
   } else {
     send_neighbour_solicitation(ctx, *port, target, known);
   }
-}
-
-void transmit_to(WorkerContext& ctx, PortId port_id, const rte_ether_addr& mac, rte_mbuf* packet) {
-  const PortL3* port = ctx.routing->port(port_id);
-  if (port == nullptr) return ctx.drop(packet, abi::DropReason::PortDown);
-  const uint8_t family = meta_of(packet)->family;
-  auto* ethernet = reinterpret_cast<rte_ether_hdr*>(prepend(ctx, packet, sizeof(rte_ether_hdr)));
-  if (ethernet == nullptr) return ctx.drop(packet, abi::DropReason::NoBuffer);
-  ethernet->dst_addr = mac;
-  ethernet->src_addr = port->mac;
-  ethernet->ether_type = family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
-  meta_of(packet)->l2_length = sizeof(rte_ether_hdr);
-  ctx.transmit(port_id, packet);
 }
 
 }  // namespace sluice
