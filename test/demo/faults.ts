@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { exampleSource } from "../support/plugins.js";
 import { PingFlow, sendUdp } from "../support/traffic.js";
 import { check } from "./expect.js";
+import type { Seen } from "./report.js";
 import type { DemoWorld } from "./world.js";
 
 interface Fault {
@@ -17,13 +18,21 @@ const FAULTS: Fault[] = [
 ];
 
 /** Each faulty stage goes live, is set off, and traffic goes on as its strategy says. */
-export async function checkFaults(world: DemoWorld): Promise<string> {
-  const lines: string[] = [];
-  for (const fault of FAULTS) lines.push(await contain(world, fault));
-  return lines.join("\n");
+export async function checkFaults(world: DemoWorld): Promise<Seen> {
+  const contained: Contained[] = [];
+  for (const fault of FAULTS) contained.push(await contain(world, fault));
+  return {
+    headline: contained.map(({ what }) => what).join("; "),
+    details: contained.map(({ why }) => why),
+  };
 }
 
-async function contain(world: DemoWorld, { plugin, trigger, failure }: Fault): Promise<string> {
+interface Contained {
+  what: string;
+  why: string;
+}
+
+async function contain(world: DemoWorld, { plugin, trigger, failure }: Fault): Promise<Contained> {
   const [{ dataplane }] = world.nodes;
   const [from, to] = [world.pod(1, 1), world.pod(2, 1)];
   await dataplane.must("plugin", "load", exampleSource(`${plugin}/assembly/index.ts`), "--failure", failure);
@@ -37,5 +46,8 @@ async function contain(world: DemoWorld, { plugin, trigger, failure }: Fault): P
   check(stage !== undefined && stage.failures > 0, `${plugin}: status shows no failure`);
   const allowed = failure === "FailOpen" ? 2 : 30; // Reload drops while it backs off, 100 ms at first
   check(result.lost <= allowed, `${plugin}: ${result.lost} of ${result.sent} echoes were lost; ${allowed} are allowed`);
-  return `${plugin} (${failure}): ${stage.failures} failures, ${result.lost} of ${result.sent} echoes lost; ${stage.lastFailure}`;
+  return {
+    what: `${plugin} (${failure}): ${result.lost} of ${result.sent} echoes lost`,
+    why: `${plugin}: ${stage.lastFailure}`,
+  };
 }

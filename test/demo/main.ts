@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Cleanup, closeOnSignal } from "../support/cleanup.js";
 import { type MachineState, machineDifferences, machineState } from "../support/machine.js";
 import { namespaces, removeNamespace } from "../support/namespace.js";
-import { type StepResult, summary } from "./report.js";
+import { type Seen, type StepResult, summary } from "./report.js";
 import { demoSteps, howToLook } from "./steps.js";
 import { DEMO_FOLDER, DEMO_PREFIX, DemoWorld } from "./world.js";
 
@@ -54,9 +54,8 @@ async function runSteps(world: DemoWorld, results: StepResult[]): Promise<void> 
     process.stdout.write(`[${String(index + 1).padStart(2)}/${steps.length + 1}] ${title} ... `);
     const result = await timed(title, run);
     results.push(result);
-    console.log(
-      `${result.passed ? "ok" : "FAILED"} (${result.seconds.toFixed(1)} s)\n        ${result.seen.replaceAll("\n", "\n        ")}`,
-    );
+    console.log(`${result.passed ? "ok" : "FAILED"} (${result.seconds.toFixed(1)} s)`);
+    for (const line of [result.seen.headline, ...result.seen.details]) console.log(`        ${line}`);
     if (!result.passed && index === 0) return;
   }
 }
@@ -66,18 +65,19 @@ function takenDown(cleanup: Cleanup, before: MachineState): Promise<StepResult> 
     await cleanup.close();
     const differences = machineDifferences(before, await machineState());
     if (differences.length > 0) throw new Error(differences.join("\n"));
-    return "namespaces, links, addresses, routes, hugepages, mounts, files: unchanged";
+    return { headline: "namespaces, links, addresses, routes, hugepages, mounts, files: unchanged", details: [] };
   });
 }
 
-async function timed(title: string, work: () => Promise<string>): Promise<StepResult> {
+async function timed(title: string, work: () => Promise<Seen>): Promise<StepResult> {
   const started = Date.now();
   const seconds = () => (Date.now() - started) / 1000;
   try {
     const seen = await work();
     return { title, passed: true, seen, seconds: seconds() };
   } catch (error) {
-    return { title, passed: false, seen: error instanceof Error ? error.message : String(error), seconds: seconds() };
+    const [headline = "", ...details] = (error instanceof Error ? error.message : String(error)).split("\n");
+    return { title, passed: false, seen: { headline, details }, seconds: seconds() };
   }
 }
 

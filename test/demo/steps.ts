@@ -2,18 +2,19 @@ import { checkFaults } from "./faults.js";
 import { measureCycles, measureThroughput } from "./figures.js";
 import { checkReachability, startNodes } from "./network.js";
 import { checkPolicy, checkService, checkSrv6 } from "./plugins.js";
+import type { Seen } from "./report.js";
 import { checkSwap } from "./swap.js";
 import type { DemoWorld } from "./world.js";
 
 export interface DemoStep {
   title: string;
-  /** Returns what was seen; throws with what was wrong. */
-  run: () => Promise<string>;
+  /** Throws with what was wrong. */
+  run: () => Promise<Seen>;
 }
 
 /** In order: each builds on the state that the ones before it left. */
 export function demoSteps(world: DemoWorld): DemoStep[] {
-  const step = (title: string, run: (world: DemoWorld) => Promise<string>): DemoStep => ({
+  const step = (title: string, run: (world: DemoWorld) => Promise<Seen>): DemoStep => ({
     title,
     run: () => run(world),
   });
@@ -22,8 +23,8 @@ export function demoSteps(world: DemoWorld): DemoStep[] {
     step("Pods reach each other", checkReachability),
     step("Policy", checkPolicy),
     step("Service with two backends", checkService),
-    step("SRv6 between the nodes", checkSrv6),
     step("iperf3 figures", measureThroughput),
+    step("SRv6 between the nodes", checkSrv6),
     step("Stage replaced under load", checkSwap),
     step("Faulty stages contained", checkFaults),
     step("Cycles of each stage", measureCycles),

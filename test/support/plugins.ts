@@ -1,6 +1,7 @@
 import { podPrefix4, podPrefix6, sidDt4, sidDt6, underlay6 } from "./address-plan.js";
 import { root } from "./dataplane.js";
 import type { PluginSpec } from "./node-file.js";
+import { must } from "./process.js";
 
 /** A plugin of plugins/ as the set-up built it. */
 export function builtPlugin(name: string, config: unknown): PluginSpec {
@@ -10,6 +11,14 @@ export function builtPlugin(name: string, config: unknown): PluginSpec {
 /** A stage of examples/, from source. */
 export function exampleSource(path: string): string {
   return `${root}/examples/${path}`;
+}
+
+/** Compiles a stage with the SDK's command. Returns `module`, where it went. */
+export async function buildStage(source: string, module: string): Promise<string> {
+  await must([process.execPath, `${root}/sdk/bin/sluice-plugin.mjs`, "build", source, "-o", module], {
+    timeoutMs: 60_000,
+  });
+  return module;
 }
 
 export interface PolicyRule {
