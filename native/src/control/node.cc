@@ -176,7 +176,7 @@ Status Node::apply_to(const DesiredState& state, PortSet::Prepared& prepared) {
 
 Result<std::shared_ptr<Pipeline>> Node::prepare_pipeline(const DesiredState& state) {
   if (snapshot_ == nullptr) return Error{"not-applied", "", "nothing runs yet; apply a state first"};
-  return wasm_->prepare(state.plugins, state.pipeline, snapshot_->ports);
+  return wasm_->prepare(state.plugins, state.pipeline, snapshot_->ports, /*for_shadow=*/true);
 }
 
 std::unique_ptr<NodeSnapshot> Node::make_snapshot(const PortSet::Entries& entries,
