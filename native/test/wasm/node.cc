@@ -13,6 +13,7 @@ Node::Node(const std::string& cache_dir) : flow_area(size_t{kFlows} * kStride) {
   WasmHostOptions options;
   options.cache_dir = cache_dir;
   options.flow_slots = slots;
+  options.synchronize = [this] { on_synchronize(); };
   auto made = WasmHost::create(options);
   if (!made) throw std::runtime_error(made.error().message);
   host = std::move(made.value());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,7 @@ class Node {
   uint64_t counter(const std::string& plugin, const std::string& name);
   uint64_t drops(const std::string& plugin, const std::string& reason);
 
+  std::function<void()> on_synchronize = [] {};  ///< what the host waits with; the test's thread needs no waiting
   TestContext context;
   std::vector<uint8_t> flow_area;
   FlowSlots slots;
