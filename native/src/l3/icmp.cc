@@ -154,7 +154,7 @@ void send_icmp_error(WorkerContext& ctx, const rte_mbuf* about, IcmpError error,
   const uint32_t detail4 = error == IcmpError::PacketTooBig ? detail & 0xffff : 0;
   const rte_be32_t word = rte_cpu_to_be_32(family == 4 ? detail4 : detail);
   memcpy(icmp + 4, &word, sizeof word);
-  write_ip_header(packet, family, source.bytes.data(), source_of(about, family), icmp_protocol(family), kOwnTtl);
+  write_ip_header(packet, {family, source.bytes.data(), source_of(about, family), icmp_protocol(family)});
   set_icmp_checksum(packet, family, ip_header);
   send_own(ctx, packet, meta.in_port);
 }

@@ -107,8 +107,8 @@ void reset_tcp(WorkerContext& ctx, const rte_mbuf* about) {
     reset.recv_ack = rte_cpu_to_be_32(rte_be_to_cpu_32(theirs.sent_seq) + payload + control);
     reset.tcp_flags |= RTE_TCP_ACK_FLAG;
   }
-  write_ip_header(packet, asked.family, destination_of(about, asked.family), source_of(about, asked.family),
-                  IPPROTO_TCP, kOwnTtl);
+  write_ip_header(packet,
+                  {asked.family, destination_of(about, asked.family), source_of(about, asked.family), IPPROTO_TCP});
   reset.cksum = asked.family == 4 ? rte_ipv4_udptcp_cksum(ipv4_of(packet), &reset)
                                   : rte_ipv6_udptcp_cksum(ipv6_of(packet), &reset);
   send_own(ctx, packet, asked.in_port);

@@ -96,7 +96,7 @@ rte_mbuf* new_message(WorkerContext& ctx, uint32_t length, uint8_t*& body) {
 /// Straight to the link: no routing, no stage.
 void send_message(WorkerContext& ctx, rte_mbuf* packet, const uint8_t* source, const uint8_t* destination, PortId port,
                   const rte_ether_addr& mac) {
-  write_ip_header(packet, 6, source, destination, IPPROTO_ICMPV6, kNdHopLimit);
+  write_ip_header(packet, {6, source, destination, IPPROTO_ICMPV6, kNdHopLimit});
   set_icmp_checksum(packet, 6, sizeof(rte_ipv6_hdr));
   PacketMeta& meta = *meta_of(packet);
   meta.family = 6;

@@ -18,11 +18,12 @@
 
 namespace sluice {
 
-/// Who is asked for: an address behind a port. All bytes count in the hash, so the unused ones are zero.
-struct alignas(8) NeighbourKey {
+/// Who is asked for: an address behind a port. All bytes count in the hash, so the unused ones are zero; rte_hash
+/// compares keys of 32 bytes fast.
+struct alignas(16) NeighbourKey {
   PortId port = kNoPort;
   uint8_t family = 0;
-  uint8_t zero[5] = {};
+  uint8_t zero[13] = {};
   uint8_t address[16] = {};
 
   static NeighbourKey of(PortId port, uint8_t family, const uint8_t* address) {
@@ -38,7 +39,7 @@ struct alignas(8) NeighbourKey {
   }
   bool operator==(const NeighbourKey& other) const { return memcmp(this, &other, sizeof *this) == 0; }
 };
-static_assert(sizeof(NeighbourKey) == 24);
+static_assert(sizeof(NeighbourKey) == 32);
 
 /// RFC 4861 section 7.3.2, for ARP too. Delay is left out: a stale neighbour in use is probed at once.
 enum class NeighbourState : uint8_t { None, Incomplete, Reachable, Stale, Probe, Static };

@@ -18,26 +18,25 @@ rte_mbuf* new_packet(WorkerContext& ctx) {
   return packet;
 }
 
-void write_ip_header(rte_mbuf* packet, uint8_t family, const uint8_t* source, const uint8_t* destination,
-                     uint8_t protocol, uint8_t ttl) {
-  if (family == 4) {
-    rte_ipv4_hdr* ip = ipv4_of(packet);
+void write_ip_header(uint8_t* at, const IpHeader& header, uint32_t length) {
+  if (header.family == 4) {
+    auto* ip = reinterpret_cast<rte_ipv4_hdr*>(at);
     memset(ip, 0, sizeof *ip);
     ip->version_ihl = 0x45;
-    ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(packet->pkt_len));
-    ip->time_to_live = ttl;
-    ip->next_proto_id = protocol;
-    memcpy(&ip->src_addr, source, 4);
-    memcpy(&ip->dst_addr, destination, 4);
+    ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(length));
+    ip->time_to_live = header.ttl;
+    ip->next_proto_id = header.protocol;
+    memcpy(&ip->src_addr, header.source, 4);
+    memcpy(&ip->dst_addr, header.destination, 4);
     set_ipv4_checksum(ip);
   } else {
-    rte_ipv6_hdr* ip = ipv6_of(packet);
+    auto* ip = reinterpret_cast<rte_ipv6_hdr*>(at);
     ip->vtc_flow = rte_cpu_to_be_32(6u << 28);
-    ip->payload_len = rte_cpu_to_be_16(static_cast<uint16_t>(packet->pkt_len - sizeof *ip));
-    ip->proto = protocol;
-    ip->hop_limits = ttl;
-    memcpy(ip->src_addr, source, 16);
-    memcpy(ip->dst_addr, destination, 16);
+    ip->payload_len = rte_cpu_to_be_16(static_cast<uint16_t>(length - sizeof *ip));
+    ip->proto = header.protocol;
+    ip->hop_limits = header.ttl;
+    memcpy(ip->src_addr, header.source, 16);
+    memcpy(ip->dst_addr, header.destination, 16);
   }
 }
 

@@ -11,10 +11,22 @@ constexpr uint8_t kOwnTtl = 64;
 /// An empty buffer with a zeroed PacketMeta of a packet that the node makes itself: no in_port, not routed.
 rte_mbuf* new_packet(WorkerContext& ctx);
 
-/// Writes an IPv4 or IPv6 header for what follows it in the packet: data starts where the header goes, its space is
-/// included in the packet's length. Addresses are 4 or 16 bytes in network byte order.
-void write_ip_header(rte_mbuf* packet, uint8_t family, const uint8_t* source, const uint8_t* destination,
-                     uint8_t protocol, uint8_t ttl);
+/// What an IP header of the node's own says. Addresses are 4 or 16 bytes in network byte order.
+struct IpHeader {
+  uint8_t family;
+  const uint8_t* source;
+  const uint8_t* destination;
+  uint8_t protocol;
+  uint8_t ttl = kOwnTtl;
+};
+
+/// Writes it to `at`, without options or extension headers. `length` is the whole packet's.
+void write_ip_header(uint8_t* at, const IpHeader& header, uint32_t length);
+
+/// The same at the start of a packet in which its space is included.
+inline void write_ip_header(rte_mbuf* packet, const IpHeader& header) {
+  write_ip_header(rte_pktmbuf_mtod(packet, uint8_t*), header, packet->pkt_len);
+}
 
 /// Sends an L3 packet that the node made by way of ctx.originate(). It is routed in the table of `toward`, the port
 /// whose peer it answers; a link-local destination leaves by that port without a lookup. Takes ownership.

@@ -130,20 +130,24 @@ class Output {
     const uint8_t family = gateway ? hop.gateway_family : packet_family;
     const NeighbourKey key =
         NeighbourKey::of(hop.port, family, gateway ? hop.gateway : destination_of(packet, packet_family));
-    rte_ether_addr mac;
-    if (!ctx_.neighbours->find(key, mac)) return ctx_.neighbours->wait_for(ctx_, key, packet);
-    if (gateway) {
-      last_hop_ = &hop;
-      last_mac_ = mac;
+    if (!(known_ && key == last_key_)) {
+      known_ = ctx_.neighbours->find(key, last_mac_);
+      last_hop_ = nullptr;
+      if (!known_) return ctx_.neighbours->wait_for(ctx_, key, packet);
+      last_key_ = key;
     }
-    transmit_to(ctx_, hop.port, mac, packet);
+    if (gateway) last_hop_ = &hop;
+    transmit_to(ctx_, hop.port, last_mac_, packet);
   }
 
   WorkerContext& ctx_;
   const RoutingSnapshot& routing_;
   NextHop made_;
-  const NextHop* last_hop_ = nullptr;  ///< the gateway found last, since packets of a burst tend to share it
+  // The neighbour found last, since packets of a burst tend to share it, and the hop whose gateway it is.
+  bool known_ = false;
+  NeighbourKey last_key_;
   rte_ether_addr last_mac_{};
+  const NextHop* last_hop_ = nullptr;
 };
 
 }  // namespace

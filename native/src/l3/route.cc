@@ -7,42 +7,56 @@
 namespace sluice {
 namespace {
 
-/// Looks up the packets of one table and family that `members` lists; their entries go to the same places of `entries`.
-void lookup_group(const RoutingSnapshot& routing, uint32_t table_number, uint8_t family, rte_mbuf* const* packets,
-                  const uint16_t* members, uint16_t count, const RouteEntry** entries) {
-  const RoutingSnapshot::Table* table = routing.table(static_cast<uint16_t>(table_number));
-  uint64_t values[kMaxBurst];
-  if (table == nullptr) {
+/// FIB values of packets that are all of one table and family.
+void lookup_same(const RoutingSnapshot& routing, rte_mbuf* const* packets, uint16_t count, uint64_t* values) {
+  const PacketMeta& first = *meta_of(packets[0]);
+  const RoutingSnapshot::Table* table = routing.table(first.table);
+  if (unlikely(table == nullptr)) {
     memset(values, 0, count * sizeof values[0]);
-  } else if (family == 4) {
+  } else if (first.family == 4) {
     uint32_t addresses[kMaxBurst];
-    for (uint16_t i = 0; i < count; i++) addresses[i] = rte_be_to_cpu_32(ipv4_of(packets[members[i]])->dst_addr);
+    for (uint16_t i = 0; i < count; i++) addresses[i] = rte_be_to_cpu_32(ipv4_of(packets[i])->dst_addr);
     table->fib4.lookup(addresses, values, count);
   } else {
-    for (uint16_t i = 0; i < count; i++) values[i] = table->fib6.lookup6(ipv6_of(packets[members[i]])->dst_addr);
+    for (uint16_t i = 0; i < count; i++) values[i] = table->fib6.lookup6(ipv6_of(packets[i])->dst_addr);
   }
-  for (uint16_t i = 0; i < count; i++) entries[members[i]] = &routing.entries[values[i]];
 }
 
-/// A burst mostly has one table and one or two families, so each round takes all packets like the first one left.
-void lookup_burst(const RoutingSnapshot& routing, rte_mbuf* const* packets, uint16_t count,
-                  const RouteEntry** entries) {
-  uint16_t left[kMaxBurst], group[kMaxBurst];
-  uint16_t left_count = 0;
-  for (uint16_t i = 0; i < count; i++) {
-    if (!meta_of(packets[i])->redirected) left[left_count++] = i;
-  }
-  while (left_count != 0) {
-    const PacketMeta& first = *meta_of(packets[left[0]]);
+/// What packets must share to be looked up together. Redirected ones are looked up for nothing.
+uint32_t lookup_key(rte_mbuf* packet) {
+  const PacketMeta& meta = *meta_of(packet);
+  return uint32_t{meta.table} << 8 | meta.family;
+}
+
+/// Each round takes all packets like the first one left.
+void lookup_mixed(const RoutingSnapshot& routing, rte_mbuf* const* packets, uint16_t count, uint64_t* values) {
+  uint16_t left[kMaxBurst], members[kMaxBurst];
+  rte_mbuf* group[kMaxBurst];
+  uint64_t group_values[kMaxBurst];
+  for (uint16_t i = 0; i < count; i++) left[i] = i;
+  while (count != 0) {
+    const uint32_t key = lookup_key(packets[left[0]]);
     uint16_t group_count = 0, kept = 0;
-    for (uint16_t i = 0; i < left_count; i++) {
-      const PacketMeta& meta = *meta_of(packets[left[i]]);
-      const bool same = meta.table == first.table && meta.family == first.family;
-      (same ? group[group_count++] : left[kept++]) = left[i];
+    for (uint16_t i = 0; i < count; i++) {
+      if (lookup_key(packets[left[i]]) == key) {
+        members[group_count] = left[i];
+        group[group_count++] = packets[left[i]];
+      } else {
+        left[kept++] = left[i];
+      }
     }
-    lookup_group(routing, first.table, first.family, packets, group, group_count, entries);
-    left_count = kept;
+    lookup_same(routing, group, group_count, group_values);
+    for (uint16_t i = 0; i < group_count; i++) values[members[i]] = group_values[i];
+    count = kept;
   }
+}
+
+void lookup_burst(const RoutingSnapshot& routing, rte_mbuf* const* packets, uint16_t count, uint64_t* values) {
+  const uint32_t key = lookup_key(packets[0]);
+  uint32_t differences = 0;
+  for (uint16_t i = 1; i < count; i++) differences |= lookup_key(packets[i]) ^ key;
+  if (likely(differences == 0)) return lookup_same(routing, packets, count, values);
+  lookup_mixed(routing, packets, count, values);
 }
 
 /// RFC 1812 section 5.3.1. False: it has run out.
@@ -151,14 +165,15 @@ class Router {
 };
 
 void route(WorkerContext& ctx, rte_mbuf* const* packets, uint16_t count, bool counts_down, RouteVerdicts& out) {
-  const RouteEntry* entries[kMaxBurst];
-  lookup_burst(*ctx.routing, packets, count, entries);
   Router router(ctx, counts_down, out);
+  if (count == 0) return;
+  uint64_t values[kMaxBurst];
+  lookup_burst(*ctx.routing, packets, count, values);
   for (uint16_t i = 0; i < count; i++) {
     if (meta_of(packets[i])->redirected) {
       router.apply_redirect(packets[i]);
     } else {
-      router.apply(packets[i], *entries[i]);
+      router.apply(packets[i], ctx.routing->entries[values[i]]);
     }
   }
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "l3/routing_builder.h"
+#include "l3/vxlan.h"
 
 namespace sluice {
 namespace {
@@ -121,6 +122,7 @@ Status RoutingBuilder::fill_tunnel(const NextHopConfig& config, const PortL3& po
   hop.remote = *config.remote;
   if (!hop.has_mac) hop.mac = tunnel_mac(hop.remote);
   hop.has_mac = true;
+  vxlan_prepare(tunnel, hop);
   underlays_.push_back({static_cast<uint32_t>(snapshot_->next_hops.size()), path});
   return {};
 }

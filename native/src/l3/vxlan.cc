@@ -21,6 +21,13 @@ struct TunnelHeader {
   rte_ether_hdr inner;
 };
 static_assert(sizeof(TunnelHeader) == 30);
+constexpr size_t kShortestWrapping = sizeof(rte_ipv4_hdr) + sizeof(TunnelHeader);
+constexpr size_t kLongestWrapping = sizeof(rte_ipv6_hdr) + sizeof(TunnelHeader);
+static_assert(kLongestWrapping <= sizeof(NextHop::wrapping));
+
+uint16_t ip_length(const Tunnel& tunnel) {
+  return tunnel.local.family == 4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
+}
 
 /// Over the whole outer datagram; never 0, which would say that there is none (RFC 768).
 uint16_t udp_checksum6(const rte_mbuf* packet) {
@@ -44,30 +51,44 @@ const Tunnel* find_endpoint(const RoutingSnapshot& routing, const rte_mbuf* pack
 
 }  // namespace
 
-bool vxlan_encapsulate(WorkerContext& ctx, rte_mbuf*& packet, const NextHop& hop) {
-  const Tunnel& tunnel = ctx.routing->tunnels[hop.tunnel];
-  const uint8_t family = tunnel.local.family;
-  const uint16_t ip_length = family == 4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
-  const uint8_t inner_family = meta_of(packet)->family;
-  uint8_t* start = prepend(ctx, packet, static_cast<uint16_t>(ip_length + sizeof(TunnelHeader)));
-  if (start == nullptr) return false;
-
-  PacketMeta& meta = *meta_of(packet);
-  auto* header = reinterpret_cast<TunnelHeader*>(start + ip_length);
-  header->udp.src_port = rte_cpu_to_be_16(kFirstSourcePort | (meta.hash & kSourcePortMask));
+void vxlan_prepare(const Tunnel& tunnel, NextHop& hop) {
+  const bool v4 = tunnel.local.family == 4;
+  auto* header = reinterpret_cast<TunnelHeader*>(hop.wrapping.data() + ip_length(tunnel));
   header->udp.dst_port = rte_cpu_to_be_16(tunnel.udp_port);
-  header->udp.dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(packet->pkt_len - ip_length));
-  header->udp.dgram_cksum = 0;
   header->vxlan.vx_flags = kVniFlag;
   header->vxlan.vx_vni = rte_cpu_to_be_32(tunnel.vni << 8);
   header->inner.dst_addr = hop.mac;
   header->inner.src_addr = tunnel.mac;
+  const IpHeader ip{tunnel.local.family, tunnel.local.bytes.data(), hop.remote.bytes.data(), IPPROTO_UDP, kOwnTtl};
+  write_ip_header(hop.wrapping.data(), ip, v4 ? 0 : sizeof(rte_ipv6_hdr));
+}
+
+bool vxlan_encapsulate(WorkerContext& ctx, rte_mbuf*& packet, const NextHop& hop) {
+  const Tunnel& tunnel = ctx.routing->tunnels[hop.tunnel];
+  const uint8_t family = tunnel.local.family;
+  const uint16_t outer = ip_length(tunnel);
+  const uint8_t inner_family = meta_of(packet)->family;
+  const auto length = static_cast<uint16_t>(outer + sizeof(TunnelHeader));
+  uint8_t* start = prepend(ctx, packet, length);
+  if (start == nullptr) return false;
+  memcpy(start, hop.wrapping.data(), kShortestWrapping);
+  if (family == 6)
+    memcpy(start + kShortestWrapping, hop.wrapping.data() + kShortestWrapping, kLongestWrapping - kShortestWrapping);
+
+  PacketMeta& meta = *meta_of(packet);
+  auto* header = reinterpret_cast<TunnelHeader*>(start + outer);
   header->inner.ether_type = inner_family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
-  write_ip_header(packet, family, tunnel.local.bytes.data(), hop.remote.bytes.data(), IPPROTO_UDP, kOwnTtl);
+  header->udp.src_port = rte_cpu_to_be_16(kFirstSourcePort | (meta.hash & kSourcePortMask));
+  header->udp.dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(packet->pkt_len - outer));
   if (family == 4) {
-    ipv4_of(packet)->packet_id = rte_cpu_to_be_16(static_cast<uint16_t>(ctx.next_packet_id++));
-    set_ipv4_checksum(ipv4_of(packet));
+    auto* ip = reinterpret_cast<rte_ipv4_hdr*>(start);
+    ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(packet->pkt_len));
+    ip->packet_id = rte_cpu_to_be_16(static_cast<uint16_t>(ctx.next_packet_id++));
+    // The template's is over zeroes in both fields.
+    const uint64_t sum = static_cast<uint16_t>(~ip->hdr_checksum) + uint64_t{ip->total_length} + ip->packet_id;
+    ip->hdr_checksum = static_cast<uint16_t>(~fold_sum(sum));
   } else {
+    reinterpret_cast<rte_ipv6_hdr*>(start)->payload_len = header->udp.dgram_len;
     header->udp.dgram_cksum = udp_checksum6(packet);
   }
 
@@ -75,8 +96,8 @@ bool vxlan_encapsulate(WorkerContext& ctx, rte_mbuf*& packet, const NextHop& hop
   meta.family = family;
   meta.protocol = IPPROTO_UDP;
   meta.l2_length = 0;
-  meta.l4_offset = ip_length;
-  meta.payload_offset = ip_length + sizeof(rte_udp_hdr);
+  meta.l4_offset = outer;
+  meta.payload_offset = static_cast<uint16_t>(outer + sizeof(rte_udp_hdr));
   meta.inner_l3_offset = 0;
   meta.inner_l4_offset = 0;
   meta.flags = 0;

@@ -7,6 +7,9 @@
 
 namespace sluice {
 
+/// Fills in hop.wrapping for a hop whose tunnel, remote and mac are set.
+void vxlan_prepare(const Tunnel& tunnel, NextHop& hop);
+
 /// Puts the tunnel's inner Ethernet, VXLAN, UDP and outer IP header (RFC 7348) before an L3 packet with complete
 /// checksums. Its meta is the outer packet's then. The UDP checksum is zero, as RFC 7348 and RFC 6936 allow. `packet`
 /// may change to a new first buffer. False, and the packet unchanged, when there is no buffer.
