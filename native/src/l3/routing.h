@@ -43,7 +43,7 @@ struct NextHop {
   uint32_t tunnel = kNoTunnel;  ///< index in tunnels
   uint32_t underlay = 0;        ///< tunnel: index in entries of the route to `remote`
   IpAddress remote;
-  std::array<uint8_t, 72> wrapping{};  ///< tunnel: what goes before a packet, see l3/vxlan.h
+  alignas(8) std::array<uint8_t, 72> wrapping{};  ///< tunnel: what goes before a packet, see l3/vxlan.h
 };
 
 /// A VXLAN port. Its inner MAC addresses are its own choice where the configuration gives none: 02:53 and the last four
