@@ -21,7 +21,8 @@ bool complete_sctp_checksum(rte_mbuf* packet);
 /// (IPv4: ids count up; FIN and PSH on the last only, CWR on the first only). Headers, PacketMeta and payload are
 /// copied into buffers of `pool`. Returns how many are in `out` and frees the super-frame. 0: no buffers, more than
 /// `max` packets, or no sound super-frame; it is then still the caller's and unchanged. A super-frame always carries a
-/// partial checksum.
+/// partial checksum. One that stages wrapped in IP headers (gso_l4_offset) is cut inside, and each segment gets the
+/// wrapping with its lengths made to fit.
 uint16_t segment(rte_mbuf* packet, uint16_t mtu, rte_mempool* pool, rte_mbuf** out, uint16_t max);
 
 }  // namespace sluice

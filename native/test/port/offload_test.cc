@@ -288,6 +288,89 @@ TEST(Segment, CutsSuperFramesAsTheKernelWould) {
   }
 }
 
+/// Headers before a super-frame's own. Lengths and checksums in them are those of any packet: segment() makes them fit.
+struct WrappedRow {
+  const char* what;
+  const char* wrapping;
+  std::vector<size_t> ip_offsets;
+  Headers ip;
+  size_t payload;
+  uint16_t gso_size;
+  size_t segments;
+};
+
+const char* const kSrv6 =
+    "60000000 0000 2b40 fd310000000000000000000000000001 fc0000020000000000000000000000d4"
+    "0402 0400 0000 0000 fc0000020000000000000000000000d4";
+const char* const kIpip = "45000000 8001 0000 4004 0000 c0000201 c0000202";
+
+const WrappedRow kWrappedRows[] = {
+    {"IPv4 in SRv6", kSrv6, {0}, kIpv4, 30000, 1384, 22},
+    {"IPv4 in SRv6, segments smaller than the sender's", kSrv6, {0}, kIpv4, 30000, 1448, 22},
+    {"IPv4 in IPv4", kIpip, {0}, kIpv4, 10000, 1428, 8},
+    {"IPv4 in IPv4 in IPv4",
+     "45000000 0001 0000 4004 0000 c0000201 c0000202 45000000 8001 0000 4004 0000 c0000201 c0000202",
+     {0, 20},
+     kIpv4,
+     10000,
+     1408,
+     8},
+};
+
+TEST(Segment, CutsInsideWhatStagesWrapped) {
+  for (const WrappedRow& row : kWrappedRows) {
+    SCOPED_TRACE(row.what);
+    const Bytes inner = build(row.ip, IPPROTO_TCP, tcp(kSequence, 0x18, true, row.payload), 16);
+    Bytes whole = from_hex(row.wrapping);
+    const size_t l3 = whole.size(), l4 = l3 + from_hex(row.ip.hex).size(), headers = l4 + 32;
+    whole.insert(whole.end(), inner.begin(), inner.end());
+    rte_mbuf* packet = packet_in(whole, {2034});
+    mark(packet, row.ip, IPPROTO_IPIP, kPartial | kSuper, row.gso_size);
+    meta_of(packet)->gso_l3_offset = static_cast<uint16_t>(l3);
+    meta_of(packet)->gso_l4_offset = static_cast<uint16_t>(l4);
+    rte_mbuf* out[64];
+    const uint16_t count = segment(packet, 1500, pools().packets, out, 64);
+    ASSERT_EQ(count, row.segments);
+    Bytes payload;
+    for (uint16_t i = 0; i < count; i++) {
+      SCOPED_TRACE(i);
+      const Bytes part = flat(out[i]);
+      EXPECT_LE(part.size(), 1500u);
+      for (const size_t at : row.ip_offsets) {
+        if (part[at] >> 4 == 6) {
+          EXPECT_EQ(word(part, at + 4), part.size() - at - 40);
+          continue;
+        }
+        EXPECT_EQ(word(part, at + 2), part.size() - at);
+        EXPECT_EQ(reference_sum(Bytes(part.begin() + at, part.begin() + at + 20)), 0xffff);
+      }
+      const Bytes carried(part.begin() + l3, part.end());
+      EXPECT_EQ(word(carried, 2), carried.size());
+      EXPECT_EQ(reference_sum(Bytes(carried.begin(), carried.begin() + 20)), 0xffff);
+      EXPECT_EQ(verify(carried, l4 - l3, IPPROTO_TCP), 0xffff);
+      EXPECT_EQ(meta_of(out[i])->gso_l4_offset, 0);
+      payload.insert(payload.end(), part.begin() + headers, part.end());
+      rte_pktmbuf_free(out[i]);
+    }
+    EXPECT_EQ(payload, Bytes(whole.begin() + headers, whole.end()));
+  }
+}
+
+TEST(Segment, RefusesAWrappingThatIsNotIpInIp) {
+  Bytes whole = from_hex("45000000 8001 0000 4011 0000 c0000201 c0000202 12b512b5 00000000");  // IPv4 and UDP
+  const size_t l3 = whole.size();
+  const Bytes inner = build(kIpv4, IPPROTO_TCP, tcp(1, 0x18, true, 10000), 16);
+  whole.insert(whole.end(), inner.begin(), inner.end());
+  rte_mbuf* packet = packet_in(whole, {2034});
+  mark(packet, kIpv4, IPPROTO_UDP, kPartial | kSuper, 1400);
+  meta_of(packet)->gso_l3_offset = static_cast<uint16_t>(l3);
+  meta_of(packet)->gso_l4_offset = static_cast<uint16_t>(l3 + 20);
+  rte_mbuf* out[64];
+  EXPECT_EQ(segment(packet, 1500, pools().packets, out, 64), 0);
+  EXPECT_EQ(flat(packet), whole);
+  rte_pktmbuf_free(packet);
+}
+
 TEST(Segment, RefusesWhatItCannotCutAndLeavesItAlone) {
   const Bytes whole = build(kIpv4, IPPROTO_TCP, tcp(1, 0x18, true, 10000), 16);
   struct Row {
