@@ -1,13 +1,17 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Cleanup } from "./cleanup.js";
 import type { Namespace } from "./namespace.js";
 import { type Background, eventually } from "./process.js";
+
+const SETTLE_MS = 300;
 
 /** A running tcpdump. */
 export class Capture {
   constructor(private readonly program: Background) {}
 
-  /** Ends the capture. Returns tcpdump's text, a line a packet. */
+  /** Ends the capture, once the last packets have come through the kernel's buffer. Returns tcpdump's text, a line a packet. */
   async stop(): Promise<string[]> {
+    await sleep(SETTLE_MS);
     const output = await this.program.stop("SIGINT");
     return output.stdout.split("\n").filter(Boolean);
   }

@@ -245,7 +245,7 @@ export interface HttpAnswer {
 
 /** One request on a connection of its own. */
 export async function httpGet(from: Namespace, url: string): Promise<HttpAnswer> {
-  const output = await from.run(["curl", "-gsS", "--max-time", "3", url]);
+  const output = await from.run(["curl", "-gsS", "--max-time", "1.5", url]);
   const [server, client = ""] = output.stdout.trim().split(" ");
   return { server: output.status === 0 ? server : undefined, client };
 }
