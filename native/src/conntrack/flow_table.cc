@@ -235,7 +235,10 @@ void FlowTable::reclaim() {
     if (rte_rcu_qsbr_check(rcu_, entry.token, false) == 0) return;
     for (const int32_t place : entry.places) index_->release(entry.family, place);
     if (entry.number != kNoFlow) {
-      record(entry.number).life.store(FlowLife::Free, std::memory_order_relaxed);
+      FlowRecord& freed = record(entry.number);
+      // A free record holds no plugin's state: whoever looks which schemas are still in use goes over all records.
+      memset(freed.slot_schema, 0, sizeof freed.slot_schema);
+      freed.life.store(FlowLife::Free, std::memory_order_relaxed);
       free_.push_back(entry.number);
     }
     removed_head_ = (removed_head_ + 1) % removed_.size();
