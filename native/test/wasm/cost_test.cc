@@ -3,8 +3,9 @@
 //
 // On a 2-thread AMD EPYC at 2.1 GHz (TSC) whose other hardware thread was busy, bursts of 32: 29 cycles with 64 header
 // bytes, 32 with 128, and 11 to 12 for each further stage of the chain; 150 of a call are the burst's own. Without
-// hugepages, as here, buffers are 4096 bytes apart and fight for the same cache sets; 2496 bytes apart, as in hugepages,
-// filling the window takes 13 and checking it 3 of those cycles, where a bare copy of the same bytes in C++ takes 9.
+// hugepages, as here, buffers are 4096 bytes apart and fight for the same cache sets; 2496 bytes apart, as in
+// hugepages, filling the window takes 13 and checking it 3 of those cycles, where a bare copy of the same bytes in C++
+// takes 9.
 #include <gtest/gtest.h>
 #include <rte_cycles.h>
 

@@ -1,70 +1,9 @@
-#include <gtest/gtest.h>
-
-#include "wasm/node.h"
+#include "wasm/swap_fixture.h"
 
 namespace sluice {
 namespace {
 
 using namespace testing;  // NOLINT: stages read as a table
-
-constexpr uint32_t kFlowWritten = static_cast<uint32_t>(abi::Flag::FLOW_WRITTEN);
-constexpr uint32_t kNewSlot = static_cast<uint32_t>(abi::Flag::NEW_SLOT);
-
-std::string burst(uint32_t field) {
-  return "(i32.load " + i32(abi::kWindowBase + field) + ")";
-}
-
-/// Marks packets with the 4 bytes of text that it was configured with; refuses "bad", and traps on "trap".
-StageText configured(const std::string& version = "1.0.0") {
-  StageText stage{for_each_slot(store32(abi::kSlotMark, "(i32.load " + burst(abi::kBurstSegmentBase) + ")"))};
-  stage.manifest = {{"segmentBytes", 8192}, {"version", version}};
-  stage.extra = R"((data (i32.const 1000) "no good")
-    (func (export "configure") (result i32)
-      (if (i32.eq (i32.load (i32.const 33554432)) (i32.const 0x70617274)) (then unreachable))
-      (if (i32.eq (i32.and (i32.load (i32.const 33554432)) (i32.const 0xffffff)) (i32.const 0x646162)) (then
-        (i64.store offset=64 (i32.const 16777216) (i64.load (i32.const 1000)))
-        (i32.store offset=40 (i32.const 16777216) (i32.const 7))
-        (return (i32.const 1))))
-      (if (i32.eq (i32.load8_u (i32.const 33554432)) (i32.const 0x4c)) (then (return (i32.const 2))))
-      (if (i32.load offset=4 )" +
-                burst(abi::kBurstSegmentBase) + R"() (then unreachable)) ;; it must be empty
-      (i32.store )" +
-                burst(abi::kBurstSegmentBase) + R"( (i32.load (i32.const 33554432)))
-      (i32.store offset=4 )" +
-                burst(abi::kBurstSegmentBase) + R"( (i32.const -1))
-      (i32.const 0)))";
-  return stage;
-}
-
-/// Counts packets in counter 0, and marks them with `mark`.
-StageText counting(const std::string& version, uint32_t mark) {
-  StageText stage{
-      for_each_slot("(i64.store (i32.const 17825792) (i64.add (i64.load (i32.const 17825792)) (i64.const 1)))" +
-                    store32(abi::kSlotMark, i32(mark)))};
-  stage.manifest = {{"counters", {"seen"}}, {"version", version}};
-  return stage;
-}
-
-class Swap : public ::testing::Test {
- protected:
-  uint32_t mark_of(rte_mbuf* packet) {
-    node.burst({packet});
-    EXPECT_EQ(node.passed.size(), 1u);
-    const uint32_t mark = node.passed.empty() ? 0 : meta_of(packet)->mark;
-    node.free_all();
-    return mark;
-  }
-  uint32_t mark() { return mark_of(node.udp()); }
-  uint32_t mark_of_flow(uint32_t flow) {
-    rte_mbuf* packet = node.udp();
-    meta_of(packet)->flow = flow;
-    return mark_of(packet);
-  }
-  static uint32_t text(const char* four) { return *reinterpret_cast<const uint32_t*>(four); }
-  PluginChange change() { return node.pipeline->changes().at(0); }
-
-  Node node;
-};
 
 TEST_F(Swap, ConfigurationIsPublishedWithoutNewInstances) {
   const std::string digest = node.add(configured());
@@ -213,27 +152,6 @@ TEST_F(Swap, InitRunsOnEachInstanceAndDoesNotTouchTheLiveWindow) {
   EXPECT_EQ(mark(), 55u);
 }
 
-// Flow state over versions.
-
-/// Gives a flow the number `stamp` once, and marks its packets with it.
-StageText stamping(uint8_t schema, uint32_t stamp, uint16_t size = 4) {
-  StageText stage{for_each_slot("(if (i32.and " + load16(abi::kSlotFlags) + i32(kNewSlot) + ") (then " +
-                                store32(abi::kSlotFlowState, i32(stamp)) + set_flag(kFlowWritten) + "))" +
-                                store32(abi::kSlotMark, load32(abi::kSlotFlowState)))};
-  stage.manifest = {{"flowState", {{"size", size}, {"schema", schema}}}, {"version", std::to_string(schema) + ".0.0"}};
-  return stage;
-}
-/// The same in a new schema: what schema `from` stamped with n becomes n + 1000.
-StageText migrating(uint8_t schema, std::vector<int> from, uint32_t stamp) {
-  StageText stage = stamping(schema, stamp);
-  stage.manifest["migratesFrom"] = from;
-  stage.extra =
-      R"((func (export "migrate") (param $from i32) (param $count i32) )" +
-      for_each_slot(store32(abi::kSlotFlowState, "(i32.add (i32.const 1000) " + load32(abi::kSlotFlowState) + ")")) +
-      ")";
-  return stage;
-}
-
 TEST_F(Swap, FlowsKeepTheirStateInANewVersionOfTheSameSchema) {
   node.run({Node::plugin("test", node.add(stamping(1, 11)))});
   EXPECT_EQ(mark_of_flow(5), 11u);
@@ -338,114 +256,6 @@ TEST_F(Swap, APluginThatComesBackFindsItsFlows) {
   other.manifest["version"] = "1.0.1";
   node.run({Node::plugin("a", node.add(other))});
   EXPECT_EQ(mark_of_flow(5), 11u);
-}
-
-// Shadow runs.
-
-class ShadowRun : public Swap {
- protected:
-  void start(const StageText& candidate, ShadowLimits limits) {
-    auto prepared = node.prepare({Node::plugin("test", node.add(candidate))}, abi::Hook::FORWARD, true);
-    ASSERT_TRUE(prepared.ok()) << prepared.error().message;
-    next = prepared.value();
-    const Status started = node.host->start_shadow(next, limits);
-    ASSERT_TRUE(started.ok()) << started.error().message;
-  }
-  ShadowReport wait() {
-    for (int i = 0; i < 400; i++) {
-      const ShadowReport report = node.host->shadow_report().value();
-      if (report.state != ShadowReport::State::Running) return report;
-      usleep(10'000);
-    }
-    ADD_FAILURE() << "the shadow run does not end";
-    return {};
-  }
-  void bursts(int count) {
-    for (int i = 0; i < count; i++) {
-      node.burst({node.udp(1), node.udp(2), node.udp(3)});
-      node.free_all();
-    }
-  }
-
-  std::shared_ptr<Pipeline> next;
-};
-
-TEST_F(ShadowRun, AVersionThatDoesTheSamePasses) {
-  node.run({Node::plugin("test", node.add(counting("1.0.0", 7)))});
-  start(counting("1.1.0", 7), {6, 0, 5000});
-  bursts(3);
-  const ShadowReport report = wait();
-  EXPECT_EQ(report.state, ShadowReport::State::Passed);
-  ASSERT_EQ(report.plugins.size(), 1u);
-  EXPECT_GE(report.plugins[0].packets, 6u);
-  EXPECT_EQ(report.plugins[0].differences, 0u);
-  node.publish(std::exchange(next, nullptr));
-  EXPECT_EQ(node.status("test").version, "1.1.0");
-  EXPECT_EQ(node.counter("test", "seen"), 9u) << "what the shadow run counted is not counted";
-  EXPECT_EQ(mark(), 7u);
-}
-
-TEST_F(ShadowRun, AVersionThatDiffersFailsAndTheActiveOneIsUntouched) {
-  node.run({Node::plugin("test", node.add(counting("1.0.0", 7)))});
-  start(counting("1.1.0", 8), {1000, 2, 5000});
-  for (int i = 0; i < 3; i++) EXPECT_EQ(mark(), 7u);
-  const ShadowReport report = wait();
-  EXPECT_EQ(report.state, ShadowReport::State::Failed);
-  EXPECT_EQ(report.plugins[0].differences, 3u);
-  EXPECT_EQ(report.plugins[0].first_difference.substr(0, 21), "table or mark differs");
-  EXPECT_EQ(node.status("test").version, "1.0.0");
-}
-
-TEST_F(ShadowRun, AVersionThatTrapsFails) {
-  node.run({Node::plugin("test", node.add(counting("1.0.0", 7)))});
-  start(StageText{"unreachable"}, {1000, 1000, 5000});
-  EXPECT_EQ(mark(), 7u);
-  const ShadowReport report = wait();
-  EXPECT_EQ(report.state, ShadowReport::State::Failed);
-  EXPECT_EQ(report.plugins[0].traps, 1u);
-  EXPECT_EQ(report.plugins[0].first_difference.substr(0, 17), "trap unreachable:");
-  EXPECT_EQ(node.status("test").totals.failures, 0u);
-}
-
-TEST_F(ShadowRun, EndlessLoopOfACandidateIsStopped) {
-  node.run({Node::plugin("test", node.add(counting("1.0.0", 7)))});
-  start(StageText{"(loop (br 0))"}, {1000, 1000, 5000});
-  EXPECT_EQ(mark(), 7u);
-  EXPECT_EQ(wait().plugins[0].first_difference.substr(0, 21), "trap budget-exceeded:");
-}
-
-TEST_F(ShadowRun, RewrittenBytesAreCompared) {
-  StageText one{for_each_slot(store8(abi::kSlotHeadOffset + 8, i32(9)) + set_flag(1))};
-  one.manifest = {{"writes", true}};
-  StageText two{for_each_slot(store8(abi::kSlotHeadOffset + 8, i32(10)) + set_flag(1))};
-  two.manifest = {{"writes", true}};
-  node.run({Node::plugin("test", node.add(one))});
-  start(two, {1000, 0, 5000});
-  rte_mbuf* packet = node.udp();
-  node.burst({packet});
-  EXPECT_EQ(rte_pktmbuf_mtod(packet, uint8_t*)[8], 9) << "the candidate's write goes nowhere";
-  EXPECT_EQ(wait().plugins[0].first_difference.substr(0, 20), "header bytes differs");
-}
-
-TEST_F(ShadowRun, FlowStateIsCopiedAndItsWritesGoNowhere) {
-  node.run({Node::plugin("test", node.add(stamping(1, 11)))});
-  EXPECT_EQ(mark_of_flow(5), 11u);
-  start(migrating(2, {1}, 22), {1, 1000, 5000});
-  EXPECT_EQ(mark_of_flow(5), 11u);
-  EXPECT_EQ(wait().plugins[0].differences, 1u);
-  EXPECT_EQ(mark_of_flow(5), 11u);
-}
-
-TEST_F(ShadowRun, ItEndsWhenNoPacketsCome) {
-  node.run({Node::plugin("test", node.add(counting("1.0.0", 7)))});
-  start(counting("1.1.0", 7), {6, 0, 50});
-  EXPECT_EQ(wait().state, ShadowReport::State::TimedOut);
-}
-
-TEST_F(ShadowRun, WithoutAnActiveVersionThereIsNothingToCompare) {
-  auto prepared = node.prepare({Node::plugin("test", node.add(counting("1.0.0", 7)))}, abi::Hook::FORWARD, true);
-  ASSERT_TRUE(prepared.ok());
-  EXPECT_EQ(node.host->start_shadow(prepared.value(), {}).error().code, "shadow-nothing-to-compare");
 }
 
 }  // namespace
