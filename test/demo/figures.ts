@@ -42,7 +42,7 @@ export async function measureCycles(world: DemoWorld): Promise<Seen> {
   check(costs.length > 0, "no stage has seen a packet");
   const each = costs.map(({ name, cycles, packets }) => `${name} ${(cycles / packets).toFixed(0)}`);
   return {
-    headline: `cycles a packet: ${each.join(", ")}`,
+    headline: `cycles a packet and hook: ${each.join(", ")}`,
     details: costs.map(
       ({ name, packets, bursts }) =>
         `${name}: ${packets} small UDP packets, ${(packets / bursts).toFixed(1)} a call, its window's upkeep included`,
