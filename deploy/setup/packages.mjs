@@ -24,5 +24,6 @@ export const basePackages = {
 export const testPackages = {
   "libgtest-dev": "native tests",
   "clang-format": "format check of the C++ sources",
+  "dpdk-dev": "native tests: dpdk-testpmd is the other end of a memif",
   socat: "end-to-end tests: UDP and fragments between programs",
 };
