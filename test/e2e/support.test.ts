@@ -51,6 +51,7 @@ describe("namespaces joined by a veth pair", () => {
     expect(result.lost).toBeGreaterThan(5);
     expect(result.lost).toBeLessThan(result.sent);
 
+    await left.ip("neigh", "add", "192.0.2.9", "lladdr", "02:00:00:00:00:09", "dev", "v0");
     const blackout = new PingFlow(cleanup, left, "192.0.2.9", { interval: 0.01 });
     await sleep(3_000);
     expect((await blackout.stop()).lost).toBeGreaterThan(20);

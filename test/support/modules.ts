@@ -18,7 +18,7 @@ export const MANIFEST: Manifest = {
   migratesFrom: [],
   counters: [],
   dropReasons: [],
-  segmentBytes: 0,
+  segmentBytes: 65536,
   failure: "FailOpen",
   configSchema: { type: "object" },
 };
@@ -46,6 +46,7 @@ function moduleText({
     ${imports}
     (memory (export "memory") ${memory})
     (func (export "process") (param $hook i32) (param $count i32) ${process})
+    (func (export "configure") (result i32) (i32.const 0))
     (func (export "sluice_abi_version") (result i32) (i32.const ${abiVersion}))
     ${rest})`;
 }
