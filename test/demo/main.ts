@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Cleanup, closeOnSignal } from "../support/cleanup.js";
 import { type MachineState, machineDifferences, machineState } from "../support/machine.js";
 import { namespaces, removeNamespace } from "../support/namespace.js";
@@ -81,11 +81,13 @@ async function timed(title: string, work: () => Promise<Seen>): Promise<StepResu
   }
 }
 
-/** Removes every namespace of the demo's, with the programs in it, and its folder. Returns whether there was any. */
+/** Removes every namespace of the demo's, with the programs in it, its folder and its flow records. Returns whether there was any. */
 async function takeDown(): Promise<boolean> {
   const found = namespaces().filter((name) => name.startsWith(`${DEMO_PREFIX}-`));
   for (const name of found) await removeNamespace(name);
   rmSync(DEMO_FOLDER, { recursive: true, force: true });
+  for (const name of readdirSync("/dev/shm").filter((each) => each.startsWith(`${DEMO_PREFIX}-`)))
+    rmSync(`/dev/shm/${name}`);
   return found.length > 0;
 }
 

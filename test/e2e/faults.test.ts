@@ -88,7 +88,7 @@ describe("a full flow table", () => {
 
   test("one-way flows make room for new ones; flows with answers stay", async () => {
     const node = await oneNode(cleanup, 2, (file) => {
-      file.conntrack = { maxFlows: MAX_FLOWS };
+      file.conntrack = { ...file.conntrack, maxFlows: MAX_FLOWS };
     });
     const [client, server] = podsOf(node);
     const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
@@ -103,7 +103,7 @@ describe("a full flow table", () => {
 
   test("with nothing to evict new flows are refused and counted, and old ones go on", async () => {
     const node = await oneNode(cleanup, 2, (file) => {
-      file.conntrack = { maxFlows: MAX_FLOWS };
+      file.conntrack = { ...file.conntrack, maxFlows: MAX_FLOWS };
     });
     const [client, server] = podsOf(node);
     const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });

@@ -3,7 +3,7 @@ import { Cleanup } from "../support/cleanup.js";
 import { Dataplane } from "../support/dataplane.js";
 import { ownName } from "../support/leftovers.js";
 import { connect, Namespace } from "../support/namespace.js";
-import { temporaryFolder } from "../support/topology.js";
+import { flowFile, temporaryFolder } from "../support/topology.js";
 import { httpServer, LARGE_BYTES, listening, ping } from "../support/traffic.js";
 
 // Sluice routes between two Linux hosts; the way to the second one is narrow.
@@ -28,7 +28,7 @@ beforeAll(async () => {
   await new Dataplane(router, folder, cleanup).start({
     name: ownName("router"),
     memory: { size: 256 },
-    conntrack: { maxFlows: 65536 },
+    conntrack: { maxFlows: 65536, file: flowFile(cleanup, ownName("router")) },
     stateDir: `${folder}/state`,
     cacheDir: `${folder}/cache`,
     ports: [port("wide", 1, 1500), port("narrow", 2, NARROW_MTU)],

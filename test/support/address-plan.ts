@@ -35,15 +35,17 @@ export interface NodeOptions {
   peers: number[];
   /** Made on first use; holds state and module cache. */
   folder: string;
+  /** Where the flow records live; on tmpfs. */
+  flowFile: string;
 }
 
 /** A node with routed pods behind TAPs and the other nodes' pods behind a VXLAN tunnel; no plugins. */
-export function nodeFile({ node, pods, peers, folder }: NodeOptions): NodeFile {
+export function nodeFile({ node, pods, peers, folder, flowFile }: NodeOptions): NodeFile {
   return {
     name: `node${node}`,
     workers: 1,
     memory: { size: 256 },
-    conntrack: { maxFlows: 65536 },
+    conntrack: { maxFlows: 65536, file: flowFile },
     stateDir: `${folder}/state`,
     cacheDir: `${folder}/cache`,
     ports: [

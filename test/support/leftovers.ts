@@ -11,11 +11,13 @@ export function ownName(name: string): string {
   return `${PREFIX}-${process.pid}-${name}`;
 }
 
-/** Removes namespaces and folders whose owner is no longer alive. */
+/** Removes namespaces, folders and flow records whose owner is no longer alive. */
 export async function removeLeftovers(): Promise<void> {
   for (const name of namespaces().filter(ownerIsGone)) await removeNamespace(name);
-  for (const name of readdirSync(tmpdir()).filter(ownerIsGone))
-    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  for (const folder of [tmpdir(), "/dev/shm"]) {
+    const names = readdirSync(folder).filter(ownerIsGone);
+    for (const name of names) rmSync(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 function ownerIsGone(name: string): boolean {

@@ -8,7 +8,7 @@ export interface NodeFile {
   ports: PortSpec[];
   routes: RouteSpec[];
   neighbours?: { port: string; address: string; mac: string }[];
-  conntrack?: { maxFlows?: number; persist?: boolean; timeouts?: Record<string, number> };
+  conntrack?: { maxFlows?: number; persist?: boolean; file?: string; timeouts?: Record<string, number> };
   plugins: PluginSpec[];
   pipeline?: Record<string, string[]>;
 }

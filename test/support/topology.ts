@@ -23,6 +23,15 @@ export interface Node {
   file: NodeFile;
 }
 
+/** A file for flow records on tmpfs, of this name; it and what is kept beside it are removed by the clean-up. */
+export function flowFile(cleanup: Cleanup, name: string): string {
+  const file = `/dev/shm/${name}.flows`;
+  cleanup.defer(file, () => {
+    for (const each of [file, `${file}.slots`]) rmSync(each, { force: true });
+  });
+  return file;
+}
+
 /** A folder of this run's own under the system's temporary one; removed by the clean-up. */
 export function temporaryFolder(cleanup: Cleanup): string {
   const folder = mkdtempSync(join(tmpdir(), `${ownName("")}`));
@@ -46,6 +55,7 @@ export async function prepareNode(
   cleanup: Cleanup,
   { folder, number, pods, peers, nameOf = ownName }: NodePlan,
 ): Promise<Node> {
+  const flows = flowFile(cleanup, nameOf(`node${number}`));
   const namespace = await Namespace.create(cleanup, nameOf(`node${number}`));
   const podsOfNode: Pod[] = [];
   for (let pod = 1; pod <= pods; pod++) {
@@ -59,7 +69,7 @@ export async function prepareNode(
     namespace,
     pods: podsOfNode,
     dataplane: new Dataplane(namespace, nodeFolder, cleanup),
-    file: nodeFile({ node: number, pods: paths, peers, folder: nodeFolder }),
+    file: nodeFile({ node: number, pods: paths, peers, folder: nodeFolder, flowFile: flows }),
   };
 }
 
