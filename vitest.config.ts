@@ -3,11 +3,12 @@ import { defineConfig } from "vitest/config";
 // Groups run one after the other: what loads the addon or makes namespaces does not share the machine with anything.
 export default defineConfig({
   test: {
+    silent: "passed-only",
     projects: [
       {
         test: {
           name: "unit",
-          include: ["{sdk,host,plugins/*,examples/*}/**/*.test.ts", "test/support/**/*.test.ts"],
+          include: ["{sdk,host,plugins/*,examples/*}/**/*.test.ts", "deploy/**/*.test.mjs"],
           sequence: { groupOrder: 0 },
         },
       },
