@@ -35,11 +35,12 @@ async function demo(keep: boolean): Promise<number> {
   if (await takeDown()) console.log("Took down what an earlier demo had left.");
   const before = await machineState();
   const cleanup = new Cleanup();
-  const unwatch = closeOnSignal(cleanup);
+  const unwatch = closeOnSignal(cleanup, takeDown);
   const started = Date.now();
   const results: StepResult[] = [];
   const world = new DemoWorld(cleanup);
   await runSteps(world, results);
+  if (cleanup.closing) return new Promise(() => undefined); // interrupted: the process ends when all is down
   if (!keep) results.push(await takenDown(cleanup, before));
   unwatch();
   console.log(`\n${summary(results, (Date.now() - started) / 1000)}`);
@@ -53,6 +54,7 @@ async function runSteps(world: DemoWorld, results: StepResult[]): Promise<void> 
   for (const [index, { title, run }] of steps.entries()) {
     process.stdout.write(`[${String(index + 1).padStart(2)}/${steps.length + 1}] ${title} ... `);
     const result = await timed(title, run);
+    if (world.cleanup.closing) return;
     results.push(result);
     console.log(`${result.passed ? "ok" : "FAILED"} (${result.seconds.toFixed(1)} s)`);
     for (const line of [result.seen.headline, ...result.seen.details]) console.log(`        ${line}`);

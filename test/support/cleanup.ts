@@ -3,6 +3,10 @@ export class Cleanup {
   readonly #steps: { what: string; undo: () => Promise<void> | void }[] = [];
   #closing: Promise<void> | undefined;
 
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** Registers `undo`; errors name `what`. */
   defer(what: string, undo: () => Promise<void> | void): void {
     if (this.#closing) throw new Error(`${what} was made after the clean-up began`);
@@ -28,17 +32,20 @@ export class Cleanup {
   }
 }
 
-/** Closes `cleanup` and exits with 130 or 143 when this process is interrupted. Returns a function that ends the watch. */
-export function closeOnSignal(cleanup: Cleanup): () => void {
+/**
+ * When this process is interrupted: closes `cleanup`, then runs `last` (for what was in the making just then), and exits with
+ * 130 or 143. Returns a function that ends the watch.
+ */
+export function closeOnSignal(cleanup: Cleanup, last: () => Promise<unknown>): () => void {
   const onSignal = (signal: NodeJS.Signals) => {
-    const code = signal === "SIGINT" ? 130 : 143;
-    cleanup.close().then(
-      () => process.exit(code),
-      (error: unknown) => {
-        console.error(error instanceof Error ? error.message : error);
-        process.exit(code);
-      },
-    );
+    if (cleanup.closing) return;
+    console.error(`\n${signal}: cleaning up`);
+    cleanup
+      .close()
+      .catch((error: Error) => console.error(error.message))
+      .then(last)
+      .catch((error: Error) => console.error(error.message))
+      .finally(() => process.exit(signal === "SIGINT" ? 130 : 143));
   };
   const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, onSignal);
