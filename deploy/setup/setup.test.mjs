@@ -63,7 +63,7 @@ describe("steps", () => {
       countingStep("after", { needs: ["bad"] }),
     ];
     await expect(runSteps(steps, folder)).rejects.toThrow(
-      /bad: sh -c .*failed \(3\)[^]*first\nthe reason\nWhole log: .*bad\.log/,
+      /bad: sh -c .*failed \(3\)[\s\S]*first\nthe reason\nWhole log: .*bad\.log/,
     );
     expect(runs()).toEqual([]);
     await expect(runSteps(steps.slice(0, 1), folder)).rejects.toThrow(/the reason/);
