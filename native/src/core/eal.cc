@@ -4,6 +4,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -82,6 +83,7 @@ Result<EalInfo> start_eal(const EalOptions& options) {
   if (init_on_own_thread(arguments, reason) < 0) {
     return Error{"eal-failed", "/memory", "DPDK does not start with " + wanted + ": " + reason + "; is this root?"};
   }
+  rmdir(rte_eal_get_runtime_dir());  // made for files that there are none of
   if (huge) return EalInfo{true, "using " + wanted + " of hugepages"};
   const std::string why = options.hugepages == Hugepages::Never
                               ? "hugepages: never"
