@@ -133,8 +133,7 @@ Status Node::apply(const DesiredState& state) {
   auto prepared = ports_->prepare(state.ports, [this](const auto& names) { release(names); });
   Status done = prepared ? apply_to(state, prepared.value()) : Status(prepared.error());
   if (!done) {
-    // Ports that were opened anew for it are open as before, and may be other objects than the snapshot knows.
-    if (snapshot_) publish(make_snapshot(ports_->entries(), {}, snapshot_->routing, snapshot_->pipeline));
+    restore_ports();
     return done;
   }
   flows_->set_timeouts(timeouts.value());
@@ -197,6 +196,16 @@ std::unique_ptr<NodeSnapshot> Node::make_snapshot(const PortSet::Entries& entrie
     }
   }
   return snapshot;
+}
+
+/// After a refused state: ports that were opened anew for it are open as before, but are other objects than workers
+/// know.
+void Node::restore_ports() {
+  const auto& entries = ports_->entries();
+  const bool same = std::all_of(entries.begin(), entries.end(), [this](const auto& entry) {
+    return snapshot_ == nullptr || snapshot_->ports.at(entry.second.port->id) == entry.second.port.get();
+  });
+  if (!same) publish(make_snapshot(entries, {}, snapshot_->routing, snapshot_->pipeline));
 }
 
 void Node::release(const std::vector<std::string>& names) {

@@ -51,6 +51,7 @@ class Node {
                                               std::shared_ptr<const RoutingSnapshot> routing,
                                               std::shared_ptr<Pipeline> pipeline) const;
   void release(const std::vector<std::string>& names);
+  void restore_ports();
   void publish(std::unique_ptr<NodeSnapshot> next);
   void load_slot_registry();
   void save_slot_registry();

@@ -25,14 +25,18 @@ bool same_mac(const std::optional<rte_ether_addr>& a, const std::optional<rte_et
   return a.has_value() == b.has_value() && (!a || rte_is_same_ether_addr(&*a, &*b) != 0);
 }
 
-/// True when the open device serves the new configuration: what routing alone reads may differ. The dataplane's own
-/// addresses are set-up of the namespace too where they are its default gateways.
+/// True when both are one device, which can be open only once.
 bool same_device(const PortConfig& a, const PortConfig& b) {
   return a.kind == b.kind && a.device == b.device && a.netns == b.netns && a.devargs == b.devargs &&
          a.pcap_rx == b.pcap_rx && a.pcap_tx == b.pcap_tx && a.memif_id == b.memif_id &&
-         a.memif_server == b.memif_server && same_mac(a.mac, b.mac) && same_mac(a.peer_mac, b.peer_mac) &&
-         a.mtu == b.mtu && same_prefixes(a.peer_addresses, b.peer_addresses) &&
-         a.peer_default_route == b.peer_default_route &&
+         a.memif_server == b.memif_server;
+}
+
+/// True when the open device serves the new configuration: what routing alone reads may differ. The dataplane's own
+/// addresses are set-up of the namespace too where they are its default gateways.
+bool same_setup(const PortConfig& a, const PortConfig& b) {
+  return same_device(a, b) && same_mac(a.mac, b.mac) && same_mac(a.peer_mac, b.peer_mac) && a.mtu == b.mtu &&
+         same_prefixes(a.peer_addresses, b.peer_addresses) && a.peer_default_route == b.peer_default_route &&
          (!a.peer_default_route || same_prefixes(a.addresses, b.addresses));
 }
 
@@ -87,15 +91,17 @@ Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted
   };
   for (size_t i = 0; i < wanted.size(); i++) {
     const auto current = entries_.find(wanted[i].name);
-    if (current != entries_.end()) {
-      if (same_device(current->second.config, wanted[i])) {
-        prepared.entries[wanted[i].name] = {wanted[i], current->second.port};
-      } else {
-        changed.push_back(i);
-      }
+    const bool known = current != entries_.end();
+    if (known && same_setup(current->second.config, wanted[i])) {
+      prepared.entries[wanted[i].name] = {wanted[i], current->second.port};
       continue;
     }
-    const auto id = free_id(prepared.entries);
+    if (known && same_device(current->second.config, wanted[i])) {
+      changed.push_back(i);
+      continue;
+    }
+    // Another device is opened beside the port's present one, which goes on until the new one is in force.
+    const auto id = known ? std::optional<PortId>(current->second.port->id) : free_id(prepared.entries);
     if (!id) return refuse(i, {"too-many-ports", "", "a node has at most " + std::to_string(kMaxPorts) + " ports"});
     auto opened = open(wanted[i], *id);
     if (!opened) return refuse(i, opened.error());
@@ -114,7 +120,10 @@ Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted
 
 void PortSet::commit(Prepared prepared) {
   for (auto& [name, entry] : entries_) {
-    if (prepared.entries.count(name) == 0) entry.port->close(false);
+    const auto kept = prepared.entries.find(name);
+    const auto& replaced = prepared.replaced;
+    const bool closed = std::find(replaced.begin(), replaced.end(), name) != replaced.end();
+    if (!closed && (kept == prepared.entries.end() || kept->second.port != entry.port)) entry.port->close(false);
   }
   entries_ = std::move(prepared.entries);
 }

@@ -193,6 +193,21 @@ TEST_F(NodeTest, APortWhoseDeviceChangesIsOpenedAnewUnderItsNumber) {
   EXPECT_EQ(collect("b").substr(12, 12), "02000000000c");
 }
 
+TEST_F(NodeTest, APortThatIsRefusedItsNewDeviceNeverStops) {
+  ASSERT_TRUE(apply(kTwoPorts).ok());
+  const Port* before = node_->ports().find("b");
+  const uint64_t published = node_->snapshot()->generation;
+  std::string state = kTwoPorts;
+  const std::string inject = R"("name": "b", "kind": "inject")";
+  state.replace(state.find(inject), inject.size(),
+                R"("name": "b", "kind": "tap", "device": "eth0", "netns": "/no/such/namespace")");
+  const Status status = apply(state);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().path, "/ports/1/netns") << status.error().message;
+  EXPECT_EQ(node_->ports().find("b"), before);
+  EXPECT_EQ(node_->snapshot()->generation, published) << "workers were given nothing else meanwhile";
+}
+
 TEST_F(NodeTest, NoBufferIsLeftBehind) {
   const unsigned before = rte_mempool_avail_count(node_->pools().packets);
   ASSERT_TRUE(apply(kTwoPorts).ok());
