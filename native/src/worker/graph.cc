@@ -9,6 +9,7 @@
 #include "l3/route.h"
 #include "l3/vxlan.h"
 #include "parse/parse.h"
+#include "port/coalesce.h"
 
 namespace sluice {
 
@@ -57,7 +58,10 @@ void Graph::tick(const NodeSnapshot& snapshot) {
 void Graph::enter(const NodeSnapshot& snapshot, Burst& burst) {
   Burst inner;
   sort(snapshot, burst, inner);
-  if (inner.count > 0) enter(snapshot, inner);
+  if (inner.count > 0) {
+    inner.count = coalesce(inner.packets, inner.count);
+    enter(snapshot, inner);
+  }
   if (burst.count == 0) return;
   ctx_.flows->track_burst(ctx_, burst.packets, burst.count);
   Burst redirected;
@@ -200,6 +204,7 @@ void Graph::enter_again(const NodeSnapshot& snapshot, rte_mbuf** packets, uint16
       burst.add(packet);
     }
   }
+  burst.count = coalesce(burst.packets, burst.count);
   if (burst.count > 0) enter(snapshot, burst);
 }
 
