@@ -80,7 +80,10 @@ void Node::burst(std::vector<rte_mbuf*> packets, abi::Hook hook) {
   context.worker.now_ns = read_clock(CLOCK_MONOTONIC);
   context.worker.wall_ns = read_clock(CLOCK_REALTIME);
   auto count = static_cast<uint16_t>(packets.size());
-  pipeline->run(context.worker, hook, packets.data(), count, output);
+  {
+    std::lock_guard lock(bursting);
+    pipeline->run(context.worker, hook, packets.data(), count, output);
+  }
   passed.assign(packets.begin(), packets.begin() + count);
 }
 

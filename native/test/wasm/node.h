@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,8 @@ class Node {
   uint64_t counter(const std::string& plugin, const std::string& name);
   uint64_t drops(const std::string& plugin, const std::string& reason);
 
-  std::function<void()> on_synchronize = [] {};  ///< what the host waits with; the test's thread needs no waiting
+  std::mutex bursting;  ///< held for a burst: the host's own thread waits for its end like a node's
+  std::function<void()> on_synchronize = [this] { std::lock_guard lock(bursting); };
   TestContext context;
   std::vector<uint8_t> flow_area;
   FlowSlots slots;
