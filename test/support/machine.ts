@@ -14,7 +14,7 @@ function entries(folder: string, matches: RegExp): string[] {
 /** Namespaces, links, addresses, routes, hugepages, mounts and run-time files of this machine. */
 export async function machineState(): Promise<MachineState> {
   const lines = async (...argv: string[]) => (await must(argv)).split("\n").filter(Boolean);
-  return {
+  const state: MachineState = {
     namespaces: namespaces(),
     links: (await lines("ip", "-o", "link", "show")).map((line) => line.replace(/^\d+: ([^:@]+).*$/, "$1")).sort(),
     addresses: (await lines("ip", "-o", "addr", "show"))
@@ -34,6 +34,13 @@ export async function machineState(): Promise<MachineState> {
       entries(folder, /sluice|^slt-|^rte|dpdk/).map((name) => `${folder}/${name}`),
     ).sort(),
   };
+  return Object.fromEntries(Object.entries(state).map(([kind, found]) => [kind, found.filter(isNotAnothers)]));
+}
+
+/** Other test runs on this machine come and go. */
+function isNotAnothers(line: string): boolean {
+  const owner = /slt-(\d+)-/.exec(line)?.[1];
+  return owner === undefined || Number(owner) === process.pid;
 }
 
 /** One line for each difference; empty when the machine is as it was. */
