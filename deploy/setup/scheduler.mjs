@@ -25,7 +25,7 @@ export async function withProgress(title, log, work) {
 }
 
 /**
- * A step: { name, title, needs: names of earlier steps, inputs: paths, extra: text hashed with them, outputs: paths,
+ * A step: { name, title, needs: names of earlier steps, after: others that must be done, inputs: paths, extra: text hashed with them, outputs: paths,
  * commands: () => [{command, args, cwd, env}], finish: a function run after the commands }. It runs when the hash of its
  * inputs and of the steps that it needs is not the one it was last built from, or an output is missing. The first step that
  * fails stops those in work; its SetupError is thrown. Returns how many steps ran.
@@ -34,10 +34,11 @@ export async function runSteps(steps, buildFolder) {
   const outcomes = new Map();
   const counts = { built: 0 };
   for (const step of steps) {
-    const needed = (step.needs ?? []).map((name) => outcomes.get(name));
+    const results = (names = []) => Promise.all(names.map((name) => outcomes.get(name)));
+    const ready = Promise.all([results(step.needs), results(step.after)]);
     outcomes.set(
       step.name,
-      Promise.all(needed).then((hashes) => runStep(step, hashes, buildFolder, counts)),
+      ready.then(([hashes]) => runStep(step, hashes, buildFolder, counts)),
     );
   }
   try {

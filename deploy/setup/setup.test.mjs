@@ -56,6 +56,19 @@ describe("steps", () => {
     expect(runs()).toEqual(["a", "b", "a", "b"]);
   });
 
+  test("wait for those that they come after, and do not run again for them", async () => {
+    writeFileSync(at("input"), "1");
+    const slow = {
+      ...countingStep("a"),
+      commands: () => [shell(`sleep 0.2; echo a >> ${at("log")}; touch ${at("a")}`)],
+    };
+    const steps = [slow, countingStep("b", { after: ["a"], inputs: [] })];
+    await runSteps(steps, folder);
+    writeFileSync(at("input"), "2");
+    await runSteps(steps, folder);
+    expect(runs()).toEqual(["a", "b", "a"]);
+  });
+
   test("one that fails shows the end of its log, stops the others and is not taken as done", async () => {
     const steps = [
       { ...countingStep("bad"), commands: () => [shell("echo first; echo the reason >&2; exit 3")] },

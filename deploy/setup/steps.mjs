@@ -104,7 +104,8 @@ function plugins(at) {
   return {
     name: "plugins",
     title: "plugins (AssemblyScript)",
-    needs: ["typescript"],
+    needs: ["npm", "abi"],
+    after: ["typescript"],
     inputs: [at("sdk", "assembly"), at("sdk", "src"), at("sdk", "bin"), ...folders],
     outputs: folders.map(output),
     commands: () => [

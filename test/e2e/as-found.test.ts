@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { Cleanup } from "../support/cleanup.js";
 import { root } from "../support/dataplane.js";
 import { machineDifferences, machineState } from "../support/machine.js";
-import { Background, eventually } from "../support/process.js";
+import { Background, CommandError, eventually } from "../support/process.js";
 import { twoNodes } from "../support/topology.js";
 import { ping } from "../support/traffic.js";
 
@@ -41,8 +41,8 @@ test("a demo that is interrupted takes everything down and ends with 130", async
   cleanup.defer("demo", async () => {
     await demo.stop("SIGINT");
   });
-  await eventually("the demo's third step", 50_000, () => {
-    if (!demo.running) throw new Error(`the demo ended by itself:\n${demo.stdout}${demo.stderr}`);
+  await eventually("the demo's third step", 50_000, async () => {
+    if (!demo.running) throw new CommandError(["the demo"], await demo.ended);
     return demo.stdout.includes("[ 3/") ? true : undefined;
   });
   process.kill(demo.pid, "SIGINT");
