@@ -25,10 +25,10 @@ export async function withProgress(title, log, work) {
 }
 
 /**
- * A step: { name, title, needs: names of earlier steps, after: others that must be done, inputs: paths, extra: text hashed with them, outputs: paths,
- * commands: () => [{command, args, cwd, env}], finish: a function run after the commands }. It runs when the hash of its
- * inputs and of the steps that it needs is not the one it was last built from, or an output is missing. The first step that
- * fails stops those in work; its SetupError is thrown. Returns how many steps ran.
+ * A step: { name, title, needs: names of earlier steps, after: others that must be done first, inputs: paths, extra: text
+ * hashed with them, outputs: paths, commands: () => [{command, args, cwd, env}], finish: a function run after the commands }.
+ * It runs when the hash of its inputs and of the steps that it needs is not the one it was last built from, or an output is
+ * missing. The first step that fails stops those in work; its SetupError is thrown. Returns how many steps ran.
  */
 export async function runSteps(steps, buildFolder) {
   const outcomes = new Map();
