@@ -57,6 +57,9 @@ export interface Manifest {
   flowState: { size: number; schema: number } | null;
   migratesFrom: number[];
   counters: string[];
+  gauges: string[];
+  histograms: { name: string; bounds: number[] }[];
+  traceValues: string[];
   dropReasons: string[];
   segmentBytes: number;
   failure: FailureStrategyName;
@@ -125,12 +128,38 @@ export interface StageStatus {
   drops: Record<string, number>;
   /** The counters it declares, summed over workers. */
   counters: Record<string, number>;
+  /** The gauges it declares, summed over workers. */
+  gauges: Record<string, number>;
+  /** The histograms it declares, summed over workers. `counts` has one more entry than `bounds`: what is above them. */
+  histograms: Record<string, { bounds: number[]; counts: number[]; sum: number }>;
+  /** By worker, in the order of their ids. */
+  workers: { packets: number; bursts: number; cycles: number }[];
   /** Traps and overrun budgets. */
   failures: number;
   /** Packets dropped for what it wrote about them. */
   invalidOutputs: number;
   /** Of the last failure: the reason and the packet in work, in one line; empty when it never failed. */
   lastFailure: string;
+  lastTrap: StageTrap | null;
+}
+
+/** Why a call into a stage did not return. */
+export interface StageTrap {
+  /** budget-exceeded, abort, memory-out-of-bounds, unreachable, stack-overflow, ... */
+  code: string;
+  message: string;
+  version: string;
+  /** Of the module that trapped; it need not be the one that runs now. */
+  digest: string;
+  hook: HookName;
+  worker: number;
+  /** Unix time, ms. */
+  at: number;
+  /** First 128 bytes from the L3 header. */
+  packetHex: string;
+  packetSummary: string;
+  /** Innermost first. `offset`: of the instruction in the module's file. */
+  frames: { function: string; offset: number }[];
 }
 
 export interface WorkerStatus {
@@ -176,6 +205,137 @@ export interface FlowStatus {
   restored: number;
 }
 
+/** A place in the pipeline. A hook's name is where its chain begins; "stage:NAME" is what left that stage. */
+export type ObservePoint = "rx" | HookName | `stage:${string}` | "tx" | "drop";
+
+export interface TraceOptions {
+  /** pcap-filter syntax, matched where a packet comes in; empty: every packet. */
+  filter: string;
+  /** How many packets to follow. */
+  packets: number;
+}
+
+export interface TraceRead {
+  packets: TracedPacket[];
+  /** Asked for, and not yet begun. 0 and no packets in work: the trace is done. */
+  left: number;
+  inWork: number;
+  /** Packets or steps that did not fit into the trace buffer. */
+  lost: number;
+}
+
+export interface TracedPacket {
+  /** From 1, within the trace. */
+  number: number;
+  worker: number;
+  /** Unix time in ms, with fractions. */
+  at: number;
+  /** As it came in, first 128 bytes from the L3 header (or the link header when it is no IP packet). */
+  packetHex: string;
+  length: number;
+  summary: string;
+  steps: TraceStep[];
+}
+
+/** What happened to a packet at one place. */
+export interface TraceStep {
+  /** rx, parse, conntrack, stage, route, neighbour, encap, decap, originate, tx, drop, ... */
+  kind: string;
+  /** Nanoseconds since it came in. */
+  afterNs: number;
+  /** In words: "port pod-a", "established, original, flow 17", "10.0.0.0/24 by port wire next hop 192.0.2.1". */
+  detail: string;
+  /** Of a stage. */
+  stage?: string;
+  hook?: HookName;
+  verdict?: string;
+  /** Of a drop: the reason's name. */
+  reason?: string;
+  /** Bytes that changed since the step before, by offset from the L3 header then and now. */
+  rewrites?: { offset: number; before: string; after: string }[];
+  /** What the stage noted. */
+  values?: { name: string; value: number }[];
+  /** Cycles a packet of the burst that it was in. */
+  cycles?: number;
+}
+
+export interface CaptureOptions {
+  filter: string;
+  points: ObservePoint[];
+  /** Names; empty: all. Where a packet came in, at "tx" where it leaves. */
+  ports: string[];
+  /** Bytes of each packet to keep, link header included. */
+  snapLength: number;
+}
+
+export interface CaptureRead {
+  packets: CapturedPacket[];
+  /** Did not fit into the buffer since the last call. */
+  lost: number;
+}
+
+export interface CapturedPacket {
+  /** Unix time in nanoseconds. */
+  at: bigint;
+  point: ObservePoint;
+  port: string;
+  /** Of the whole frame. */
+  length: number;
+  /** An Ethernet frame; where the packet has no link header, one of zeroes and its ethertype. */
+  bytes: Uint8Array;
+  /** Of a drop. */
+  reason?: string;
+}
+
+export interface DropRecord {
+  reason: string;
+  /** The stage that decided so; empty: native code. */
+  stage: string;
+  packets: number;
+  last: { at: number; worker: number; inPort: string; packetHex: string; length: number; summary: string } | null;
+}
+
+export interface FlowQuery {
+  max: number;
+  after?: number;
+  /** Only these; absent: any. Addresses are matched on either side. */
+  address?: string;
+  port?: number;
+  protocol?: number;
+}
+
+export interface FlowRecord {
+  number: number;
+  protocol: number;
+  /** As it came in. */
+  original: { source: string; sourcePort: number; destination: string; destinationPort: number };
+  /** What its replies look like. */
+  reply: { source: string; sourcePort: number; destination: string; destinationPort: number };
+  /** "new", "established", of TCP the connection's state. */
+  state: string;
+  idleMs: number;
+  expiresInMs: number;
+  /** By plugin, hex: its own state in the flow; absent where it wrote none. */
+  slots: Record<string, string>;
+}
+
+export interface ProfileOptions {
+  plugin: string;
+  durationMs: number;
+  /** Samples a second and worker. */
+  hertz: number;
+}
+
+export interface Profile {
+  /** Taken on the workers' threads, whatever they ran. */
+  samples: number;
+  /** In code of this plugin. */
+  inPlugin: number;
+  digest: string;
+  /** `offset`: of the instruction in the module's file; -1 when unknown. */
+  places: { function: string; offset: number; samples: number }[];
+}
+
 export class Dataplane {
   private constructor();
 
@@ -201,6 +361,27 @@ export class Dataplane {
 
   /** Takes up to `max` frames that left by a port of kind "inject". */
   collect(port: string, max: number): Uint8Array[];
+
+  /** Starts to follow packets through the pipeline. Rejects a filter that is none with what libpcap says of it. */
+  startTrace(options: TraceOptions): number;
+  /** The packets whose way has ended since the last call. */
+  readTrace(id: number): TraceRead;
+
+  /** Starts to copy packets at points of the pipeline. */
+  startCapture(options: CaptureOptions): number;
+  readCapture(id: number, max: number): CaptureRead;
+
+  /** Ends a trace or a capture; the packets are on their own again. */
+  stopObserving(id: number): void;
+
+  /** Every reason that has dropped a packet since the start, with the last one. */
+  drops(): DropRecord[];
+
+  /** Flows, in the order of their records. `after` of the next call is the last one's `number`. */
+  flows(options: FlowQuery): FlowRecord[];
+
+  /** Samples where the workers are while they run `plugin`. */
+  profile(options: ProfileOptions): Promise<Profile>;
 
   /** Runs a stage on given packets in a packet thread, without ports: the SDK's data rows. JSON in, JSON out. */
   runStage(requestJson: string): Promise<string>;
