@@ -68,6 +68,7 @@ function abiConstants(at) {
     inputs: [at("sdk", "abi")],
     outputs: [
       at("native", "src", "generated", "abi.h"),
+      at("sdk", "include", "generated", "sluice_abi.h"),
       at("sdk", "assembly", "generated", "abi.ts"),
       at("sdk", "src", "generated", "abi.ts"),
     ],

@@ -1,4 +1,4 @@
-// Writes the constants of abi.json for C++, AssemblyScript and TypeScript. Usage: node sdk/abi/generate.mjs
+// Writes the constants of abi.json for C++, C, AssemblyScript and TypeScript. Usage: node sdk/abi/generate.mjs
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,8 @@ const abi = JSON.parse(readFileSync(join(here, "abi.json"), "utf8"));
 const entries = (object) => Object.entries(object).filter(([key]) => key !== "$comment");
 const numberOf = (entry) => (typeof entry === "object" ? entry.value : entry);
 const pascal = (name) => name.replace(/(^|[-_])([a-z])/g, (_all, _dash, letter) => letter.toUpperCase());
-const header = "// Generated from sdk/abi/abi.json by sdk/abi/generate.mjs. Do not edit.\n";
+const notice = "Generated from sdk/abi/abi.json by sdk/abi/generate.mjs. Do not edit.";
+const header = `// ${notice}\n`;
 
 /** Every plain number of the ABI as [NAME, value, doc]. */
 function numbers() {
@@ -78,6 +79,58 @@ function cpp() {
   return `${out}};\n\n}  // namespace sluice::abi\n`;
 }
 
+/** A C struct with these fields at their offsets; `end`: offset behind the last one. */
+function cStruct(name, fields, end) {
+  const sizes = { u8: 1, u16: 2, u32: 4, u64: 8 };
+  let out = `\ntypedef struct {\n`;
+  let at = 0;
+  for (const { name: field, offset, type, size, by, doc: note } of fields) {
+    if (offset !== at) throw new Error(`abi.json: ${name}.${field} is at ${offset}, after a field that ends at ${at}`);
+    const id = field.toLowerCase();
+    const declaration = type === "bytes" ? `uint8_t ${id}[${size}]` : `uint${sizes[type] * 8}_t ${id}`;
+    out += `  ${declaration}; /* by ${by}: ${note} */\n`;
+    at += size ?? sizes[type];
+  }
+  if (end !== undefined && at !== end) throw new Error(`abi.json: ${name} ends at ${at}, must be ${end}`);
+  return `${out}} ${name};\n_Static_assert(sizeof(${name}) == ${at}, "");\n`;
+}
+
+/** For stages in C; docs/abi.md says what it means. */
+function c() {
+  const note = (text) => (text ? ` /* ${text} */` : "");
+  const screaming = (name) =>
+    name
+      .replace(/([a-z])([A-Z])/g, "$1_$2")
+      .replaceAll("-", "_")
+      .toUpperCase();
+  let out = `/* ${notice} */\n#ifndef SLUICE_ABI_H\n#define SLUICE_ABI_H\n\n#include <stdint.h>\n\n`;
+  const inStructs = new Set([
+    ...abi.burst.fields.map(({ name }) => `BURST_${name}`),
+    ...abi.slot.fields.map(({ name }) => `SLOT_${name}`),
+  ]);
+  for (const [name, value, text] of numbers()) {
+    if (!inStructs.has(name)) out += `#define SLUICE_${name} ${value}u${note(text)}\n`;
+  }
+  for (const [name, value] of strings()) out += `#define SLUICE_${name} "${value}"\n`;
+  for (const [name, members] of [...entries(abi.enums), ["Drop", reasonMembers()]]) {
+    out += "\n";
+    for (const [member, entry] of entries(members)) {
+      out += `#define SLUICE_${screaming(name)}_${screaming(member)} ${numberOf(entry)}u${note(entry.doc)}\n`;
+    }
+  }
+  out += cStruct("sluice_burst", abi.burst.fields);
+  out += cStruct("sluice_slot", abi.slot.fields, abi.slot.flowOffset);
+  for (const [name, { params, result, doc: text }] of entries(abi.imports.functions)) {
+    const parameters = params.map((each) => each.split(": ")).map(([id, type]) => `${cTypes[type]} ${id}`);
+    out += `\n/* ${text} */\n__attribute__((import_module("${abi.imports.module}"), import_name("${name}")))\n`;
+    out += `${result === null ? "void" : cTypes[result]} sluice_${name}(${parameters.join(", ")});\n`;
+  }
+  return `${out}\n#endif\n`;
+}
+
+const cTypes = { i32: "int32_t", i64: "int64_t" };
+const reasonMembers = () => Object.fromEntries(abi.dropReasons.map((reason) => [reason.name, reason]));
+
 function assemblyScript() {
   let out = header;
   for (const [name, value, note] of numbers()) {
@@ -110,7 +163,9 @@ function typeScript() {
   }
   out += "\n/** By number; the names that status, logs and metrics show. */\nexport const dropReasonNames = [\n";
   for (const reason of abi.dropReasons) out += `  "${reason.name}",\n`;
-  return `${out}] as const;\n`;
+  out += "] as const;\n\n/** In words, by number. */\nexport const dropReasonDocs: readonly string[] = [\n";
+  for (const reason of abi.dropReasons) out += `  ${JSON.stringify(reason.doc)},\n`;
+  return `${out}];\n`;
 }
 
 abi.dropReasons.forEach((reason, index) => {
@@ -118,5 +173,6 @@ abi.dropReasons.forEach((reason, index) => {
     throw new Error(`abi.json: dropReasons[${index}].value is ${reason.value}, must be ${index}`);
 });
 write("native/src/generated/abi.h", cpp());
+write("sdk/include/generated/sluice_abi.h", c());
 write("sdk/assembly/generated/abi.ts", assemblyScript());
 write("sdk/src/generated/abi.ts", typeScript());
