@@ -33,7 +33,7 @@ struct alignas(64) PacketMeta {
   uint32_t next_hop;       ///< index in the routing snapshot's next hops; kNoNextHop until routed
   uint8_t family;          ///< 4, 6, or 0 when it is no IP packet
   uint8_t protocol;        ///< L4 protocol, after IPv6 extension headers
-  uint16_t flags;          ///< abi::Flag, the host's ones
+  uint16_t flags;          ///< abi::Flag, the host's ones; TRACED: an operator follows it, see core/tracer.h
   uint16_t l4_offset;      ///< 0 when absent
   uint16_t payload_offset;
   uint16_t inner_l3_offset;  ///< ICMP errors: the quoted packet; else 0
@@ -51,12 +51,11 @@ struct alignas(64) PacketMeta {
 
   // Second cache line: some packets.
   uint8_t reply_tuple[40];  ///< conntrack: a FlowKey frozen before a push, see conntrack/flow_key.h
-  uint32_t trace;
   // A SUPER_FRAME that a stage wrapped: where the IP and TCP headers are that segments are made of; 0 when it is not
   // wrapped. What lies before them belongs before each segment, with its lengths made to fit.
   uint16_t gso_l3_offset;
   uint16_t gso_l4_offset;
-  uint32_t spare[4];
+  uint32_t spare[5];
 };
 static_assert(sizeof(PacketMeta) == 128, "two cache lines");
 constexpr uint32_t kNoNextHop = UINT32_MAX;

@@ -14,6 +14,7 @@ class FlowTable;
 struct RoutingSnapshot;
 class PortTable;
 class Neighbours;
+class Tracer;
 
 constexpr size_t kDropReasons = 64;  ///< native reasons; stages' own reasons are counted by their stage
 
@@ -38,6 +39,7 @@ struct WorkerContext {
   const RoutingSnapshot* routing = nullptr;
   Neighbours* neighbours = nullptr;
   FlowTable* flows = nullptr;
+  Tracer* tracer = nullptr;  ///< null when no packet is traced
   WorkerCounters counters;
 
   /// Frees a packet and counts it. Also sets meta.reason, for whoever traces it.

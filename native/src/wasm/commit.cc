@@ -69,7 +69,6 @@ void ChainRun::commit(StageCall& call) {
       packet.table = meta.table;
       packet.mark = meta.mark;
     }
-    if (unlikely(meta.trace != 0)) packet.trace = meta.trace;
   }
 }
 
@@ -79,7 +78,6 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
   PacketMeta& facts = *meta_of(packet);
   facts.table = meta.table;
   facts.mark = meta.mark;
-  if (meta.trace != 0) facts.trace = meta.trace;
   if (meta.verdict == static_cast<uint8_t>(abi::Verdict::DROP)) return drop_as_told(call, slot, meta.reason);
   const Manifest& manifest = call.stage.plugin->manifest();
   const bool possible = placement_is_possible(meta, call.window.head_length(slot), packet->pkt_len, manifest.writes);

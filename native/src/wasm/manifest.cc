@@ -191,6 +191,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
   read_flow_state(reader, manifest);
   read_migrates_from(reader, manifest);
   manifest.counters = reader.names("counters", abi::MAX_COUNTERS);
+  manifest.trace_values = reader.names("traceValues", abi::MAX_TRACE_VALUES);
   manifest.drop_reasons = reader.names("dropReasons", kMaxDropReasons);
   manifest.segment_bytes = static_cast<uint32_t>(reader.integer("segmentBytes", 0, abi::kSegmentASize, 0));
   read_schema_and_failure(reader, manifest);

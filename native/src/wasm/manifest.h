@@ -22,6 +22,7 @@ struct Manifest {
   uint8_t flow_schema = 0;             ///< 1 to 255 where there is a flow slot
   std::vector<uint8_t> migrates_from;  ///< schema versions that its `migrate` takes
   std::vector<std::string> counters;
+  std::vector<std::string> trace_values;  ///< names for the import `trace`, by index
   std::vector<std::string> drop_reasons;  ///< number abi::PLUGIN_REASON_BASE + index
   uint32_t segment_bytes = 0;
   std::string failure;        ///< FailClosed, FailOpen or Reload: the author's default

@@ -31,7 +31,7 @@ struct SlotMeta {
   uint16_t table;
   uint32_t mark;
   uint32_t flow;
-  uint32_t trace;
+  uint32_t spare;
   uint8_t next_hop[16];
 };
 static_assert(sizeof(SlotMeta) == 64);
@@ -103,7 +103,8 @@ class Window {
  private:
   static constexpr uint64_t kHostFlags =
       static_cast<uint64_t>(abi::Flag::FRAGMENT) | static_cast<uint64_t>(abi::Flag::PARTIAL_CHECKSUM) |
-      static_cast<uint64_t>(abi::Flag::SUPER_FRAME) | static_cast<uint64_t>(abi::Flag::ICMP_ERROR);
+      static_cast<uint64_t>(abi::Flag::SUPER_FRAME) | static_cast<uint64_t>(abi::Flag::ICMP_ERROR) |
+      static_cast<uint64_t>(abi::Flag::TRACED);
 
   using Vector = uint64_t __attribute__((vector_size(16)));
   static Vector load_vector(const uint64_t* from) {
@@ -155,7 +156,7 @@ inline void Window::fill(uint16_t index, rte_mbuf* packet, uint16_t header_bytes
   put(out + 1, second);
   put(&expected_[index].head, first);
   put(&expected_[index].lengths, second);
-  // The rest as it lies in PacketMeta: offsets, hash, ports; conntrack, table, mark, flow, and a zero for TRACE.
+  // The rest as it lies in PacketMeta: offsets, hash, ports; conntrack, table, mark, flow, and a zero behind it.
   const Vector facts = load_vector(words + 2), tracking = load_vector(words + 4) & Vector{UINT64_MAX, UINT32_MAX};
   store_vector(out + 2, facts);
   store_vector(out + 4, tracking);
