@@ -24,6 +24,8 @@ export const basePackages = {
 export const testPackages = {
   "libgtest-dev": "native tests",
   "clang-format": "format check of the C++ sources",
+  clang: "compiles the example stage that is written in C",
+  lld: "likewise: wasm-ld links it",
   "dpdk-dev": "native tests: dpdk-testpmd is the other end of a memif",
   socat: "end-to-end tests: UDP and fragments between programs",
 };
