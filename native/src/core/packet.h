@@ -55,7 +55,8 @@ struct alignas(64) PacketMeta {
   // wrapped. What lies before them belongs before each segment, with its lengths made to fit.
   uint16_t gso_l3_offset;
   uint16_t gso_l4_offset;
-  uint32_t spare[5];
+  uint32_t traced;  ///< which packet of which trace, see core/tracer.h; 0: it is not traced
+  uint32_t spare[4];
 };
 static_assert(sizeof(PacketMeta) == 128, "two cache lines");
 constexpr uint32_t kNoNextHop = UINT32_MAX;
