@@ -28,6 +28,15 @@ export {
 } from "./packets.js";
 export { isMalformed, type Malformed, type Parsed, parsePacket } from "./parse.js";
 export {
+  type CapturedFrame,
+  type CaptureInterface,
+  interfaceBlock,
+  LINK_ETHERNET,
+  LINK_RAW,
+  packetBlock,
+  sectionBlock,
+} from "./pcapng.js";
+export {
   ConfigureError,
   type CtStateName,
   compareRow,

@@ -27,6 +27,8 @@ export interface BurstFacts {
   nowNs: bigint;
   wallNs: bigint;
   random: bigint;
+  /** Configuration generation; default 1. */
+  generation?: number;
 }
 
 interface StageExports {
@@ -34,6 +36,7 @@ interface StageExports {
   process(hook: number, count: number): void;
   init?(): void;
   configure?(): number;
+  migrate?(from: number, count: number): void;
 }
 
 /** The stage called abort: a failed assertion, a `throw`, an index out of range in AssemblyScript's library. */
@@ -77,6 +80,17 @@ export class StageInstance {
 
   /** Calls the stage on the slots at these addresses. */
   process(facts: BurstFacts, addresses: number[], segmentBytes: number): void {
+    this.list(facts, addresses, segmentBytes);
+    this.exports.process(facts.hook, addresses.length);
+  }
+
+  /** Has the flow states of these slots upgraded from an older schema; inspectModule has seen to it that there is migrate. */
+  migrate(facts: BurstFacts, schema: number, addresses: number[], segmentBytes: number): void {
+    this.list(facts, addresses, segmentBytes);
+    this.exports.migrate?.(schema, addresses.length);
+  }
+
+  private list(facts: BurstFacts, addresses: number[], segmentBytes: number): void {
     addresses.forEach((address, i) => {
       this.burst.writeUInt32LE(address, SLOT_LIST_OFFSET + i * 4);
     });
@@ -85,11 +99,10 @@ export class StageInstance {
     this.burst.writeBigUInt64LE(facts.nowNs, BURST_NOW_NS);
     this.burst.writeUInt32LE(SEGMENT_A_BASE, BURST_SEGMENT_BASE);
     this.burst.writeUInt32LE(segmentBytes, BURST_SEGMENT_SIZE);
-    this.burst.writeUInt32LE(1, BURST_GENERATION);
+    this.burst.writeUInt32LE(facts.generation ?? 1, BURST_GENERATION);
     this.burst.writeUInt32LE(0, BURST_CURRENT);
     this.burst.writeBigUInt64LE(facts.random, BURST_RANDOM);
     this.burst.writeBigUInt64LE(facts.wallNs, BURST_WALL_NS);
-    this.exports.process(facts.hook, addresses.length);
   }
 
   /** The worker's copy of a segment. */

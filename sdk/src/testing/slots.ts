@@ -126,6 +126,16 @@ export class Slot {
     this.bytes.writeUInt16LE(isNew ? flags | Flag.NEW_SLOT : flags, SLOT_FLAGS);
   }
 
+  save(): Buffer {
+    return Buffer.from(this.bytes);
+  }
+  /** All but the flow state. */
+  restore(saved: Buffer): void {
+    const state = Buffer.from(this.flowState);
+    saved.copy(this.bytes);
+    state.copy(this.flowState);
+  }
+
   read(): SlotOutput {
     const slot = this.bytes;
     const head = slot.readUInt16LE(SLOT_HEAD);
