@@ -35,7 +35,7 @@ const ROWS: [string, Partial<CapturedFrame>, string][] = [
   [
     "that it was cut",
     { bytes: bytes.subarray(0, 24), length: bytes.length },
-    "0.000000000 IP 10.0.0.1.1 > 10.0.0.2.2: [|udp]",
+    "0.000000000 IP 10.0.0.1.1 > 10.0.0.2.2:  [|udp]",
   ],
   [
     "the packet alone where it has a comment",
