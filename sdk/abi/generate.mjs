@@ -76,7 +76,21 @@ function cpp() {
   out +=
     "\n/// By number; the names that status, logs and metrics show.\nconstexpr const char* kDropReasonNames[] = {\n";
   for (const reason of abi.dropReasons) out += `    "${reason.name}",\n`;
-  return `${out}};\n\n}  // namespace sluice::abi\n`;
+  return `${out}};\n${cppImports()}\n}  // namespace sluice::abi\n`;
+}
+
+function cppImports() {
+  const bytes = { i32: "\\x7f", i64: "\\x7e" };
+  const names = entries(abi.imports.functions).map(([name]) => pascal(name));
+  let out = `\n/// Functions that a module may import from IMPORT_MODULE.\n`;
+  out += `enum class Import : uint8_t { ${names.join(", ")} };\n`;
+  out += "struct ImportType {\n  const char* name;\n  const char* params;  // WebAssembly's value type bytes\n";
+  out += "  const char* results;\n};\n/// By Import.\nconstexpr ImportType kImports[] = {\n";
+  for (const [name, { params, result }] of entries(abi.imports.functions)) {
+    const types = params.map((each) => bytes[each.split(": ")[1]]).join("");
+    out += `    {"${name}", "${types}", "${result === null ? "" : bytes[result]}"},\n`;
+  }
+  return `${out}};\n`;
 }
 
 /** A C struct with these fields at their offsets; `end`: offset behind the last one. */
@@ -149,7 +163,12 @@ function assemblyScript() {
   for (const reason of abi.dropReasons) {
     out += `  // @ts-ignore: decorator\n  @inline export const ${pascal(reason.name)}: i32 = ${reason.value};${doc(reason.doc)}\n`;
   }
-  return `${out}}\n`;
+  out += "}\n";
+  for (const [name, { params, result, doc: text }] of entries(abi.imports.functions)) {
+    out += `\n/** ${text}. */\n// @ts-ignore: decorator\n@external("${abi.imports.module}", "${name}")\n`;
+    out += `export declare function ${name}(${params.join(", ")}): ${result ?? "void"};\n`;
+  }
+  return out;
 }
 
 function typeScript() {
@@ -165,7 +184,14 @@ function typeScript() {
   for (const reason of abi.dropReasons) out += `  "${reason.name}",\n`;
   out += "] as const;\n\n/** In words, by number. */\nexport const dropReasonDocs: readonly string[] = [\n";
   for (const reason of abi.dropReasons) out += `  ${JSON.stringify(reason.doc)},\n`;
-  return `${out}];\n`;
+  out += `];\n\n/** Host functions that a module may import from '${abi.imports.module}': types of parameters and result. */\n`;
+  out += "export const importFunctions = {\n";
+  for (const [name, { params, result }] of entries(abi.imports.functions)) {
+    const list = (types) => `[${types.map((type) => `"${type}"`).join(", ")}]`;
+    const types = params.map((each) => each.split(": ")[1]);
+    out += `  ${name}: { parameters: ${list(types)}, results: ${list(result === null ? [] : [result])} },\n`;
+  }
+  return `${out}} as const;\n`;
 }
 
 abi.dropReasons.forEach((reason, index) => {
