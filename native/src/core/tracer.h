@@ -17,8 +17,8 @@ struct Stage;
 /// they take no lock, allocate nothing, make no system call and change no packet but for its mark.
 ///
 /// Packets that a trace follows have abi::Flag::TRACED in PacketMeta::flags until they have left their last hook, and
-/// for their whole life a PacketMeta::traced that is not 0. Whoever makes a further packet out of a traced one, and does
-/// not say so by split(), sets `traced` to 0 there.
+/// for their whole life a PacketMeta::traced that is not 0. Whoever makes a further packet out of a traced one, and
+/// does not say so by split(), sets `traced` to 0 there.
 class Tracer {
  public:
   virtual ~Tracer() = default;

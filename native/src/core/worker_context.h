@@ -5,7 +5,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
+#include "core/drop_log.h"
 #include "core/packet.h"
 
 namespace sluice {
@@ -39,13 +41,14 @@ struct WorkerContext {
   const RoutingSnapshot* routing = nullptr;
   Neighbours* neighbours = nullptr;
   FlowTable* flows = nullptr;
-  Tracer* tracer = nullptr;  ///< null when no packet is traced
+  Tracer* tracer = nullptr;  ///< null when nobody watches packets; loaded once a burst
   WorkerCounters counters;
+  std::unique_ptr<DropLog> drop_log = std::make_unique<DropLog>();
 
-  /// Frees a packet and counts it. Also sets meta.reason, for whoever traces it.
-  void drop(rte_mbuf* packet, abi::DropReason reason) { drop(packet, reason, static_cast<uint16_t>(reason)); }
-  /// The same with a stage's own reason (from abi::PLUGIN_REASON_BASE) for meta.reason; counted as `reason` here.
-  void drop(rte_mbuf* packet, abi::DropReason reason, uint16_t own_reason);
+  /// Frees a packet and counts it. Also sets meta.reason.
+  void drop(rte_mbuf* packet, abi::DropReason reason);
+  /// The same for a stage, which may have a reason of its own; it is counted as `reason` in `counters`.
+  void drop(rte_mbuf* packet, abi::DropReason reason, const DropCause& cause);
   /// Queues a complete frame (link header included) for a port. Takes ownership.
   void transmit(PortId port, rte_mbuf* frame);
   /// Queues an L3 packet made by the node itself (an ICMP error, an echo reply) for routing in this same burst or the
@@ -71,6 +74,7 @@ struct WorkerContext {
 
  private:
   void flush(PortId port);
+  void drop_frame(rte_mbuf* frame, abi::DropReason reason);
 };
 
 }  // namespace sluice

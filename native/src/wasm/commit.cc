@@ -164,15 +164,20 @@ void ChainRun::drop_as_told(StageCall& call, uint16_t slot, uint16_t reason) {
   const uint32_t own = reason - abi::PLUGIN_REASON_BASE;
   if (own >= plugin.manifest().drop_reasons.size()) return drop(call.stage, slot, abi::DropReason::StageInvalidOutput);
   bump(plugin.worker(ctx_.id).counters->own_drops[plugin.own_reason(static_cast<uint16_t>(own))]);
+  const auto index = static_cast<uint16_t>(own);
   // The worker's counters have no room for plugins' own reasons; there it is a drop that a stage decided on.
-  ctx_.drop(worker_.packets[slot], abi::DropReason::Policy, reason);
+  ctx_.drop(worker_.packets[slot], abi::DropReason::Policy,
+            {reason, plugin.manifest().drop_reasons[own].c_str(), call.stage.config.name,
+             call.stage.drop_key + plugin.own_reason_key(index)});
   worker_.packets[slot] = nullptr;
   left_ = true;
 }
 
 void ChainRun::drop(const Stage& stage, uint16_t slot, abi::DropReason reason) {
   bump(stage.plugin->worker(ctx_.id).counters->drops[static_cast<size_t>(reason)]);
-  ctx_.drop(worker_.packets[slot], reason);
+  const auto number = static_cast<uint16_t>(reason);
+  ctx_.drop(worker_.packets[slot], reason,
+            {number, abi::kDropReasonNames[number], stage.config.name, stage.drop_key + drop_key(reason)});
   worker_.packets[slot] = nullptr;
   left_ = true;
 }

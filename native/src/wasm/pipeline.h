@@ -43,6 +43,7 @@ struct Stage {
   SlotAssignment flow;
   std::bitset<256> migrates;                          ///< schema versions that go through `migrate`
   PluginConfig config;                                ///< as given, for roll-back and status
+  uint64_t drop_key = 0;                              ///< of the plugin's name, see core/drop_log.h
   mutable std::atomic<ShadowStage*> shadow{nullptr};  ///< a new version that runs beside it; see shadow.h
 };
 

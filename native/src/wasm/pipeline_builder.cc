@@ -58,6 +58,7 @@ Status PipelineBuilder::add_plugin(const PluginConfig& config, const std::string
   }
   auto stage = std::make_shared<Stage>();
   stage->config = config;
+  stage->drop_key = drop_key(config.name);
   stage->failure = config.failure;
   stage->budget_ticks = ticks_of(config.budget_us);
   stage->scoped = !config.scope.empty();

@@ -30,6 +30,7 @@ Result<std::shared_ptr<LoadedPlugin>> LoadedPlugin::create(std::shared_ptr<const
   const Manifest& manifest = plugin->manifest();
   for (const std::string& reason : manifest.drop_reasons) {
     plugin->own_reasons_.push_back(plugin->ledger_->reason_index(reason));
+    plugin->own_reason_keys_.push_back(drop_key(reason));
   }
   if (manifest.segment_bytes > 0) {
     for (SharedRegion& segment : plugin->segments_) {

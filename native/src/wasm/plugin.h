@@ -52,6 +52,8 @@ class LoadedPlugin {
   const Manifest& manifest() const { return module_->manifest; }
   /// Ledger number of the own drop reason with this index in the manifest.
   uint16_t own_reason(uint16_t index) const { return own_reasons_[index]; }
+  /// For DropCause::key.
+  uint64_t own_reason_key(uint16_t index) const { return own_reason_keys_[index]; }
   /// Records a trap on a worker's instance and stops the plugin on all workers.
   void fail(uint16_t worker, TrapInfo trap, uint64_t now_ns);
 
@@ -90,6 +92,7 @@ class LoadedPlugin {
   SegmentPair segments_;
   std::weak_ptr<SegmentLease> leases_[2];
   std::vector<uint16_t> own_reasons_;
+  std::vector<uint64_t> own_reason_keys_;
   std::function<void()> failed_;
 
   std::atomic<bool> running_{true};
