@@ -8,7 +8,7 @@
 namespace sluice {
 
 void Pipeline::run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint16_t& count, ChainOutput& output) const {
-  output.redirected_count = output.reinput_count = 0;
+  output.redirected_count = output.reinput_count = output.reply_count = 0;
   const Chain& chain = chains_[static_cast<size_t>(hook)];
   if (chain.stages.empty() || count == 0) return;
   ChainRun run(ctx, hook, chain, *workers_[ctx.id], flow_slots_, reparse_, before_move_, output);
@@ -67,6 +67,7 @@ void ChainRun::run(const Stage& stage) {
 
 void ChainRun::skip(const Stage& stage, uint16_t count) {
   if (stage.failure == FailureStrategy::FailOpen) return;
+  call_cycles_ = 0;
   for (uint16_t i = 0; i < count; i++) drop(stage, worker_.list[i], abi::DropReason::StageFailed);
 }
 
@@ -106,12 +107,15 @@ void ChainRun::finish_call(StageCall& call) {
   bump(counters.calls);
   bump(counters.packets, call.count);
   bump(counters.cycles, call.cycles);
+  call_cycles_ = call.cycles;
+  call_count_ = call.count;
   if (unlikely(!done)) return fail(call);
   if (ShadowStage* shadow = call.stage.shadow.load(std::memory_order_acquire); unlikely(shadow != nullptr)) {
     run_shadow(*shadow, call);
   }
   call.store_flow_slots();
   commit(call);
+  if (unlikely(ctx_.tracer != nullptr)) tell_passed(call);
   if (call.stage.scoped) refill_shared(call);
 }
 

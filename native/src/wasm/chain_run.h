@@ -42,6 +42,9 @@ class ChainRun {
   bool redirect(StageCall& call, uint16_t slot, const SlotMeta& meta);
   void drop_as_told(StageCall& call, uint16_t slot, uint16_t reason);
   void drop(const Stage& stage, uint16_t slot, abi::DropReason reason);
+  void drop(const Stage& stage, uint16_t slot, abi::DropReason reason, const DropCause& cause);
+  void tell_passed(const StageCall& call);
+  uint32_t cycles_a_packet() const { return static_cast<uint32_t>(call_cycles_ / call_count_); }
   void compact();
 
   WorkerContext& ctx_;
@@ -53,6 +56,8 @@ class ChainRun {
   const BeforeMove before_move_;
   ChainOutput& output_;
   uint16_t loaded_ = 0, live_count_ = 0;
+  uint64_t call_cycles_ = 0;  ///< of the call in work, with call_count_ packets
+  uint16_t call_count_ = 1;
   bool left_ = false;  ///< a packet left the chain since the last compact()
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/tracer.h"
 #include "port/offload.h"
 #include "port/port.h"
 #include "wasm/chain_run.h"
@@ -81,7 +82,7 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
   if (meta.verdict == static_cast<uint8_t>(abi::Verdict::DROP)) return drop_as_told(call, slot, meta.reason);
   const Manifest& manifest = call.stage.plugin->manifest();
   const bool possible = placement_is_possible(meta, call.window.head_length(slot), packet->pkt_len, manifest.writes);
-  if (!possible || meta.verdict > static_cast<uint8_t>(abi::Verdict::REINPUT)) {
+  if (!possible || meta.verdict > static_cast<uint8_t>(abi::Verdict::REPLY)) {
     return drop(call.stage, slot, abi::DropReason::StageInvalidOutput);
   }
   if (meta.verdict == static_cast<uint8_t>(abi::Verdict::REDIRECT) && !redirect(call, slot, meta)) return;
@@ -100,12 +101,30 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
       output_.reinput[output_.reinput_count++] = packet;
       bump(counters.reinputs);
       break;
+    case abi::Verdict::REPLY:
+      output_.replies[output_.reply_count++] = packet;
+      bump(counters.replies);
+      break;
     default:
       if (meta.head == abi::kSlotHeadOffset) return call.window.restore(slot);
       return call.window.fill(slot, packet, chain_.header_bytes);
   }
+  if (unlikely(ctx_.tracer != nullptr)) {
+    const auto verdict = static_cast<abi::Verdict>(meta.verdict);
+    ctx_.tracer->left_stage(ctx_, call.stage, hook_, verdict, cycles_a_packet(), &packet, 1);
+  }
   worker_.packets[slot] = nullptr;
   left_ = true;
+}
+
+/// Tells of the packets that stay in the chain.
+void ChainRun::tell_passed(const StageCall& call) {
+  rte_mbuf* passed[kMaxBurst];
+  uint16_t count = 0;
+  for (uint16_t i = 0; i < call.count; i++) {
+    if (worker_.packets[call.list[i]] != nullptr) passed[count++] = worker_.packets[call.list[i]];
+  }
+  ctx_.tracer->left_stage(ctx_, call.stage, hook_, abi::Verdict::PASS, cycles_a_packet(), passed, count);
 }
 
 bool ChainRun::write_back(StageCall& call, uint16_t slot, const SlotMeta& meta) {
@@ -129,7 +148,8 @@ bool ChainRun::write_back(StageCall& call, uint16_t slot, const SlotMeta& meta) 
   if (!has_flag(facts, abi::Flag::SUPER_FRAME)) complete_checksum(packet);
   facts.reframed = 1;
   facts.l2_length = 0;  // the link header's place is the packet's now
-  const bool parsed_later = meta.verdict == static_cast<uint8_t>(abi::Verdict::REINPUT);
+  const bool parsed_later = meta.verdict == static_cast<uint8_t>(abi::Verdict::REINPUT) ||
+                            meta.verdict == static_cast<uint8_t>(abi::Verdict::REPLY);
   if (parsed_later || reparse_ == nullptr || reparse_(packet)) return true;
   drop(call.stage, slot, static_cast<abi::DropReason>(facts.reason));
   return false;
@@ -166,18 +186,22 @@ void ChainRun::drop_as_told(StageCall& call, uint16_t slot, uint16_t reason) {
   bump(plugin.worker(ctx_.id).counters->own_drops[plugin.own_reason(static_cast<uint16_t>(own))]);
   const auto index = static_cast<uint16_t>(own);
   // The worker's counters have no room for plugins' own reasons; there it is a drop that a stage decided on.
-  ctx_.drop(worker_.packets[slot], abi::DropReason::Policy,
-            {reason, plugin.manifest().drop_reasons[own].c_str(), call.stage.config.name,
-             call.stage.drop_key + plugin.own_reason_key(index)});
-  worker_.packets[slot] = nullptr;
-  left_ = true;
+  drop(call.stage, slot, abi::DropReason::Policy,
+       {reason, plugin.manifest().drop_reasons[own].c_str(), call.stage.config.name,
+        call.stage.drop_key + plugin.own_reason_key(index)});
 }
 
 void ChainRun::drop(const Stage& stage, uint16_t slot, abi::DropReason reason) {
   bump(stage.plugin->worker(ctx_.id).counters->drops[static_cast<size_t>(reason)]);
   const auto number = static_cast<uint16_t>(reason);
-  ctx_.drop(worker_.packets[slot], reason,
-            {number, abi::kDropReasonNames[number], stage.config.name, stage.drop_key + drop_key(reason)});
+  drop(stage, slot, reason,
+       {number, abi::kDropReasonNames[number], stage.config.name, stage.drop_key + drop_key(reason)});
+}
+
+void ChainRun::drop(const Stage& stage, uint16_t slot, abi::DropReason reason, const DropCause& cause) {
+  rte_mbuf* packet = worker_.packets[slot];
+  if (unlikely(ctx_.tracer != nullptr)) ctx_.tracer->refused_by_stage(ctx_, stage, hook_, cycles_a_packet(), packet);
+  ctx_.drop(packet, reason, cause);
   worker_.packets[slot] = nullptr;
   left_ = true;
 }
