@@ -17,7 +17,7 @@ constexpr size_t kMaxStack = 256 << 10;
 
 wasm_config_t* make_config(bool perfmap) {
   wasm_config_t* config = wasm_config_new();
-  // Bulk memory runs in the host, which dies when it meets a hole in the memory (docs/architecture.md, "Stages").
+  // Bulk memory runs in the host, which dies when it meets a hole in the memory (docs/abi.md, "The module").
   wasmtime_config_wasm_bulk_memory_set(config, false);
   wasmtime_config_wasm_simd_set(config, true);
   // The same module must do the same in Node, in a browser and here.
