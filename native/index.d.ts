@@ -132,6 +132,10 @@ export interface StageStatus {
   gauges: Record<string, number>;
   /** The histograms it declares, summed over workers. `counts` has one more entry than `bounds`: what is above them. */
   histograms: Record<string, { bounds: number[]; counts: number[]; sum: number }>;
+  /** Packets that it made by the import emit. */
+  emitted: number;
+  /** Copies of packets that it sent out by ports. */
+  mirrored: number;
   /** By worker, in the order of their ids. */
   workers: { packets: number; bursts: number; cycles: number }[];
   /** Traps and overrun budgets. */

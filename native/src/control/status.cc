@@ -19,7 +19,9 @@ std::string mac_text(const rte_ether_addr& mac) {
   return text;
 }
 
-Json named_counts(const std::vector<std::pair<std::string, uint64_t>>& counts) {
+/// A map or a list of pairs.
+template <typename Named>
+Json named_counts(const Named& counts) {
   Json json = Json::object();
   for (const auto& [name, count] : counts) json[name] = count;
   return json;
@@ -40,6 +42,29 @@ std::string failure_line(const TrapInfo& trap) {
   return line;
 }
 
+Json trap_json(const TrapInfo& trap) {
+  Json frames = Json::array();
+  for (const TrapFrame& frame : trap.frames) frames.push_back({{"function", frame.function}, {"offset", frame.offset}});
+  return {{"code", trap.code},
+          {"message", trap.message},
+          {"version", trap.version},
+          {"digest", trap.digest},
+          {"hook", trap.hook},
+          {"worker", trap.worker},
+          {"at", trap.wall_ns / 1'000'000},
+          {"packetHex", trap.packet_hex},
+          {"packetSummary", trap.packet_summary},
+          {"frames", frames}};
+}
+
+Json stage_workers_json(const std::vector<StageTotals>& workers) {
+  Json json = Json::array();
+  for (const StageTotals& worker : workers) {
+    json.push_back({{"packets", worker.packets}, {"bursts", worker.calls}, {"cycles", worker.cycles}});
+  }
+  return json;
+}
+
 Json stage_json(const PluginStatus& plugin) {
   Json hooks = Json::array();
   for (const abi::Hook hook : plugin.hooks) hooks.push_back(hook_name(hook));
@@ -56,14 +81,32 @@ Json stage_json(const PluginStatus& plugin) {
           {"cycles", plugin.totals.cycles},
           {"drops", named_counts(plugin.totals.drops)},
           {"counters", named_counts(plugin.totals.counters)},
+          {"gauges", named_counts(plugin.totals.gauges)},
+          {"histograms", histograms_json(plugin.totals)},
+          {"emitted", plugin.totals.emitted},
+          {"mirrored", plugin.totals.mirrored},
+          {"workers", stage_workers_json(plugin.workers)},
           {"failures", plugin.totals.failures},
           {"invalidOutputs", count_of(plugin, abi::DropReason::StageInvalidOutput)},
-          {"lastFailure", plugin.last_trap ? failure_line(*plugin.last_trap) : ""}};
+          {"lastFailure", plugin.last_trap ? failure_line(*plugin.last_trap) : ""},
+          {"lastTrap", plugin.last_trap ? trap_json(*plugin.last_trap) : Json()}};
 }
 
 }  // namespace
 
+Json histograms_json(const MetricTotals& totals) {
+  Json json = Json::object();
+  for (const auto& [name, histogram] : totals.histograms) {
+    json[name] = {{"bounds", histogram.bounds}, {"counts", histogram.counts}, {"sum", histogram.sum}};
+  }
+  return json;
+}
+
 Json manifest_json(const Manifest& manifest) {
+  Json histograms = Json::array();
+  for (const Histogram& histogram : manifest.histograms) {
+    histograms.push_back({{"name", histogram.name}, {"bounds", histogram.bounds}});
+  }
   Json hooks = Json::array();
   for (const abi::Hook hook : manifest.hooks) hooks.push_back(hook_name(hook));
   Json flow_state = nullptr;
@@ -78,6 +121,9 @@ Json manifest_json(const Manifest& manifest) {
       {"flowState", flow_state},
       {"migratesFrom", manifest.migrates_from},
       {"counters", manifest.counters},
+      {"gauges", manifest.gauges},
+      {"histograms", histograms},
+      {"traceValues", manifest.trace_values},
       {"dropReasons", manifest.drop_reasons},
       {"segmentBytes", manifest.segment_bytes},
       {"failure", manifest.failure},

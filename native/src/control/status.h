@@ -12,6 +12,8 @@ namespace sluice {
 
 // What native/index.d.ts shows of a running node, as JSON.
 
+/// By name: {bounds, counts, sum}.
+nlohmann::json histograms_json(const MetricTotals& totals);
 nlohmann::json manifest_json(const Manifest& manifest);
 nlohmann::json workers_json(const std::vector<std::unique_ptr<Worker>>& workers);
 nlohmann::json ports_json(const PortSet& ports);

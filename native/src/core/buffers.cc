@@ -6,6 +6,7 @@
 #include <rte_mbuf_pool_ops.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/packet.h"
 
@@ -61,6 +62,17 @@ void free_buffer_pools(BufferPools& pools) {
   rte_mempool_free(pools.packets);
   rte_mempool_free(pools.jumbos);
   pools = {};
+}
+
+rte_mbuf* new_packet(rte_mempool* pool) {
+  rte_mbuf* packet = rte_pktmbuf_alloc(pool);
+  if (packet == nullptr) return nullptr;
+  PacketMeta* meta = meta_of(packet);
+  std::memset(meta, 0, sizeof *meta);
+  meta->in_port = kNoPort;
+  meta->out_port = kNoPort;
+  meta->next_hop = kNoNextHop;
+  return packet;
 }
 
 }  // namespace sluice

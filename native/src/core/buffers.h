@@ -1,5 +1,6 @@
 #pragma once
 
+#include <rte_mbuf.h>
 #include <rte_mempool.h>
 
 #include <cstdint>
@@ -20,5 +21,9 @@ constexpr uint16_t kPacketRoom = 2048;
 /// Makes both pools. `packets` and `jumbos` are numbers of buffers.
 Result<BufferPools> make_buffer_pools(const std::string& name, uint32_t packets, uint32_t jumbos);
 void free_buffer_pools(BufferPools& pools);
+
+/// An empty buffer with a zeroed PacketMeta of a packet that the node makes itself: no in_port, not routed. Null when
+/// the pool is empty.
+rte_mbuf* new_packet(rte_mempool* pool);
 
 }  // namespace sluice

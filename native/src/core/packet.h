@@ -23,12 +23,13 @@ struct alignas(64) PacketMeta {
   uint8_t verdict;         ///< abi::Verdict of the last chain
   uint8_t l2_length;       ///< bytes of link header that still lie in the headroom just before the data
   uint16_t reason;         ///< abi::DropReason once dropped
-  uint8_t passes;          ///< times it went through parse, against loops
+  uint8_t passes;          ///< times it, and what it was made of, went through parse; against loops
   uint8_t local : 1;       ///< addressed to the node itself
   uint8_t rewritten : 1;   ///< a stage changed header bytes since routing
   uint8_t reframed : 1;    ///< a stage pushed or popped headers: the flow's reply tuple is closed
   uint8_t confirmed : 1;   ///< its flow needs no confirming
   uint8_t redirected : 1;  ///< a stage chose out_port and next_hop_address: no routing lookup
+  uint8_t answer : 1;      ///< of the node's own, made by a stage of a packet that came in: it has no flow
   uint16_t gso_size;       ///< TCP payload bytes a segment; 0 when it is no super-frame
   uint32_t next_hop;       ///< index in the routing snapshot's next hops; kNoNextHop until routed
   uint8_t family;          ///< 4, 6, or 0 when it is no IP packet

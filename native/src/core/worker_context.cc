@@ -2,6 +2,8 @@
 
 #include <rte_branch_prediction.h>
 
+#include <algorithm>
+
 #include "core/tracer.h"
 #include "port/port.h"
 
@@ -61,6 +63,8 @@ void WorkerContext::flush_all() {
 
 void WorkerContext::originate(rte_mbuf* packet) {
   if (originated.count == kMaxBurst) return drop(packet, abi::DropReason::NoBuffer);
+  PacketMeta& meta = *meta_of(packet);
+  meta.passes = std::max(meta.passes, own_passes);
   originated.packets[originated.count++] = packet;
 }
 

@@ -52,7 +52,8 @@ struct WorkerContext {
   /// Queues a complete frame (link header included) for a port. Takes ownership.
   void transmit(PortId port, rte_mbuf* frame);
   /// Queues an L3 packet made by the node itself (an ICMP error, an echo reply) for routing in this same burst or the
-  /// next. The packet's meta.table is used; it takes no hooks but OUTPUT. Takes ownership.
+  /// next. The packet's meta.table is used; it takes no hooks but OUTPUT and POSTROUTING. What comes of packets of the
+  /// node's own counts its passes on from theirs, so that no answer to an answer goes on for ever. Takes ownership.
   void originate(rte_mbuf* packet);
 
   /// Hands what transmit() queued to the ports; what a port does not take is dropped and counted.
@@ -65,6 +66,7 @@ struct WorkerContext {
   };
   Outbox* outboxes = nullptr;  ///< indexed by PortId, kMaxPorts of them; owned by the worker
   Outbox originated;           ///< drained by the worker
+  uint8_t own_passes = 0;      ///< most passes of the node's own packets in work; 0 when others are
   PortId touched[kMaxPorts];   ///< ports that were given frames since the last flush_all
   uint16_t touched_count = 0;
 

@@ -16,7 +16,7 @@ static_assert(sizeof(ArpFrame) == 42);
 
 void send_arp(WorkerContext& ctx, PortId port_id, const PortL3& port, uint16_t opcode, const rte_ether_addr& to,
               const rte_arp_ipv4& data) {
-  rte_mbuf* packet = new_packet(ctx);
+  rte_mbuf* packet = new_packet(ctx.pool);
   if (packet == nullptr) return;
   auto* frame = reinterpret_cast<ArpFrame*>(rte_pktmbuf_append(packet, sizeof(ArpFrame)));
   frame->ethernet = {to, port.mac, RTE_BE16(RTE_ETHER_TYPE_ARP)};

@@ -139,7 +139,7 @@ void send_icmp_error(WorkerContext& ctx, const rte_mbuf* about, IcmpError error,
   const IpAddress& source = family == 4 ? port->icmp_source4 : port->icmp_source6;
   if (source.family == 0 || !take_token(ctx)) return;
 
-  rte_mbuf* packet = new_packet(ctx);
+  rte_mbuf* packet = new_packet(ctx.pool);
   if (packet == nullptr) return;
   const uint16_t ip_header = family == 4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
   const uint32_t room = (family == 4 ? kLargestError4 : kLargestError6) - ip_header - kIcmpHeader;

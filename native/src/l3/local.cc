@@ -88,7 +88,7 @@ void reset_tcp(WorkerContext& ctx, const rte_mbuf* about) {
   if (asked.l4_offset == 0 || about->data_len < asked.l4_offset + sizeof(rte_tcp_hdr)) return;
   const auto& theirs = *rte_pktmbuf_mtod_offset(about, const rte_tcp_hdr*, asked.l4_offset);
   if ((theirs.tcp_flags & RTE_TCP_RST_FLAG) != 0) return;
-  rte_mbuf* packet = new_packet(ctx);
+  rte_mbuf* packet = new_packet(ctx.pool);
   if (packet == nullptr) return;
   const uint16_t ip_length = asked.family == 4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
   rte_pktmbuf_append(packet, static_cast<uint16_t>(ip_length + sizeof(rte_tcp_hdr)));

@@ -85,7 +85,7 @@ void add_link_option(uint8_t* option, uint8_t type, const rte_ether_addr& mac) {
 
 /// A packet with room for an ICMPv6 message of this length, which is zeroed; `body` is its place.
 rte_mbuf* new_message(WorkerContext& ctx, uint32_t length, uint8_t*& body) {
-  rte_mbuf* packet = new_packet(ctx);
+  rte_mbuf* packet = new_packet(ctx.pool);
   if (packet == nullptr) return nullptr;
   body = reinterpret_cast<uint8_t*>(rte_pktmbuf_append(packet, static_cast<uint16_t>(sizeof(rte_ipv6_hdr) + length))) +
          sizeof(rte_ipv6_hdr);

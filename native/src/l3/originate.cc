@@ -7,17 +7,6 @@
 
 namespace sluice {
 
-rte_mbuf* new_packet(WorkerContext& ctx) {
-  rte_mbuf* packet = rte_pktmbuf_alloc(ctx.pool);
-  if (packet == nullptr) return nullptr;
-  PacketMeta* meta = meta_of(packet);
-  memset(meta, 0, sizeof *meta);
-  meta->in_port = kNoPort;
-  meta->out_port = kNoPort;
-  meta->next_hop = kNoNextHop;
-  return packet;
-}
-
 void write_ip_header(uint8_t* at, const IpHeader& header, uint32_t length) {
   if (header.family == 4) {
     auto* ip = reinterpret_cast<rte_ipv4_hdr*>(at);

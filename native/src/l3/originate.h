@@ -2,14 +2,12 @@
 
 #include <rte_mbuf.h>
 
+#include "core/buffers.h"
 #include "core/worker_context.h"
 
 namespace sluice {
 
 constexpr uint8_t kOwnTtl = 64;
-
-/// An empty buffer with a zeroed PacketMeta of a packet that the node makes itself: no in_port, not routed.
-rte_mbuf* new_packet(WorkerContext& ctx);
 
 /// What an IP header of the node's own says. Addresses are 4 or 16 bytes in network byte order.
 struct IpHeader {

@@ -55,6 +55,21 @@ bool complete_checksum(rte_mbuf* packet) {
   return true;
 }
 
+void settle_offloads(rte_mbuf* packet) {
+  constexpr auto kSuper = static_cast<uint16_t>(abi::Flag::SUPER_FRAME);
+  constexpr auto kPartial = static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
+  PacketMeta& meta = *meta_of(packet);
+  if ((meta.flags & (kSuper | kPartial)) == 0) return;
+  const bool wrapped = meta.gso_l4_offset != 0 && (meta.protocol == IPPROTO_IPIP || meta.protocol == IPPROTO_IPV6);
+  if (wrapped) return;
+  if (meta.gso_l4_offset != 0 || checksum_field(meta.protocol) == 0) meta.flags &= static_cast<uint16_t>(~kPartial);
+  const bool partial = (meta.flags & kPartial) != 0;
+  const bool large = meta.payload_offset != 0 && packet->pkt_len > uint32_t{meta.payload_offset} + meta.gso_size;
+  if (partial && meta.protocol == IPPROTO_TCP && large) return;
+  meta.flags &= static_cast<uint16_t>(~kSuper);
+  meta.gso_size = meta.gso_l3_offset = meta.gso_l4_offset = 0;
+}
+
 bool complete_sctp_checksum(rte_mbuf* packet) {
   const PacketMeta& meta = *meta_of(packet);
   if (meta.protocol != IPPROTO_SCTP || meta.l4_offset == 0) return false;

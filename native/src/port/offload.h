@@ -25,4 +25,9 @@ bool complete_sctp_checksum(rte_mbuf* packet);
 /// wrapping with its lengths made to fit.
 uint16_t segment(rte_mbuf* packet, uint16_t mtu, rte_mempool* pool, rte_mbuf** out, uint16_t max);
 
+/// Takes away what is no longer true of a parsed packet that a stage made something else of: a super-frame that is no
+/// larger than a segment, or no TCP any more; a partial checksum of a protocol that has none, as in an ICMP error,
+/// whose checksum the stage wrote.
+void settle_offloads(rte_mbuf* packet);
+
 }  // namespace sluice

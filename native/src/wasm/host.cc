@@ -18,7 +18,7 @@ Result<std::unique_ptr<WasmHost>> WasmHost::create(WasmHostOptions options) {
     if (!window) return window.error();
     uint64_t seed = 0;
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) return Error{"system", "", "no random numbers"};
-    host->workers_.push_back(std::make_shared<ChainWorker>(std::move(window.value()), seed));
+    host->workers_.push_back(std::make_shared<ChainWorker>(std::move(window.value()), seed, host->options_.workers));
   }
   host->thread_ = std::thread([host = host.get()] { host->work(); });
   pthread_setname_np(host->thread_.native_handle(), "sluice-wasm");
@@ -47,7 +47,7 @@ Result<Manifest> WasmHost::add_module(const std::string& digest, const uint8_t* 
   auto module = WasmModule::load(engine_, cache_, digest, bytes, size, messages);
   for (std::string& message : messages) say(std::move(message));
   if (!module) return module.error();
-  auto trial = WasmInstance::create(module.value(), WasmInstance::Kind::Trial, {}, nullptr, 0);
+  auto trial = WasmInstance::create(module.value(), WasmInstance::Kind::Trial, {}, nullptr, {0, options_.workers});
   if (!trial) return trial.error();
   std::lock_guard lock(mutex_);
   modules_.push_back(module.value());
@@ -139,7 +139,7 @@ std::vector<PluginStatus> WasmHost::status() const {
     status.state = stage->plugin->running() ? "running" : reloads ? "reloading" : "failed";
     const PluginLedger& ledger = *stage->plugin->ledger();
     status.totals = ledger.totals();
-    stage->plugin->add_counters(status.totals.counters);
+    stage->plugin->add_metrics(status.totals);
     status.workers = ledger.by_worker();
     status.last_trap = ledger.last_trap();
     status.can_roll_back = history_.count(stage->config.name) > 0;
@@ -212,7 +212,7 @@ void WasmHost::report_failures() {
     if (!trap || reported_[stage->config.name] == trap->wall_ns) continue;
     reported_[stage->config.name] = trap->wall_ns;
     say("plugin " + stage->config.name + " " + trap->version + " failed at " + trap->hook + ": " + trap->message +
-        (trap->frames.empty() ? "" : ", in " + trap->frames.front()) + "; packet " + trap->packet_summary);
+        (trap->frames.empty() ? "" : ", in " + to_text(trap->frames.front())) + "; packet " + trap->packet_summary);
   }
 }
 

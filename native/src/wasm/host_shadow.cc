@@ -93,7 +93,7 @@ void WasmHost::end_shadow(ShadowReport::State state) {
       say("plugin " + active->config.name + ": " + done.error().message);
       state = ShadowReport::State::Failed;
     }
-    plugin.clear_counters();
+    plugin.clear_metrics();
   }
   shadow_.report.state = state;
   shadow_.running = false;

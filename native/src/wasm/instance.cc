@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace sluice {
 
@@ -64,12 +65,13 @@ std::string printable(const char* bytes, size_t size) {
 
 Result<std::unique_ptr<WasmInstance>> WasmInstance::create(std::shared_ptr<const WasmModule> module, Kind kind,
                                                            const SegmentPair& segments, const Window* live,
-                                                           uint16_t worker) {
+                                                           WorkerPlace worker) {
   std::unique_ptr<WasmInstance> instance(new WasmInstance(std::move(module), kind));
   Result<Window> window = Window::create();
   if (!window) return window.error();
   instance->own_window_ = std::move(window.value());
-  instance->own_window_->header().worker = worker;
+  instance->own_window_->header().worker = worker.id;
+  instance->own_window_->header().workers = worker.count;
   if (Status done = instance->instantiate(); !done) return done.error();
   if (Status done = instance->map_regions(segments); !done) return done.error();
   if (Status done = instance->find_exports(); !done) return done.error();
@@ -95,30 +97,41 @@ Status WasmInstance::instantiate() {
   context_ = wasmtime_store_context(store_);
   constexpr int64_t kMaxTableElements = 65536, kMaxTables = 8;
   wasmtime_store_limiter(store_, int64_t{abi::kMemoryPages} * 65536, kMaxTableElements, 1, kMaxTables, 1);
-  wasmtime_extern_t abort_import{};
-  abort_import.kind = WASMTIME_EXTERN_FUNC;
-  if (module_->has_abort) {
-    wasm_valtype_vec_t params, results;
-    wasm_valtype_t* i32s[4];
-    for (wasm_valtype_t*& type : i32s) type = wasm_valtype_new(WASM_I32);
-    wasm_valtype_vec_new(&params, 4, i32s);
-    wasm_valtype_vec_new_empty(&results);
-    wasm_functype_t* type = wasm_functype_new(&params, &results);
-    wasmtime_func_new_unchecked(context_, type, on_abort, this, nullptr, &abort_import.of.func);
-    wasm_functype_delete(type);
-  }
+  std::vector<wasmtime_extern_t> imports;
+  for (const HostFunction* function : module_->imports) imports.push_back(import(*function));
   WasmEngine::LongCall running(*module_->engine());
   wasmtime_context_set_epoch_deadline(context_, kStartTicks);
-  error_ = wasmtime_instance_new(context_, module_->compiled(), &abort_import, module_->has_abort ? 1 : 0, &instance_,
-                                 &trap_);
+  error_ = wasmtime_instance_new(context_, module_->compiled(), imports.data(), imports.size(), &instance_, &trap_);
   memory_ = LinearMemory::take_created();
   if (error_ != nullptr || trap_ != nullptr) return failed("module-start-failed", "instantiation failed");
   return {};
 }
 
+wasmtime_extern_t WasmInstance::import(const HostFunction& function) {
+  const auto types = [](const char* bytes, wasm_valtype_vec_t* types) {
+    constexpr char kI64 = 0x7e;
+    std::vector<wasm_valtype_t*> made;
+    for (; *bytes != '\0'; bytes++) made.push_back(wasm_valtype_new(*bytes == kI64 ? WASM_I64 : WASM_I32));
+    wasm_valtype_vec_new(types, made.size(), made.data());
+  };
+  wasm_valtype_vec_t params, results;
+  types(function.type.params, &params);
+  types(function.type.results, &results);
+  wasm_functype_t* type = wasm_functype_new(&params, &results);
+  wasmtime_extern_t made{};
+  made.kind = WASMTIME_EXTERN_FUNC;
+  wasmtime_func_new_unchecked(context_, type, function.call, this, nullptr, &made.of.func);
+  wasm_functype_delete(type);
+  return made;
+}
+
 Status WasmInstance::map_regions(const SegmentPair& segments) {
   if (Status mapped = map_window(*own_window_); !mapped) return mapped;
   if (!memory_->map_private(abi::kCountersBase, abi::kCountersSize)) return out_of_memory("the counters");
+  // Of this instance alone: what is read from a packet is for the stage that asked. Pages come with their first use.
+  for (const auto& [base, size] : {std::pair{abi::kPayloadBase, abi::kPayloadSize}, {abi::kEmitBase, abi::kEmitSize}}) {
+    if (!memory_->map_private(base, size)) return out_of_memory("the payload and emit regions");
+  }
   const bool builder = kind_ == Kind::Builder;
   if (builder && !memory_->map_private(abi::kInputBase, abi::kInputSize)) return out_of_memory("the input region");
   constexpr uint32_t kBases[2] = {abi::kSegmentABase, abi::kSegmentBBase};
@@ -225,9 +238,9 @@ TrapInfo WasmInstance::take_trap() {
   TrapInfo info = describe_failure(trap_, error_);
   trap_ = nullptr;
   error_ = nullptr;
-  if (!abort_message_.empty()) {
-    info.code = "abort";
-    info.message = std::exchange(abort_message_, "");
+  if (refusal_code_ != nullptr) {
+    info.code = std::exchange(refusal_code_, nullptr);
+    info.message = std::exchange(refusal_, "");
   }
   info.version = module_->manifest.version;
   info.digest = module_->digest;
@@ -239,7 +252,7 @@ Error WasmInstance::failed(const char* code, const std::string& what) {
   const TrapInfo info = trapped ? take_trap() : TrapInfo{};
   std::string message = what;
   if (!info.message.empty()) message += ": " + info.message;
-  if (!info.frames.empty()) message += ", in " + info.frames.front();
+  if (!info.frames.empty()) message += ", in " + to_text(info.frames.front());
   const std::string text = own_window_ && memory_ != nullptr ? error_text() : "";
   if (!text.empty()) message += " (" + text + ")";
   return Error{code, "module", message};
@@ -262,18 +275,20 @@ std::string WasmInstance::read_string(uint32_t pointer) const {
   return printable(text.data(), text.size());
 }
 
-wasm_trap_t* WasmInstance::on_abort(void* env, wasmtime_caller_t*, wasmtime_val_raw_t* values, size_t) {
-  auto& self = *static_cast<WasmInstance*>(env);
-  // During the start function the memory is known to this thread only.
-  if (self.memory_ == nullptr) self.memory_ = LinearMemory::take_created();
-  std::string message = self.read_string(static_cast<uint32_t>(values[0].i32));
-  const std::string file = self.read_string(static_cast<uint32_t>(values[1].i32));
-  if (message.empty()) message = "abort";
-  if (!file.empty()) {
-    message += " at " + file + ":" + std::to_string(values[2].i32) + ":" + std::to_string(values[3].i32);
-  }
-  self.abort_message_ = message;
+wasm_trap_t* WasmInstance::refuse(const char* code, const std::string& message) {
+  refusal_code_ = code;
+  refusal_ = message;
   return wasmtime_trap_new(message.data(), message.size());
+}
+
+wasm_trap_t* WasmInstance::abort(uint32_t message, uint32_t file, int32_t line, int32_t column) {
+  // During the start function the memory is known to this thread only.
+  if (memory_ == nullptr) memory_ = LinearMemory::take_created();
+  std::string text = read_string(message);
+  if (text.empty()) text = "abort";
+  const std::string name = read_string(file);
+  if (!name.empty()) text += " at " + name + ":" + std::to_string(line) + ":" + std::to_string(column);
+  return refuse("abort", text);
 }
 
 void WasmInstance::populate(int segment) {

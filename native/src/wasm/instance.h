@@ -22,6 +22,13 @@ namespace sluice {
 /// The two config segments of a plugin; empty regions when it has none.
 using SegmentPair = std::array<SharedRegion, 2>;
 
+struct StageCall;
+
+/// Which worker an instance belongs to, and how many there are.
+struct WorkerPlace {
+  uint16_t id, count;
+};
+
 /// An instance of a module with its memory. Used by one thread at a time.
 class WasmInstance {
  public:
@@ -31,15 +38,19 @@ class WasmInstance {
   /// Trial). `live` is mapped as the window in the end; `init` gets a window of its own, since the live one may be in
   /// use. A Builder may write the segments and has an input region; its window is its own, so is a Trial's.
   static Result<std::unique_ptr<WasmInstance>> create(std::shared_ptr<const WasmModule> module, Kind kind,
-                                                      const SegmentPair& segments, const Window* live, uint16_t worker);
+                                                      const SegmentPair& segments, const Window* live,
+                                                      WorkerPlace worker);
   ~WasmInstance();
   WasmInstance(const WasmInstance&) = delete;
   WasmInstance& operator=(const WasmInstance&) = delete;
 
-  /// One burst. False when the call trapped or overran `budget_ticks`: see take_trap(). The instance is not to be
-  /// called again then.
-  bool process(uint32_t hook, uint32_t count, uint32_t budget_ticks) {
-    return call2(process_, static_cast<int32_t>(hook), static_cast<int32_t>(count), budget_ticks);
+  /// One burst; `call` answers its imports. False when the call trapped or overran `budget_ticks`: see take_trap(). The
+  /// instance is not to be called again then.
+  bool process(uint32_t hook, uint32_t count, uint32_t budget_ticks, StageCall& call) {
+    call_ = &call;
+    const bool done = call2(process_, static_cast<int32_t>(hook), static_cast<int32_t>(count), budget_ticks);
+    call_ = nullptr;
+    return done;
   }
   bool migrate(uint8_t from, uint32_t count, uint32_t budget_ticks) {
     return call2(migrate_, from, static_cast<int32_t>(count), budget_ticks);
@@ -50,9 +61,19 @@ class WasmInstance {
 
   TrapInfo take_trap();
 
-  /// u64[manifest.counters.size()], read at any time.
-  const uint64_t* counters() const { return reinterpret_cast<const uint64_t*>(memory_->at(abi::kCountersBase)); }
-  void clear_counters() { std::memset(memory_->at(abi::kCountersBase), 0, abi::kCountersSize); }
+  // For host functions.
+
+  /// The call of `process` in work; null in all others.
+  StageCall* call() { return call_; }
+  uint8_t* memory(uint32_t address) { return memory_->at(address); }
+  /// A trap with a code and message of the host's own.
+  wasm_trap_t* refuse(const char* code, const std::string& message);
+  /// AssemblyScript's abort: pointers to its strings, or 0.
+  wasm_trap_t* abort(uint32_t message, uint32_t file, int32_t line, int32_t column);
+
+  /// The metrics' cells, u64[MAX_COUNTERS]; read at any time.
+  const uint64_t* cells() const { return reinterpret_cast<const uint64_t*>(memory_->at(abi::kCountersBase)); }
+  void clear_cells() { std::memset(memory_->at(abi::kCountersBase), 0, abi::kCountersSize); }
   /// Puts another window in place of the one mapped now.
   Status map_window(const Window& window);
   /// Enters a segment's pages into the page table, so that the first bursts meet no page faults.
@@ -72,7 +93,7 @@ class WasmInstance {
   Error failed(const char* code, const std::string& what);
   std::string error_text() const;
   std::string read_string(uint32_t pointer) const;
-  static wasm_trap_t* on_abort(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* values, size_t count);
+  wasmtime_extern_t import(const HostFunction& function);
 
   std::shared_ptr<const WasmModule> module_;
   const Kind kind_;
@@ -83,7 +104,9 @@ class WasmInstance {
   wasmtime_instance_t instance_{};
   wasmtime_func_t process_{}, migrate_{};
   size_t segment_size_ = 0;
-  std::string abort_message_;
+  StageCall* call_ = nullptr;
+  const char* refusal_code_ = nullptr;  ///< set by refuse() until take_trap()
+  std::string refusal_;
   wasm_trap_t* trap_ = nullptr;
   wasmtime_error_t* error_ = nullptr;
 };

@@ -21,9 +21,9 @@ uint16_t PluginLedger::reason_index(const std::string& name) {
   return static_cast<uint16_t>(reasons_.size() - 1);
 }
 
-void PluginLedger::retire(const std::vector<std::string>& names, const uint64_t* values) {
+void PluginLedger::retire(const Manifest& manifest, const uint64_t* cells) {
   std::lock_guard lock(mutex_);
-  for (size_t i = 0; i < names.size(); i++) retired_[names[i]] += values[i];
+  retired_.add_lasting(manifest, cells);
 }
 
 void PluginLedger::record(TrapInfo trap) {
@@ -40,7 +40,8 @@ std::vector<StageTotals> PluginLedger::by_worker() const {
   std::vector<StageTotals> all;
   for (const StageCounters& worker : workers_) {
     all.push_back({load(worker.calls), load(worker.packets), load(worker.cycles), load(worker.failures),
-                   load(worker.redirects), load(worker.reinputs)});
+                   load(worker.redirects), load(worker.reinputs), load(worker.replies), load(worker.emitted),
+                   load(worker.mirrored)});
   }
   return all;
 }
@@ -54,6 +55,9 @@ PluginTotals PluginLedger::totals() const {
     sum.failures += worker.failures;
     sum.redirects += worker.redirects;
     sum.reinputs += worker.reinputs;
+    sum.replies += worker.replies;
+    sum.emitted += worker.emitted;
+    sum.mirrored += worker.mirrored;
   }
   const auto add = [&](const std::string& name, auto&& counter_of) {
     uint64_t drops = 0;
@@ -69,7 +73,7 @@ PluginTotals PluginLedger::totals() const {
     add(
         reasons_[i], [i](const StageCounters& worker) -> auto& { return worker.own_drops[i]; });
   }
-  sum.counters.assign(retired_.begin(), retired_.end());
+  static_cast<MetricTotals&>(sum) = retired_;
   return sum;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/worker_context.h"
+#include "wasm/metrics.h"
 #include "wasm/trap.h"
 
 namespace sluice {
@@ -20,19 +21,21 @@ constexpr size_t kOwnReasons = 256;  ///< own drop reasons that one plugin name 
 
 /// What a plugin did on one worker. One writer; read with relaxed loads at any time.
 struct alignas(64) StageCounters {
-  std::atomic<uint64_t> calls{}, packets{}, cycles{}, failures{}, redirects{}, reinputs{};
+  std::atomic<uint64_t> calls{}, packets{}, cycles{}, failures{}, redirects{}, reinputs{}, replies{}, emitted{},
+      mirrored{};
   std::array<std::atomic<uint64_t>, kDropReasons> drops{};
   std::array<std::atomic<uint64_t>, kOwnReasons> own_drops{};  ///< by PluginLedger::reason_index()
 };
 
 struct StageTotals {
-  uint64_t calls = 0, packets = 0, cycles = 0, failures = 0, redirects = 0, reinputs = 0;
+  uint64_t calls = 0, packets = 0, cycles = 0, failures = 0, redirects = 0, reinputs = 0, replies = 0;
+  uint64_t emitted = 0;   ///< packets that it made
+  uint64_t mirrored = 0;  ///< copies that it sent out by ports
 };
 
 /// Sums over workers, and over the plugin's versions since the host started.
-struct PluginTotals : StageTotals {
-  std::vector<std::pair<std::string, uint64_t>> drops;     ///< by reason, those that are not zero
-  std::vector<std::pair<std::string, uint64_t>> counters;  ///< by name, the plugin's own
+struct PluginTotals : StageTotals, MetricTotals {
+  std::vector<std::pair<std::string, uint64_t>> drops;  ///< by reason, those that are not zero
 };
 
 /// A plugin's counters by its name: they outlive its versions and instances, so a swap does not reset a figure.
@@ -45,20 +48,20 @@ class PluginLedger {
   /// The number under which an own drop reason is counted; the same for the same name in every version.
   uint16_t reason_index(const std::string& name);
 
-  /// Adds the counters of an instance that is gone.
-  void retire(const std::vector<std::string>& names, const uint64_t* values);
+  /// Adds the metrics of an instance that is gone, but for its gauges.
+  void retire(const Manifest& manifest, const uint64_t* cells);
 
   void record(TrapInfo trap);
   std::optional<TrapInfo> last_trap() const;
 
   std::vector<StageTotals> by_worker() const;
-  PluginTotals totals() const;  ///< counters of gone instances only; the caller adds the living ones'
+  PluginTotals totals() const;  ///< metrics of gone instances only; the caller adds the living ones'
 
  private:
   std::vector<StageCounters> workers_;
   mutable std::mutex mutex_;
   std::vector<std::string> reasons_;
-  std::map<std::string, uint64_t> retired_;
+  MetricTotals retired_;
   std::optional<TrapInfo> last_trap_;
 };
 

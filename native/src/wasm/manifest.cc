@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "wasm/metrics.h"
+
 namespace sluice {
 
 namespace {
@@ -140,6 +142,51 @@ void read_migrates_from(Reader& reader, Manifest& manifest) {
   }
 }
 
+/// JavaScript's safe integers: the manifest's reader in the SDK is to see the same.
+constexpr int64_t kLargestBound = (int64_t{1} << 53) - 1;
+
+void read_bounds(Reader& reader, const std::string& path, const json& item, std::vector<int64_t>& bounds) {
+  const auto found = item.find("bounds");
+  if (found == item.end() || !found->is_array() || found->empty() || found->size() > abi::MAX_COUNTERS) {
+    return reader.fail(path, "must be a list of 1 to " + std::to_string(abi::MAX_COUNTERS) + " integers");
+  }
+  for (size_t i = 0; i < found->size(); i++) {
+    const json& bound = (*found)[i];
+    const std::string at = path + "/" + std::to_string(i);
+    if (!bound.is_number_integer()) return reader.fail(at, shown(bound) + " is not an integer");
+    const auto value = bound.get<int64_t>();
+    if (value > kLargestBound || value < -kLargestBound) return reader.fail(at, shown(bound) + " is beyond 2^53 - 1");
+    if (!bounds.empty() && value <= bounds.back())
+      return reader.fail(at, shown(bound) + " is not above the one before");
+    bounds.push_back(value);
+  }
+}
+
+/// One name belongs to one metric, of whatever kind.
+void read_metrics(Reader& reader, Manifest& manifest) {
+  manifest.counters = reader.names("counters", abi::MAX_COUNTERS);
+  manifest.gauges = reader.names("gauges", abi::MAX_COUNTERS);
+  reader.each("histograms", abi::MAX_COUNTERS, [&](const std::string& path, const json& item) {
+    if (!item.is_object() || !item.contains("name")) return reader.fail(path, "must be an object with name and bounds");
+    Histogram histogram;
+    histogram.name = reader.name_at(path + "/name", item["name"]);
+    read_bounds(reader, path + "/bounds", item, histogram.bounds);
+    manifest.histograms.push_back(std::move(histogram));
+  });
+  std::set<std::string> seen(manifest.counters.begin(), manifest.counters.end());
+  const auto check = [&](const std::string& path, const std::string& name) {
+    if (!seen.insert(name).second) reader.fail(path, "'" + name + "' is a metric's name already");
+  };
+  for (size_t i = 0; i < manifest.gauges.size(); i++) check("/gauges/" + std::to_string(i), manifest.gauges[i]);
+  for (size_t i = 0; i < manifest.histograms.size(); i++) {
+    check("/histograms/" + std::to_string(i) + "/name", manifest.histograms[i].name);
+  }
+  if (const size_t cells = metric_cells(manifest); cells > abi::MAX_COUNTERS) {
+    reader.fail("", "its metrics take " + std::to_string(cells) + " cells; there are " +
+                        std::to_string(abi::MAX_COUNTERS) + " (a histogram takes two more than it has bounds)");
+  }
+}
+
 void read_schema_and_failure(Reader& reader, Manifest& manifest) {
   manifest.failure = "FailClosed";
   if (const json* failure = reader.member("failure", true)) {
@@ -190,7 +237,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
   manifest.writes = reader.boolean("writes", false);
   read_flow_state(reader, manifest);
   read_migrates_from(reader, manifest);
-  manifest.counters = reader.names("counters", abi::MAX_COUNTERS);
+  read_metrics(reader, manifest);
   manifest.trace_values = reader.names("traceValues", abi::MAX_TRACE_VALUES);
   manifest.drop_reasons = reader.names("dropReasons", kMaxDropReasons);
   manifest.segment_bytes = static_cast<uint32_t>(reader.integer("segmentBytes", 0, abi::kSegmentASize, 0));

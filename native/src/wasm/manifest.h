@@ -11,6 +11,11 @@
 
 namespace sluice {
 
+struct Histogram {
+  std::string name;
+  std::vector<int64_t> bounds;  ///< ascending; a value belongs to the first that it is not above
+};
+
 /// What a module says about itself, in its custom section abi::MANIFEST_SECTION (JSON; docs/architecture.md, "Stages").
 struct Manifest {
   std::string name;
@@ -22,6 +27,8 @@ struct Manifest {
   uint8_t flow_schema = 0;             ///< 1 to 255 where there is a flow slot
   std::vector<uint8_t> migrates_from;  ///< schema versions that its `migrate` takes
   std::vector<std::string> counters;
+  std::vector<std::string> gauges;
+  std::vector<Histogram> histograms;
   std::vector<std::string> trace_values;  ///< names for the import `trace`, by index
   std::vector<std::string> drop_reasons;  ///< number abi::PLUGIN_REASON_BASE + index
   uint32_t segment_bytes = 0;

@@ -53,14 +53,6 @@ void into_cache(const wasmtime_module_t* module, const ModuleCache& cache, const
   if (!stored) messages.push_back("module cache " + stored.error().path + ": " + stored.error().message);
 }
 
-bool imports_abort(const wasmtime_module_t* module) {
-  wasm_importtype_vec_t imports;
-  wasmtime_module_imports(module, &imports);
-  const bool any = imports.size > 0;
-  wasm_importtype_vec_delete(&imports);
-  return any;
-}
-
 std::optional<Error> check_functions(const Manifest& manifest, const ModuleLayout& layout) {
   if (!manifest.migrates_from.empty() && !layout.has_migrate) {
     return Error{"manifest-invalid", "manifest/migratesFrom",
@@ -101,7 +93,7 @@ Result<std::shared_ptr<const WasmModule>> WasmModule::load(std::shared_ptr<WasmE
   module->has_init = layout.value().has_init;
   module->has_configure = layout.value().has_configure;
   module->has_migrate = layout.value().has_migrate;
-  module->has_abort = imports_abort(compiled);
+  module->imports = layout.value().imports;
   return std::shared_ptr<const WasmModule>(module);
 }
 

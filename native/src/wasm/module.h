@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "wasm/engine.h"
+#include "wasm/host_functions.h"
 #include "wasm/manifest.h"
 #include "wasm/module_cache.h"
 
@@ -31,7 +32,8 @@ class WasmModule {
 
   std::string digest;
   Manifest manifest;
-  bool has_init = false, has_configure = false, has_migrate = false, has_abort = false;
+  bool has_init = false, has_configure = false, has_migrate = false;
+  std::vector<const HostFunction*> imports;  ///< in the module's order
 
  private:
   WasmModule(std::shared_ptr<WasmEngine> engine, wasmtime_module_t* compiled)

@@ -163,18 +163,21 @@ class Inspector {
       const uint8_t kind = section.byte();
       if (!section.ok()) return;
       const std::string what = quoted(module) + "." + quoted(name);
-      if (module != "env" || name != "abort" || kind != kFunc) {
+      const HostFunction* function = find_host_function(module, name);
+      if (function == nullptr || kind != kFunc) {
         return fail("module-imports",
                     "imports " + what + " (" + (kind < 4 ? kKindNames[kind] : "unknown kind") +
-                        "); a stage may import nothing but the function env.abort",
+                        "); a stage may import only the functions " + host_function_names(),
                     "module/imports");
       }
       const uint32_t type = section.u32();
-      if (!fits(type, i32_type(4, 0))) {
+      const FunctionType expected{function->type.params, function->type.results};
+      if (!fits(type, expected)) {
         return fail("module-imports",
-                    "imports env.abort as " + shown_type(type) + "; its type is " + shown(i32_type(4, 0)),
+                    "imports " + what + " as " + shown_type(type) + "; its type is " + shown(expected),
                     "module/imports");
       }
+      layout_.imports.push_back(function);
       functions_.push_back(type);
     }
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "wasm/host_functions.h"
 
 namespace sluice {
 
@@ -13,7 +14,8 @@ constexpr size_t kMaxModuleBytes = 16 << 20;
 
 /// What a module's sections say, as far as the host needs it before compiling.
 struct ModuleLayout {
-  std::string_view manifest;  ///< the manifest section's text, in the module's bytes
+  std::string_view manifest;                 ///< the manifest section's text, in the module's bytes
+  std::vector<const HostFunction*> imports;  ///< in the module's order
   bool has_init = false;
   bool has_configure = false;
   bool has_migrate = false;

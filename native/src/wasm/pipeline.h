@@ -27,8 +27,10 @@ struct SegmentLease;
 struct ChainOutput {
   rte_mbuf* redirected[kMaxBurst];  ///< meta.redirected, out_port and next_hop_address are set
   rte_mbuf* reinput[kMaxBurst];     ///< to be parsed again from their L3 header, routed in meta.table
+  rte_mbuf* replies[kMaxBurst];     ///< answers of the node's own from now on, to be routed in meta.table
   uint16_t redirected_count = 0;
   uint16_t reinput_count = 0;
+  uint16_t reply_count = 0;
 };
 
 /// One plugin at its place in a chain, with what may change without a new instance.

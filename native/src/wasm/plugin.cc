@@ -60,7 +60,7 @@ LoadedPlugin::~LoadedPlugin() {
 
 Status LoadedPlugin::make_instance(uint16_t id) {
   Worker& worker = workers_[id];
-  auto instance = WasmInstance::create(module_, WasmInstance::Kind::Worker, segments_, worker.window, id);
+  auto instance = WasmInstance::create(module_, WasmInstance::Kind::Worker, segments_, worker.window, place(id));
   if (!instance) return instance.error();
   for (int segment = 0; segment < 2; segment++) {
     if (!leases_[segment].expired()) instance.value()->populate(segment);
@@ -73,7 +73,7 @@ Status LoadedPlugin::make_instance(uint16_t id) {
 }
 
 void LoadedPlugin::retire(Worker& worker) {
-  if (worker.owned != nullptr) ledger_->retire(manifest().counters, worker.owned->counters());
+  if (worker.owned != nullptr) ledger_->retire(manifest(), worker.owned->cells());
 }
 
 Result<std::shared_ptr<SegmentLease>> LoadedPlugin::configure(const std::string& text, uint32_t generation) {
@@ -83,7 +83,7 @@ Result<std::shared_ptr<SegmentLease>> LoadedPlugin::configure(const std::string&
                  "both config segments are in use: an earlier transaction is still being published or shadowed"};
   }
   if (segments_[index].size() > 0) segments_[index].clear();
-  auto builder = WasmInstance::create(module_, WasmInstance::Kind::Builder, segments_, nullptr, 0);
+  auto builder = WasmInstance::create(module_, WasmInstance::Kind::Builder, segments_, nullptr, place(0));
   if (!builder) return builder.error();
   if (Status built = builder.value()->configure(text, index, generation); !built) return built.error();
   for (Worker& worker : workers_) worker.owned->populate(index);
@@ -144,25 +144,15 @@ Status LoadedPlugin::isolate(bool isolated) {
   return {};
 }
 
-void LoadedPlugin::add_counters(std::vector<std::pair<std::string, uint64_t>>& counters) const {
-  const std::vector<std::string>& names = manifest().counters;
-  for (size_t i = 0; i < names.size(); i++) {
-    uint64_t sum = 0;
-    for (const Worker& worker : workers_) {
-      sum += __atomic_load_n(worker.owned->counters() + i, __ATOMIC_RELAXED);
-    }
-    const auto known =
-        std::find_if(counters.begin(), counters.end(), [&](const auto& c) { return c.first == names[i]; });
-    if (known != counters.end()) {
-      known->second += sum;
-    } else {
-      counters.emplace_back(names[i], sum);
-    }
+void LoadedPlugin::add_metrics(MetricTotals& totals) const {
+  for (const Worker& worker : workers_) {
+    totals.add_lasting(manifest(), worker.owned->cells());
+    totals.add_gauges(manifest(), worker.owned->cells());
   }
 }
 
-void LoadedPlugin::clear_counters() {
-  for (Worker& worker : workers_) worker.owned->clear_counters();
+void LoadedPlugin::clear_metrics() {
+  for (Worker& worker : workers_) worker.owned->clear_cells();
 }
 
 }  // namespace sluice

@@ -71,16 +71,17 @@ class LoadedPlugin {
   /// Maps windows of the plugin's own into its instances for a shadow run, or the shared ones back. No worker may use
   /// it.
   Status isolate(bool isolated);
-  /// Adds the living instances' counters, by name.
-  void add_counters(std::vector<std::pair<std::string, uint64_t>>& counters) const;
-  /// Sets the living instances' counters to zero.
-  void clear_counters();
+  /// Adds the living instances' metrics.
+  void add_metrics(MetricTotals& totals) const;
+  /// Sets the living instances' metrics to zero.
+  void clear_metrics();
 
  private:
   LoadedPlugin(std::shared_ptr<const WasmModule> module, std::shared_ptr<PluginLedger> ledger, size_t workers,
                bool scoped)
       : module_(std::move(module)), ledger_(std::move(ledger)), workers_(workers), scoped_(scoped) {}
 
+  WorkerPlace place(uint16_t worker) const { return {worker, static_cast<uint16_t>(workers_.size())}; }
   Status make_instance(uint16_t worker);
   void retire(Worker& worker);
 

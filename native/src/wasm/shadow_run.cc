@@ -61,7 +61,8 @@ void run_shadow(ShadowStage& shadow, const StageCall& active) {
                  *loaded.instance.load(std::memory_order_acquire),
                  worker.shadow_list,
                  active.count,
-                 active.random};
+                 active.random,
+                 true};
   bool migrated[kMaxBurst];
   std::memcpy(migrated, worker.migrated, sizeof(migrated));
   for (uint16_t i = 0; i < call.count; i++) {

@@ -3,6 +3,7 @@
 #include <rte_cycles.h>
 #include <rte_prefetch.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace sluice {
@@ -62,6 +63,7 @@ void StageCall::write_list(const uint16_t* slots, uint16_t length) {
   header.segment_base = second ? abi::kSegmentBBase : abi::kSegmentABase;
   header.segment_size = stage.segment != nullptr ? stage.plugin->manifest().segment_bytes : 0;
   header.worker = ctx.id;
+  header.workers = worker.workers;
   header.generation = stage.generation;
   header.current = 0;
   header.random = random;
@@ -103,9 +105,28 @@ bool StageCall::process() {
   const uint64_t start = rte_rdtsc();
   if (stage.flow.size != 0 && stage.migrates.any() && !migrate()) return false;
   write_list(list, count);
-  const bool done = instance.process(static_cast<uint32_t>(hook), count, stage.budget_ticks);
+  const bool done = instance.process(static_cast<uint32_t>(hook), count, stage.budget_ticks, *this);
+  if (unlikely(asked)) end_requests(done);
   cycles = rte_rdtsc() - start;
   return done;
+}
+
+CallRequests& StageCall::requests() {
+  if (!asked) {
+    uint8_t passes = 0;
+    for (uint16_t i = 0; i < count; i++) passes = std::max(passes, meta_of(worker.packets[list[i]])->passes);
+    worker.requests.begin(list, count, passes, dry);
+    asked = true;
+  }
+  return worker.requests;
+}
+
+void StageCall::end_requests(bool done) {
+  if (done && !dry) {
+    worker.requests.send(ctx, *stage.plugin->worker(ctx.id).counters);
+  } else {
+    worker.requests.discard();
+  }
 }
 
 void StageCall::store_flow_slots() {

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "wasm/call_requests.h"
 #include "wasm/pipeline.h"
 #include "wasm/plugin.h"
 #include "wasm/window.h"
@@ -10,7 +11,8 @@ namespace sluice {
 
 /// What a worker keeps for running chains. One a worker, for the host's whole life.
 struct ChainWorker {
-  ChainWorker(Window&& shared, uint64_t seed) : window(std::move(shared)), random(seed | 1) {}
+  ChainWorker(Window&& shared, uint64_t seed, uint16_t count)
+      : window(std::move(shared)), random(seed | 1), workers(count) {}
 
   /// Numbers of a flow met in one call.
   class FlowSet {
@@ -38,6 +40,7 @@ struct ChainWorker {
 
   Window window;  ///< shared by all stages that are not scoped
   uint64_t random;
+  const uint16_t workers;        ///< of the node
   rte_mbuf* packets[kMaxBurst];  ///< of the burst in work, by slot; null: it left the chain
   uint16_t live[kMaxBurst];      ///< slots still in the chain, in the order of arrival
   uint16_t list[kMaxBurst];      ///< slots of the call in work
@@ -45,6 +48,7 @@ struct ChainWorker {
   uint16_t shadow_list[kMaxBurst];
   bool migrated[kMaxBurst];  ///< by slot: its flow slot is written back whether the stage wrote it or not
   FlowSet flows;
+  CallRequests requests;  ///< of the call in work
 };
 
 /// One call of a stage on a list of slots.
@@ -59,18 +63,24 @@ struct StageCall {
   uint16_t* list;
   uint16_t count;
   uint64_t random;
+  bool dry = false;     ///< a shadow run's: nothing may come of it
   uint64_t cycles = 0;  ///< set by process()
+  bool asked = false;   ///< requests() was called
 
   /// Copies the stage's flow slots into the window. When `later` is given, packets of a flow that begins in this burst,
   /// but for its first one, are moved there (and off the list): they are to see what the stage writes for the first.
   void load_flow_slots(uint16_t* later, uint16_t& later_count);
-  /// Migrates flow slots of older schemas and calls process. False when one of the calls failed.
+  /// Migrates flow slots of older schemas and calls process, and sends what it asked to be sent. False when one of the
+  /// calls failed.
   bool process();
+  /// For imports, while process runs.
+  CallRequests& requests();
   /// Copies written flow slots into the flow table.
   void store_flow_slots();
 
  private:
   bool migrate();
+  void end_requests(bool done);
   void write_list(const uint16_t* slots, uint16_t length);
 };
 

@@ -46,14 +46,14 @@ std::string to_string(const wasm_name_t* name) {
   return name == nullptr ? "" : std::string(name->data, name->size);
 }
 
-std::vector<std::string> frames_of(wasm_frame_vec_t& trace) {
-  std::vector<std::string> frames;
+std::vector<TrapFrame> frames_of(wasm_frame_vec_t& trace) {
+  std::vector<TrapFrame> frames;
   constexpr size_t kShown = 32;
   for (size_t i = 0; i < std::min(trace.size, kShown); i++) {
     const wasm_frame_t* frame = trace.data[i];
     std::string name = to_string(wasmtime_frame_func_name(frame));
     if (name.empty()) name = "function " + std::to_string(wasm_frame_func_index(frame));
-    frames.push_back(name + " (offset " + std::to_string(wasm_frame_module_offset(frame)) + ")");
+    frames.push_back({std::move(name), wasm_frame_module_offset(frame)});
   }
   wasm_frame_vec_delete(&trace);
   return frames;
@@ -68,6 +68,10 @@ std::string take_text(wasm_name_t& text) {
 }
 
 }  // namespace
+
+std::string to_text(const TrapFrame& frame) {
+  return frame.function + " (offset " + std::to_string(frame.offset) + ")";
+}
 
 std::string take_message(wasmtime_error_t* error) {
   wasm_name_t text;

@@ -10,11 +10,16 @@
 
 namespace sluice {
 
+struct TrapFrame {
+  std::string function;  ///< its name, or "function <index>" where the module has no names
+  uint64_t offset = 0;   ///< of the instruction in the module's file
+};
+
 /// Why a call into a module did not return, for the operator.
 struct TrapInfo {
   std::string code;     ///< kebab-case: budget-exceeded, abort, memory-out-of-bounds, unreachable, stack-overflow, ...
   std::string message;  ///< one sentence; for abort the author's message with file:line:column
-  std::vector<std::string> frames;  ///< WebAssembly functions, innermost first
+  std::vector<TrapFrame> frames;  ///< innermost first
   // Filled in for traps on packets.
   std::string version, digest, hook;
   uint16_t worker = 0;
@@ -26,6 +31,9 @@ struct TrapInfo {
 
 /// Takes ownership of both; one of them is not null.
 TrapInfo describe_failure(wasm_trap_t* trap, wasmtime_error_t* error);
+
+/// "name (offset 17)"
+std::string to_text(const TrapFrame& frame);
 
 /// The text of an error. Takes ownership.
 std::string take_message(wasmtime_error_t* error);

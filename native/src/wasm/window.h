@@ -55,10 +55,11 @@ static_assert(offsetof(PacketMeta, flow) == offsetof(SlotMeta, flow));
 struct BurstHeader {
   uint32_t count, hook;
   uint64_t now_ns;
-  uint32_t segment_base, segment_size, worker, generation, current, input_length, error_length, unused;
+  uint32_t segment_base, segment_size, worker, generation, current, input_length, error_length, workers;
   uint64_t random, wall_ns;
   char error_text[abi::kBurstErrorTextSize];
 };
+static_assert(offsetof(BurstHeader, workers) == abi::kBurstWorkers);
 static_assert(offsetof(BurstHeader, random) == abi::kBurstRandom);
 static_assert(offsetof(BurstHeader, error_text) == abi::kBurstErrorText);
 

@@ -1,8 +1,10 @@
 #include "worker/graph.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "conntrack/flow_table.h"
+#include "l3/headers.h"
 #include "l3/local.h"
 #include "l3/neighbours.h"
 #include "l3/output.h"
@@ -10,6 +12,7 @@
 #include "l3/vxlan.h"
 #include "parse/parse.h"
 #include "port/coalesce.h"
+#include "port/offload.h"
 
 namespace sluice {
 
@@ -20,6 +23,12 @@ constexpr uint8_t kMaxPasses = 8;
 
 void drop_refused(WorkerContext& ctx, rte_mbuf* packet) {
   ctx.drop(packet, static_cast<abi::DropReason>(meta_of(packet)->reason));
+}
+
+/// Not parsed yet, and written by a stage.
+bool is_to_link_local(rte_mbuf* packet) {
+  if (packet->data_len < sizeof(rte_ipv6_hdr)) return false;
+  return *rte_pktmbuf_mtod(packet, const uint8_t*) >> 4 == 6 && is_link_local(6, destination_of(packet, 6));
 }
 
 uint16_t table_of(const RoutingSnapshot& routing, PortId port) {
@@ -182,7 +191,36 @@ void Graph::run_hook(const NodeSnapshot& snapshot, abi::Hook hook, Burst& burst,
   snapshot.pipeline->run(ctx_, hook, burst.packets, burst.count, output);
   std::memcpy(redirected.packets, output.redirected, output.redirected_count * sizeof(rte_mbuf*));
   redirected.count = output.redirected_count;
+  for (uint16_t i = 0; i < output.reply_count; i++) answer(output.replies[i]);
   if (output.reinput_count > 0) enter_again(snapshot, output.reinput, output.reinput_count);
+}
+
+/// What a stage made an answer of is a packet of the node's own from here on. Its flow is left alone: one that began
+/// with it stays unconfirmed.
+void Graph::answer(rte_mbuf* packet) {
+  PacketMeta& meta = *meta_of(packet);
+  const PortId toward = meta.in_port;
+  PacketMeta own{};
+  own.answer = 1;
+  own.passes = meta.passes;
+  own.flags = meta.flags;
+  own.gso_size = meta.gso_size;
+  own.gso_l3_offset = meta.gso_l3_offset;
+  own.gso_l4_offset = meta.gso_l4_offset;
+  own.traced = meta.traced;
+  own.table = meta.table;
+  own.mark = meta.mark;
+  own.in_port = own.out_port = kNoPort;
+  own.next_hop = kNoNextHop;
+  own.ct_state = static_cast<uint8_t>(abi::CtState::UNTRACKED);
+  own.confirmed = 1;
+  meta = own;
+  // A link-local address says nothing but on the link that the packet came by.
+  if (is_to_link_local(packet)) {
+    meta.redirected = 1;
+    meta.out_port = toward;
+  }
+  ctx_.originate(packet);
 }
 
 /// What a stage took out of its wrapping is a packet of its own, that came in by the same port. The flow of the
@@ -208,20 +246,33 @@ void Graph::enter_again(const NodeSnapshot& snapshot, rte_mbuf** packets, uint16
   if (burst.count > 0) enter(snapshot, burst);
 }
 
-/// Packets that the node made itself on the way of this burst: ICMP errors, echo replies.
-void Graph::send_originated(const NodeSnapshot& snapshot) {
-  Burst burst;
+/// Empties ctx.originated.
+void Graph::parse_originated(Burst& burst, Burst& answers) {
+  ctx_.own_passes = 0;
   for (uint16_t i = 0; i < ctx_.originated.count; i++) {
     rte_mbuf* packet = ctx_.originated.packets[i];
-    if (parse_packet(packet)) {
-      burst.add(packet);
-    } else {
+    const PacketMeta& meta = *meta_of(packet);
+    if (unlikely(meta.passes >= kMaxPasses)) {
+      ctx_.drop(packet, abi::DropReason::TunnelLoop);
+    } else if (unlikely(!parse_packet(packet))) {
       drop_refused(ctx_, packet);
+    } else {
+      ctx_.own_passes = std::max(ctx_.own_passes, meta.passes);
+      if (meta.answer) settle_offloads(packet);
+      (meta.answer ? answers : burst).add(packet);
     }
   }
   ctx_.originated.count = 0;
-  // Tracked, so that an ICMP error about a translated packet meets its flow, and a stage can translate it back.
+}
+
+/// Packets of the node's own that came of this burst: ICMP errors, echo replies, stages' answers and new packets.
+void Graph::send_originated(const NodeSnapshot& snapshot) {
+  Burst burst, answers;
+  parse_originated(burst, answers);
+  // Tracked, so that an ICMP error about a translated packet meets its flow, and a stage can translate it back. Not so
+  // answers: a flow of their own would make what is sent to them pass as replies.
   ctx_.flows->track_burst(ctx_, burst.packets, burst.count);
+  for (uint16_t i = 0; i < answers.count; i++) burst.add(answers.packets[i]);
   RouteVerdicts routed;
   route_burst(ctx_, burst.packets, burst.count, routed);
   ctx_.flows->confirm_burst(ctx_, routed.local, routed.local_count);
@@ -235,10 +286,13 @@ void Graph::send_originated(const NodeSnapshot& snapshot) {
   run_hook(snapshot, abi::Hook::OUTPUT, out, redirected);
   if (redirected.count > 0) leave(snapshot, redirected);
   leave(snapshot, out);
+  ctx_.own_passes = 0;
 }
 
 void Graph::finish(const NodeSnapshot& snapshot) {
-  // An answer may give rise to one more (an ICMP error that can't be routed does not): two rounds end it.
+  // What the native steps make is sent in two rounds: an answer may give rise to one more (an ICMP error that can't be
+  // routed does not). Stages at OUTPUT may go on; the rest waits for the next burst or tick, so that no burst takes
+  // long.
   for (int round = 0; round < 2 && ctx_.originated.count > 0; round++) send_originated(snapshot);
   ctx_.flows->settle_burst(ctx_);
 }

@@ -76,7 +76,11 @@ TEST_F(ChainTest, VerdictsAndWritesBecomeTrueOfThePacket) {
       {"redirect nowhere", reader(verdict(abi::Verdict::REDIRECT)), kInvalid},
       {"reinput after a pop", writer(verdict(abi::Verdict::REINPUT) + move_head(-20)),
        "reinput 03e807d000000000abababab"},
-      {"unknown verdict", reader(store8(abi::kSlotVerdict, i32(4))), kInvalid},
+      {"reply", writer(verdict(abi::Verdict::REPLY) + write),
+       "reply 45000020000000003f1100000a0000010a00000203e807d000000000abababab"},
+      {"reply after a push", writer(verdict(abi::Verdict::REPLY) + push),
+       "reply 010203044500002000000000401100000a0000010a00000203e807d000000000abababab"},
+      {"unknown verdict", reader(store8(abi::kSlotVerdict, i32(5))), kInvalid},
   };
   for (const Row& row : rows) EXPECT_EQ(outcome(row.stage), row.outcome) << row.what;
 }

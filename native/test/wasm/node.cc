@@ -98,6 +98,7 @@ std::string Node::outcome(rte_mbuf* packet, abi::Hook hook) {
   if (!passed.empty()) result = to_hex(passed[0]);
   if (output.redirected_count > 0) result = "redirected " + std::to_string(meta_of(output.redirected[0])->out_port);
   if (output.reinput_count > 0) result = "reinput " + to_hex(output.reinput[0]);
+  if (output.reply_count > 0) result = "reply " + to_hex(output.replies[0]);
   free_all();
   return result;
 }
@@ -106,8 +107,9 @@ void Node::free_all() {
   rte_pktmbuf_free_bulk(passed.data(), static_cast<unsigned>(passed.size()));
   rte_pktmbuf_free_bulk(output.redirected, output.redirected_count);
   rte_pktmbuf_free_bulk(output.reinput, output.reinput_count);
+  rte_pktmbuf_free_bulk(output.replies, output.reply_count);
   passed.clear();
-  output.redirected_count = output.reinput_count = 0;
+  output.redirected_count = output.reinput_count = output.reply_count = 0;
 }
 
 PluginStatus Node::status(const std::string& name) {

@@ -39,7 +39,8 @@ class Node {
   rte_mbuf* udp(uint16_t payload = 16, PortId in_port = 1);
   /// A burst through the hook; what is left is in `passed`.
   void burst(std::vector<rte_mbuf*> packets, abi::Hook hook = abi::Hook::FORWARD);
-  /// One packet through the hook: its bytes afterwards in hex, or "dropped <reason>", "redirected ..." , "reinput ...".
+  /// One packet through the hook: its bytes afterwards in hex, or "dropped <reason>", "redirected ...", "reinput ...",
+  /// "reply ...".
   std::string outcome(rte_mbuf* packet, abi::Hook hook = abi::Hook::FORWARD);
   void free_all();
 

@@ -145,7 +145,7 @@ TEST_F(Trap, TheOperatorSeesWhichPacketAndWhere) {
   EXPECT_EQ(trap.packet_hex.substr(0, 8), "45000082");
   EXPECT_EQ(trap.hook, "forward");
   ASSERT_GE(trap.frames.size(), 2u);
-  EXPECT_EQ(trap.frames[0].substr(0, 5), "inner");
+  EXPECT_EQ(trap.frames[0].function, "inner");
 }
 
 TEST_F(Trap, AbortInStartIsTold) {
