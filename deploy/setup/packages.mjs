@@ -27,5 +27,6 @@ export const testPackages = {
   clang: "compiles the example stage that is written in C",
   lld: "likewise: wasm-ld links it",
   "dpdk-dev": "native tests: dpdk-testpmd is the other end of a memif",
+  "docker-registry": "SDK's tests: plugins are pushed to it; never run as a service",
   socat: "end-to-end tests: UDP and fragments between programs",
 };

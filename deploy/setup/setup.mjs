@@ -4,6 +4,7 @@ import { withLock } from "./lock.mjs";
 import { basePackages, testPackages } from "./packages.mjs";
 import { checkPrerequisites } from "./prerequisites.mjs";
 import { runSteps, withProgress } from "./scheduler.mjs";
+import { withoutServices } from "./services.mjs";
 import { runLogged, stopCommands, tryOutput } from "./shell.mjs";
 import { buildSteps } from "./steps.mjs";
 
@@ -32,10 +33,12 @@ async function installPackages(wanted) {
   for (const name of missing) console.log(`  ${name.padEnd(20)} ${wanted[name]}`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   await withProgress("Debian packages", join(buildFolder, "logs", "apt.log"), (log) =>
-    runLogged(log, [
-      { command: "apt-get", args: ["update"], env },
-      { command: "apt-get", args: ["install", "-y", "--no-install-recommends", ...missing], env },
-    ]),
+    withoutServices(() =>
+      runLogged(log, [
+        { command: "apt-get", args: ["update"], env },
+        { command: "apt-get", args: ["install", "-y", "--no-install-recommends", ...missing], env },
+      ]),
+    ),
   );
 }
 

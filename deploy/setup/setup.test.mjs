@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { withLock } from "./lock.mjs";
 import { basePackages, testPackages } from "./packages.mjs";
 import { runSteps } from "./scheduler.mjs";
+import { withoutServices } from "./services.mjs";
 import { root } from "./setup.mjs";
 import { tryOutput } from "./shell.mjs";
 import { contentHash } from "./stamp.mjs";
@@ -127,4 +128,24 @@ test("an unknown option is refused with the usage", () => {
 test("every package has a reason, and is in one list", () => {
   expect(Object.keys(basePackages).filter((name) => name in testPackages)).toEqual([]);
   for (const reason of Object.values({ ...basePackages, ...testPackages })) expect(reason.length).toBeGreaterThan(5);
+});
+
+describe("an installation of packages", () => {
+  test("starts no service, and leaves no policy behind, not even when it fails", async () => {
+    const policy = at("policy-rc.d");
+    const asked = () => spawnSync(policy, ["docker-registry", "start"]).status;
+    expect(await withoutServices(asked, policy)).toBe(101);
+    expect(existsSync(policy)).toBe(false);
+    const failing = async () => {
+      throw new Error("apt-get failed");
+    };
+    await expect(withoutServices(failing, policy)).rejects.toThrow("apt-get failed");
+    expect(existsSync(policy)).toBe(false);
+  });
+
+  test("goes by the machine's own policy where there is one", async () => {
+    writeFileSync(at("policy-rc.d"), "theirs");
+    await withoutServices(() => undefined, at("policy-rc.d"));
+    expect(readFileSync(at("policy-rc.d"), "utf8")).toBe("theirs");
+  });
 });
