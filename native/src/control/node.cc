@@ -18,6 +18,8 @@ void before_move(rte_mbuf* packet) {
   if (!meta.reframed) freeze_reply_tuple(packet);
 }
 
+}  // namespace
+
 FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {
   FlowSlots slots;
   slots.slots = flows.slots(0);
@@ -27,8 +29,6 @@ FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {
   slots.bytes_per_flow = static_cast<uint16_t>(slot_bytes);
   return slots;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Node>> Node::start(const StartOptions& options) {
   std::unique_ptr<Node> node(new Node(options));

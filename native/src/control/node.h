@@ -17,6 +17,9 @@
 
 namespace sluice {
 
+/// The flow table's records as stages' state lies in them.
+FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes);
+
 /// The parts of a running node, in the order that they depend on each other. Not thread-safe: Dataplane takes its calls
 /// one at a time.
 class Node {
