@@ -8,7 +8,9 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{sdk,host,plugins/*,examples/*}/**/*.test.ts", "deploy/**/*.test.mjs"],
+          include: ["{sdk,host,plugins/*,examples/*}/**/*.test.ts", "deploy/**/*.test.mjs", "test/docs/**/*.test.ts"],
+          // The native group runs stages in packet threads.
+          env: { SLUICE_EXECUTOR: process.env.SLUICE_EXECUTOR ?? "node" },
           sequence: { groupOrder: 0 },
         },
       },
