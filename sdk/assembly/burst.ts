@@ -1,6 +1,6 @@
 import {
   BURST_COUNT, BURST_CURRENT, BURST_GENERATION, BURST_NOW_NS, BURST_RANDOM, BURST_WALL_NS, BURST_WORKER,
-  SLOT_LIST_OFFSET, WINDOW_BASE
+  BURST_WORKERS, SLOT_LIST_OFFSET, WINDOW_BASE
 } from "./generated/abi";
 import { Packet } from "./packet";
 
@@ -19,6 +19,10 @@ import { Packet } from "./packet";
 /** Number of the worker that runs this instance, from 0. */
 // @ts-ignore: decorator
 @inline export function worker(): u32 { return load<u32>(WINDOW_BASE + BURST_WORKER); }
+
+/** Number of workers, each with an instance of its own. */
+// @ts-ignore: decorator
+@inline export function workers(): u32 { return load<u32>(WINDOW_BASE + BURST_WORKERS); }
 
 /** Configuration generation; changes with each publish. */
 // @ts-ignore: decorator

@@ -32,3 +32,25 @@ export function jumpHash(key: u64, count: u32): u32 {
   }
   return bucket < 0 ? 0 : <u32>bucket;
 }
+
+/** A to Z as a to z; other characters as they are. */
+// @ts-ignore: decorator
+@inline export function lowerCase(character: u32): u32 { return character - 0x41 < 26 ? character | 0x20 : character; }
+
+// FNV-1a's step (Fowler, Noll, Vo), by character without case.
+// @ts-ignore: decorator
+@inline export const TEXT_SEED: u64 = 0xcbf29ce484222325;
+// @ts-ignore: decorator
+@inline export function addCharacter(hash: u64, character: u32): u64 {
+  return (hash ^ <u64>lowerCase(character)) * 0x100000001b3;
+}
+
+/**
+ * A hash of an ASCII text, the same for upper and lower case; what `Payload.hashText` makes of the same bytes. Two texts can
+ * have one hash, which nobody meets by chance, but who knows this function can make such texts.
+ */
+export function hashText(text: string): u64 {
+  let hash: u64 = TEXT_SEED;
+  for (let i = 0, n = text.length; i < n; i++) hash = addCharacter(hash, text.charCodeAt(i));
+  return mix(hash);
+}

@@ -26,6 +26,9 @@ export class Ipv6Address {
   @inline equals(other: Ipv6Address): bool { return this.first == other.first && this.second == other.second; }
   // @ts-ignore: decorator
   @inline get isUnspecified(): bool { return (this.first | this.second) == 0; }
+  /** ff00::/8. */
+  // @ts-ignore: decorator
+  @inline get isMulticast(): bool { return (this.first & 0xff) == 0xff; }
 
   /** Overwrites these 16 bytes; in a packet no checksum is touched and the packet must be marked by `markWritten()`. */
   // @ts-ignore: decorator

@@ -1,15 +1,17 @@
 import {
-  CtDirection, CtState, Flag, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FAMILY, SLOT_FLAGS, SLOT_FLOW, SLOT_FLOW_STATE,
-  SLOT_HASH, SLOT_HEAD, SLOT_HEAD_LENGTH, SLOT_HEADROOM_OFFSET, SLOT_IN_PORT,
-  SLOT_INNER_L3_OFFSET, SLOT_INNER_L4_OFFSET, SLOT_L4_OFFSET, SLOT_MARK, SLOT_NEXT_HOP, SLOT_OUT_PORT,
-  SLOT_PACKET_LENGTH, SLOT_PAYLOAD_OFFSET, SLOT_PROTOCOL, SLOT_REASON, SLOT_TABLE, SLOT_TRACE, SLOT_VERDICT, Verdict
+  CtDirection, CtState, Flag, mirror, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FAMILY, SLOT_FLAGS, SLOT_FLOW,
+  SLOT_FLOW_STATE, SLOT_HASH, SLOT_IN_PORT, SLOT_INNER_L3_OFFSET, SLOT_L4_OFFSET, SLOT_MARK, SLOT_NEXT_HOP,
+  SLOT_OUT_PORT, SLOT_PROTOCOL, SLOT_REASON, SLOT_TABLE, SLOT_VERDICT, Verdict
 } from "./generated/abi";
 import { Icmp, Ipv4, Ipv6, Ipv6Address, Sctp, Srh, Tcp, Udp } from "./headers";
+import { noPayload, Payload, readPayload } from "./payload";
 import { Protocol } from "./protocol";
 import { Quoted } from "./quoted";
+import { turnRound } from "./reply";
 import {
-  rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteHopLimit, rewriteIcmpIdentifier, rewritePort
+  patch, rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteHopLimit, rewriteIcmpIdentifier, rewritePort
 } from "./rewrite";
+import { PacketBytes } from "./slot";
 
 /** Extension headers whose second byte is their length in units of 8 bytes, without the first. */
 // @ts-ignore: decorator
@@ -24,7 +26,7 @@ import {
  * `family`, `protocol` and the header views are gone until a later stage sees the packet parsed again.
  */
 @unmanaged
-export class Packet {
+export class Packet extends PacketBytes {
   // What it is.
 
   // @ts-ignore: decorator
@@ -107,60 +109,6 @@ export class Packet {
   /** Port of a TCP, UDP or SCTP packet; 0 when `hasPorts` is false. */
   // @ts-ignore: decorator
   @inline get destinationPort(): u32 { return this.hasPorts ? bswap(load<u16>(this.l4, 2)) : 0; }
-  /** Length of the whole packet from its L3 header; more than `viewLength` when its end is not in the window. */
-  // @ts-ignore: decorator
-  @inline get length(): u32 { return load<u32>(changetype<usize>(this), SLOT_PACKET_LENGTH); }
-  /** Bytes of the packet in the window. */
-  // @ts-ignore: decorator
-  @inline get viewLength(): u32 { return load<u16>(changetype<usize>(this), SLOT_HEAD_LENGTH); }
-  /** Offset of the L4 header; 0 when it is absent or not in the window. */
-  // @ts-ignore: decorator
-  @inline get l4Offset(): u32 { return load<u16>(changetype<usize>(this), SLOT_L4_OFFSET); }
-  /** Offset of the L4 payload; 0 when unknown. */
-  // @ts-ignore: decorator
-  @inline get payloadOffset(): u32 { return load<u16>(changetype<usize>(this), SLOT_PAYLOAD_OFFSET); }
-
-  // Its bytes, by offset. These trap outside the window's part of the packet.
-
-  /** A view of class `T` at `offset`. */
-  // @ts-ignore: decorator
-  @inline view<T>(offset: u32): T {
-    return changetype<T>(this.bytes(offset, <u32>offsetof<T>()));
-  }
-  /** Address of `length` bytes at `offset`, all within the window's part of the packet. */
-  // @ts-ignore: decorator
-  @inline bytes(offset: u32, length: u32): usize {
-    if (<u64>offset + <u64>length > <u64>this.viewLength) unreachable();
-    return this.head + <usize>offset;
-  }
-  // @ts-ignore: decorator
-  @inline u8At(offset: u32): u32 { return load<u8>(this.bytes(offset, 1)); }
-  // @ts-ignore: decorator
-  @inline u16At(offset: u32): u32 { return bswap(load<u16>(this.bytes(offset, 2))); }
-  // @ts-ignore: decorator
-  @inline u32At(offset: u32): u32 { return bswap(load<u32>(this.bytes(offset, 4))); }
-  /** Stores a byte; no checksum is touched. */
-  // @ts-ignore: decorator
-  @inline setU8At(offset: u32, value: u32): void {
-    store<u8>(this.bytes(offset, 1), value);
-    this.markWritten();
-  }
-  // @ts-ignore: decorator
-  @inline setU16At(offset: u32, value: u32): void {
-    store<u16>(this.bytes(offset, 2), bswap(<u16>value));
-    this.markWritten();
-  }
-  // @ts-ignore: decorator
-  @inline setU32At(offset: u32, value: u32): void {
-    store<u32>(this.bytes(offset, 4), bswap(value));
-    this.markWritten();
-  }
-  /** Says that header bytes were changed through a view. The calls below do it themselves. */
-  markWritten(): void {
-    const slot = changetype<usize>(this);
-    store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.WRITTEN, SLOT_FLAGS);
-  }
-
   /** Offset of the first IPv6 extension header of this type; 0 when there is none in the window. */
   extensionOffset(type: u32): u32 {
     if (!this.isIpv6) return 0;
@@ -213,9 +161,9 @@ export class Packet {
   /** Flow hash: the same for both directions of a flow. */
   // @ts-ignore: decorator
   @inline get hash(): u32 { return load<u32>(changetype<usize>(this), SLOT_HASH); }
-  /** A value shown in the packet's trace. */
+  /** An operator traces it; see TraceValue. */
   // @ts-ignore: decorator
-  @inline set trace(value: u32) { store<u32>(changetype<usize>(this), value, SLOT_TRACE); }
+  @inline get isTraced(): bool { return this.hasFlag(Flag.TRACED); }
 
   // Its flow. `T` is the class marked @flowState; the build refuses another one.
 
@@ -280,6 +228,37 @@ export class Packet {
     this.table = table;
   }
 
+  /**
+   * Sends it back to where it came from, as an answer of the node's own, routed in its `table`: addresses and ports change
+   * places, the hop limit becomes 64, an ICMP or ICMPv6 echo request becomes an echo reply. All else stays, so write the
+   * answer before or after with the calls below. False, and nothing changed, for what has no answer: a fragment, a packet
+   * from or to more than one station, IPv6 with segments left to visit, a packet that was pushed or popped.
+   */
+  reply(): bool {
+    if (!turnRound(this)) return false;
+    store<u8>(changetype<usize>(this), Verdict.REPLY, SLOT_VERDICT);
+    return true;
+  }
+
+  // What else is done with it.
+
+  /**
+   * Sends a copy out by `port`, as the packet was before this call of the hook: its first `length` bytes from the L3 header
+   * on, or all of it. False when there is no such port, no buffer, or it was mirrored there in this call already.
+   */
+  mirror(port: u32, length: u32 = 0): bool { return mirror(<i32>changetype<usize>(this), port, length) != 0; }
+  /**
+   * Reads `length` bytes (at most 65536) of the L4 payload from `offset` there, in or beyond the window, as they were before
+   * this call of the hook. No bytes when the packet has no payload that the host knows of, or was pushed or popped. Costs a
+   * call of the host: ask for what is needed, of the packets that need it.
+   */
+  readPayload(offset: u32, length: u32): Payload {
+    const start = this.payloadOffset;
+    return start == 0 || offset > 0x10000 ? noPayload() : readPayload(this, start + offset, length);
+  }
+  /** As `readPayload`, from `offset` from the L3 header that the packet had before this call of the hook. */
+  readBytes(offset: u32, length: u32): Payload { return readPayload(this, offset, length); }
+
   // Changes to its headers. They keep every checksum right, and mark the packet as written. They return false, and change
   // nothing, when that cannot be done: the packet is of another family or protocol, or the header is not in the window.
 
@@ -291,49 +270,16 @@ export class Packet {
   setDestinationPort(port: u32): bool { return rewritePort(this, 2, port); }
   /** Of an ICMP or ICMPv6 echo request or reply. */
   setIcmpIdentifier(identifier: u32): bool { return rewriteIcmpIdentifier(this, identifier); }
-  /** TTL of IPv4, hop limit of IPv6. */
-  get hopLimit(): u32 { return load<u8>(this.head + (this.isIpv4 ? 8 : 7)); }
+  /** TTL of IPv4, hop limit of IPv6. Traps when it is neither. */
+  get hopLimit(): u32 { return this.isIpv4 ? this.ipv4.ttl : this.ipv6.hopLimit; }
   setHopLimit(value: u32): bool { return rewriteHopLimit(this, value); }
   get dscp(): u32 { return this.isIpv4 ? this.ipv4.dscp : this.ipv6.dscp; }
   /** 0 to 63; ECN is kept. */
   setDscp(value: u32): bool { return rewriteDscp(this, value); }
-
-  /** Makes room for `length` bytes before the packet, uninitialised; false when the slot's headroom is too small. */
-  push(length: u32): bool {
-    const slot = changetype<usize>(this);
-    const head: u32 = load<u16>(slot, SLOT_HEAD);
-    if (length > head - <u32>SLOT_HEADROOM_OFFSET) return false;
-    this.reframe(head - length, <i32>length);
-    return true;
-  }
-  /** Takes `length` bytes off the packet's start; false when fewer, or no more, are in the window. */
-  pop(length: u32): bool {
-    if (length >= this.viewLength) return false;
-    this.reframe(<u32>load<u16>(changetype<usize>(this), SLOT_HEAD) + length, -<i32>length);
-    return true;
-  }
-
-  // The slot.
-
-  /** Address of the packet's first byte. */
-  // @ts-ignore: decorator
-  @inline get head(): usize {
-    return changetype<usize>(this) + <usize>load<u16>(changetype<usize>(this), SLOT_HEAD);
-  }
-  /** Address of the L4 header; meaningless without `hasL4`. */
-  // @ts-ignore: decorator
-  @inline get l4(): usize { return this.head + <usize>load<u16>(changetype<usize>(this), SLOT_L4_OFFSET); }
-  // @ts-ignore: decorator
-  @inline hasFlag(flag: i32): bool { return (load<u16>(changetype<usize>(this), SLOT_FLAGS) & flag) != 0; }
-
-  private reframe(head: u32, longer: i32): void {
-    const slot = changetype<usize>(this);
-    store<u16>(slot, head, SLOT_HEAD);
-    store<u16>(slot, this.viewLength + longer, SLOT_HEAD_LENGTH);
-    store<u32>(slot, this.length + longer, SLOT_PACKET_LENGTH);
-    // What the host found no longer holds: nothing may be read through it.
-    store<u16>(slot, 0, SLOT_FAMILY); // and PROTOCOL
-    store<u64>(slot, 0, SLOT_L4_OFFSET); // and PAYLOAD_OFFSET, INNER_L3_OFFSET, INNER_L4_OFFSET
-    this.markWritten();
-  }
+  /** Stores a byte of the L4 header or payload at `offset` from the L3 header, with the checksum that covers it. */
+  patch8(offset: u32, value: u32): bool { return patch(this, offset, 1, value); }
+  /** Stores a 16-bit number, in network byte order, of the L4 header or payload; as `patch8`. */
+  patch16(offset: u32, value: u32): bool { return patch(this, offset, 2, value); }
+  /** Stores a 32-bit number, in network byte order, of the L4 header or payload; as `patch8`. */
+  patch32(offset: u32, value: u32): bool { return patch(this, offset, 4, value); }
 }

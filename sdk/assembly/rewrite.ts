@@ -1,7 +1,7 @@
 // Changes of a packet's own headers. Which checksums depend on what: the IPv4 header's on that header; TCP's, UDP's and
 // ICMPv6's on the pseudo-header (addresses) and their own header; ICMP's on its own; SCTP's CRC on its own packet.
 
-import { adjust, adjustPartial, adjustUdp, delta128, delta16, delta32 } from "./checksum";
+import { adjust, adjustPartial, adjustUdp, delta128, delta16, delta32, fold } from "./checksum";
 import { Flag, SLOT_FLAGS } from "./generated/abi";
 import { Ipv6Address } from "./headers";
 import { Packet } from "./packet";
@@ -75,7 +75,7 @@ export function rewriteAddress6(packet: Packet, offset: usize, address: Ipv6Addr
 }
 
 /** With segments left in a routing header, the pseudo-header has the last segment instead (RFC 8200, section 8.1). */
-function isDestinationRouted(packet: Packet): bool {
+export function isDestinationRouted(packet: Packet): bool {
   if (packet.ipv6.nextHeader == packet.protocol) return false;
   const offset = packet.extensionOffset(Protocol.Routing);
   return offset != 0 && packet.u8At(offset + 3) != 0;
@@ -99,7 +99,7 @@ export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
 
 /** A CRC32c covers the payload, which the window does not hold: the host computes it. */
 // @ts-ignore: decorator
-@inline function markSctpStale(packet: Packet): void {
+@inline export function markSctpStale(packet: Packet): void {
   const slot = changetype<usize>(packet);
   store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.SCTP_CHECKSUM_STALE, SLOT_FLAGS);
 }
@@ -147,4 +147,50 @@ export function rewriteDscp(packet: Packet, value: u32): bool {
   }
   packet.markWritten();
   return true;
+}
+
+/** Where L4 has a checksum over its own bytes; 0 when it has none. */
+// @ts-ignore: decorator
+@inline function ownChecksum(packet: Packet): usize {
+  const offset = pseudoChecksum(packet);
+  if (offset != 0) return offset;
+  return packet.protocol == Protocol.Icmp && packet.isIpv4 ? ICMP_CHECKSUM : 0;
+}
+
+/** Sum of the 16-bit words, as they lie from L4 on, that hold the `length` bytes at `offset` from there. */
+// @ts-ignore: decorator
+@inline function wordsAround(l4: usize, offset: usize, length: usize): u64 {
+  let sum: u64 = 0;
+  for (let at = offset & ~1; at < offset + length; at += 2) sum += load<u16>(l4 + at);
+  return sum;
+}
+
+/**
+ * Stores `length` (1, 2 or 4) bytes of a number in network byte order in L4, with the checksum over them. False when they
+ * are not all in the window and behind the start of L4, or the checksum is not in the window.
+ */
+export function patch(packet: Packet, offset: u32, length: u32, value: u32): bool {
+  const l4 = packet.l4Offset;
+  if (l4 == 0 || isForeign(packet) || offset < l4 || <u64>offset + <u64>length > <u64>packet.viewLength) return false;
+  const start = packet.l4;
+  const at: usize = offset - l4;
+  // The word of an odd last byte has a byte more: of this slot, and it adds the same to both sums.
+  const before = wordsAround(start, at, length);
+  if (length == 1) store<u8>(start + at, value);
+  else if (length == 2) store<u16>(start + at, bswap(<u16>value));
+  else store<u32>(start + at, bswap(value));
+  changed(packet, before, wordsAround(start, at, length));
+  packet.markWritten();
+  return true;
+}
+
+/** Keeps the checksum over L4's own bytes, of which words of the sum `before` became words of the sum `after`. */
+function changed(packet: Packet, before: u64, after: u64): void {
+  if (packet.protocol == Protocol.Sctp) markSctpStale(packet);
+  const offset = ownChecksum(packet);
+  if (offset == 0 || packet.hasFlag(Flag.PARTIAL_CHECKSUM)) return;
+  const field = packet.l4 + offset;
+  const delta = delta16(fold(before), fold(after));
+  if (packet.protocol == Protocol.Udp) adjustUdp(field, delta);
+  else adjust(field, delta);
 }

@@ -19,8 +19,16 @@ test("a stage is what its manifest and exports say", () => {
   expect(WebAssembly.validate(makeModule() as Uint8Array<ArrayBuffer>)).toBe(true);
 });
 
-test("it may import abort", () => {
-  const wasm = makeModule({ imports: [["env", "abort", 0, [TYPE.abort]]] });
+test("it may import abort and the host's functions", () => {
+  const wasm = makeModule({
+    imports: [
+      ["env", "abort", 0, [TYPE.abort]],
+      ["sluice", "read_payload", 0, [TYPE.readPayload]],
+      ["sluice", "emit", 0, [TYPE.emit]],
+      ["sluice", "mirror", 0, [TYPE.mirror]],
+      ["sluice", "trace", 0, [TYPE.trace]],
+    ],
+  });
   expect(inspectModule(wasm).manifest.name).toBe("made");
   expect(WebAssembly.validate(wasm as Uint8Array<ArrayBuffer>)).toBe(true);
 });
@@ -49,6 +57,42 @@ const rows: [string, Made, string, string][] = [
     { imports: [["env", "abort", 0, [TYPE.nothing]]] },
     "imports",
     "env.abort has another type than the ABI's",
+  ],
+  [
+    "a function that the host does not have",
+    { imports: [["sluice", "write_payload", 0, [TYPE.readPayload]]] },
+    "imports",
+    "The module imports the function sluice.write_payload",
+  ],
+  [
+    "a function of the host's with 32 instead of 64 bits",
+    { imports: [["sluice", "trace", 0, [TYPE.process]]] },
+    "imports",
+    "sluice.trace has another type than the ABI's",
+  ],
+  [
+    "two metrics of one name",
+    { manifest: { ...manifest, counters: ["seen"], gauges: ["seen"] } },
+    "manifest",
+    'The manifest\'s counters is ["seen"]',
+  ],
+  [
+    "a histogram whose bounds do not ascend",
+    { manifest: { ...manifest, histograms: [{ name: "sizes", bounds: [64, 64] }] } },
+    "manifest",
+    'The manifest\'s histograms is [{"name":"sizes","bounds":[64,64]}]',
+  ],
+  [
+    "a histogram without bounds",
+    { manifest: { ...manifest, histograms: [{ name: "sizes" }] } },
+    "manifest",
+    'The manifest\'s histograms is [{"name":"sizes"}]',
+  ],
+  [
+    "a trace value's name twice",
+    { manifest: { ...manifest, traceValues: ["rule", "rule"] } },
+    "manifest",
+    'The manifest\'s traceValues is ["rule","rule"]',
   ],
   [
     "no process",

@@ -12,6 +12,9 @@ export const manifest: Manifest = {
   flowState: null,
   migratesFrom: [],
   counters: [],
+  gauges: [],
+  histograms: [],
+  traceValues: [],
   dropReasons: [],
   segmentBytes: 0,
   failure: "FailClosed",
@@ -29,13 +32,17 @@ const list = (items: number[][]): number[] => [...unsigned(items.length), ...ite
 const section = (id: number, content: number[]): number[] => [id, ...unsigned(content.length), ...content];
 
 const I32 = 0x7f;
+const I64 = 0x7e;
 const types = [
   [0x60, ...list([[I32], [I32]]), 0], // 0: (i32, i32) -> ()
   [0x60, 0, 1, I32], // 1: () -> i32
   [0x60, ...list([[I32], [I32], [I32], [I32]]), 0], // 2: abort's
   [0x60, 0, 0], // 3: () -> ()
+  [0x60, ...list([[I32], [I32], [I32]]), 1, I32], // 4: read_payload's and mirror's
+  [0x60, ...list([[I32], [I32]]), 1, I32], // 5: emit's
+  [0x60, ...list([[I32], [I32], [I64]]), 0], // 6: trace's
 ];
-export const TYPE = { process: 0, number: 1, abort: 2, nothing: 3 };
+export const TYPE = { process: 0, number: 1, abort: 2, nothing: 3, readPayload: 4, mirror: 4, emit: 5, trace: 6 };
 
 export interface Made {
   /** Module, name, kind, type or limits. */

@@ -1,4 +1,4 @@
-import { Batch, Counter } from "@sluice/sdk";
+import { Batch, Counter, TraceValue } from "@sluice/sdk";
 
 /** What a flow carries from one version of the marker to the next. */
 @flowState(1)
@@ -12,6 +12,7 @@ export class Session {
 const marked = new Counter("marked_packets", "Packets marked");
 const sessions = new Counter("new_sessions", "Flows that began while this version ran");
 const kept = new Counter("kept_sessions", "Flows taken over from another version");
+const packetsSeen = new TraceValue("session_packets", "Packets of the flow so far");
 
 export function mark(batch: Batch, dscp: u32, version: u32): void {
   for (let i = 0, n = batch.length; i < n; i++) {
@@ -24,6 +25,6 @@ export function mark(batch: Batch, dscp: u32, version: u32): void {
     else if (session.version != version) kept.add();
     session.packets++;
     session.version = version;
-    packet.trace = session.packets;
+    packetsSeen.note(packet, session.packets);
   }
 }

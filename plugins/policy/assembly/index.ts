@@ -1,4 +1,4 @@
-import { Batch, Counter, CtState, DropReason, generation, Hook, Packet } from "@sluice/sdk";
+import { Batch, Counter, CtState, DropReason, generation, Hook, Packet, TraceValue } from "@sluice/sdk";
 import { countRule } from "./rule-counters";
 import { ACTION_ALLOW, ACTION_DENY, firstMatch, Question, Rules, rules, settings } from "./tables";
 import "./manifest";
@@ -21,6 +21,7 @@ const allowed = new Counter("allowed_flows", "Flows allowed, and untracked packe
 const denied = new Counter("denied_packets", "Packets denied");
 const cut = new Counter("cut_flows", "Flows that a change of rules denied after they had been allowed");
 const invalid = new Counter("invalid_packets", "Packets dropped since they fit no connection");
+const logged = new TraceValue("rule", "Place of the rule in the configuration, from 1");
 
 const question = new Question();
 
@@ -116,6 +117,6 @@ function ruleAction(packet: Packet, hook: u32, isReply: bool, all: Rules): u32 {
   if (match < 0) return all.defaultAction;
   const rule = rules.at(match);
   countRule(rule.counter);
-  if (rule.trace != 0) packet.trace = rule.trace;
+  if (rule.trace != 0) logged.note(packet, rule.trace);
   return rule.action;
 }

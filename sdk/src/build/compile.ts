@@ -32,7 +32,7 @@ const sdkFolder = resolve(dirname(fileURLToPath(import.meta.url)), "../../assemb
 const sdkFile = /(?:^|[\\/])node_modules[\\/]@sluice[\\/]sdk[\\/](.*)$/;
 /** Static data starts here, so that the zero page stays free: a read through a null view finds zeroes. */
 const MEMORY_BASE = 4096;
-const WRITE_MARKER = "~lib/@sluice/sdk/packet/Packet#markWritten";
+const WRITE_MARKER = "~lib/@sluice/sdk/slot/PacketBytes#markWritten";
 
 const options = (file: string): string[] => [
   file,

@@ -1,7 +1,7 @@
-// What a plugin's source declares at its top level (hooks, counters, drop reasons, tables, flow state, configure, migrations)
+// What a plugin's source declares at its top level (hooks, metrics, drop reasons, tables, flow state, configure, migrations)
 // is collected for the manifest here, and turned into constants: `new Counter("hits")` becomes a view at a fixed address.
 
-import { COUNTERS_BASE, MAX_COUNTERS, PLUGIN_REASON_BASE } from "../generated/abi.js";
+import { COUNTERS_BASE, MAX_COUNTERS, MAX_TRACE_VALUES, PLUGIN_REASON_BASE } from "../generated/abi.js";
 import {
   type Call,
   CONST_FLAG,
@@ -23,7 +23,7 @@ import {
   type VariableStatement,
 } from "./ast.js";
 import type { Diagnostic, Place } from "./errors.js";
-import { type HookName, hookNames, type Json } from "./manifest.js";
+import { type HistogramDeclaration, type HookName, hookNames, type Json, metricCells } from "./manifest.js";
 
 export interface FunctionReference {
   /** The file's path without extension, from the entry's folder. */
@@ -40,6 +40,9 @@ export interface Declarations {
   migrations: Map<number, FunctionReference>;
   flowState?: { schema: number; internalName: string; at: Place };
   counters: string[];
+  gauges: string[];
+  histograms: HistogramDeclaration[];
+  traceValues: string[];
   dropReasons: string[];
   tables: string[];
   help: Record<string, string>;
@@ -49,7 +52,10 @@ const SDK = "@sluice/sdk";
 const MAX_TABLES = 60;
 /** Of the first table's entry in a segment's directory; see assembly/segment.ts. */
 const DIRECTORY_OFFSET = 16;
-const tableClasses = new Set(["HashTable", "LpmTable", "ArrayTable", "Settings", "MaglevTable"]);
+const tableClasses = new Set([
+  ...["HashTable", "LpmTable", "ArrayTable", "Settings", "RangeTable", "RangeTable6", "BitmapTable", "MaglevTable"],
+]);
+const namePattern = /^[a-z][a-z0-9_]*$/;
 
 export function placeOf(node: Node): Place {
   const { source, start } = node.range;
@@ -64,11 +70,16 @@ export class DeclarationCollector {
     hooks: new Map(),
     migrations: new Map(),
     counters: [],
+    gauges: [],
+    histograms: [],
+    traceValues: [],
     dropReasons: [],
     tables: [],
     help: {},
   };
   readonly diagnostics: Diagnostic[] = [];
+  /** Addresses of gauges and histograms are known when all counters are. */
+  private readonly later: (() => void)[] = [];
 
   constructor(private readonly parser: Parser) {}
 
@@ -77,6 +88,7 @@ export class DeclarationCollector {
     for (const source of this.parser.sources) {
       if (!source.internalPath.startsWith("~lib/")) this.collectSource(source);
     }
+    for (const place of this.later) place();
   }
 
   private report(node: Node, code: string, message: string, remedy: string): void {
@@ -126,22 +138,85 @@ export class DeclarationCollector {
     if (made?.kind === NodeKind.New) {
       const { typeName, typeArguments, args } = made as New;
       const name = imports.get(typeName.identifier.text);
-      if (name === undefined || (name !== "Counter" && !tableClasses.has(name))) return;
+      if (name === undefined) return;
       const local = typeName.identifier.text;
       const type = typeArguments?.length ? `${local}<${typeArguments.map(textOf).join(", ")}>` : local;
-      const index = name === "Counter" ? this.declareCounter(made, args) : this.declareTable(made, args);
-      const address = name === "Counter" ? COUNTERS_BASE + index * 8 : DIRECTORY_OFFSET + index * 4;
-      this.replace(declaration, made, `changetype<${type}>(<usize>${address})`);
+      this.collectNew(declaration, made, args, { name, type });
     } else if (made?.kind === NodeKind.Call && calleeOf(made as Call, imports) === "dropReason") {
       const index = this.declare(made, (made as Call).args, this.found.dropReasons, "drop reason", /^[a-z][a-z0-9-]*$/);
       this.replace(declaration, made, `<i32>${PLUGIN_REASON_BASE + index}`);
     }
   }
 
-  private declareCounter(made: Node, args: Node[]): number {
-    const index = this.declare(made, args, this.found.counters, "counter", /^[a-z][a-z0-9_]*$/);
-    if (index === MAX_COUNTERS) this.report(made, "counter", `More than ${MAX_COUNTERS} counters`, "Declare fewer");
+  /** `new Counter("hits")` and the like: `name` is the SDK's name of the class, `type` what the source calls it. */
+  private collectNew(
+    declaration: VariableDeclaration,
+    made: Node,
+    args: Node[],
+    { name, type }: { name: string; type: string },
+  ): void {
+    const replace = (value: number | string) =>
+      this.replace(declaration, made, `changetype<${type}>(${typeof value === "number" ? `<usize>${value}` : value})`);
+    const { counters, gauges, traceValues } = this.found;
+    if (tableClasses.has(name)) {
+      replace(DIRECTORY_OFFSET + this.declareTable(made, args) * 4);
+    } else if (name === "Counter") {
+      replace(COUNTERS_BASE + this.declareMetric(made, args, counters, "counter") * 8);
+    } else if (name === "Gauge") {
+      const index = this.declareMetric(made, args, gauges, "gauge");
+      this.later.push(() => replace(COUNTERS_BASE + (counters.length + index) * 8));
+    } else if (name === "Histogram") {
+      const declared = this.declareHistogram(made, args);
+      if (declared) this.later.push(() => replace(this.histogramData(declared)));
+    } else if (name === "TraceValue") {
+      const index = this.declare(made, args, traceValues, "trace value", namePattern);
+      if (index === MAX_TRACE_VALUES)
+        this.report(made, "trace-value", `More than ${MAX_TRACE_VALUES} trace values`, "Declare fewer");
+      replace(index);
+    }
+  }
+
+  private declareMetric(made: Node, args: Node[], list: string[], what: string): number {
+    const index = this.declare(made, args, list, what, namePattern);
+    this.checkMetric(made, list[index] ?? "");
     return index;
+  }
+
+  private declareHistogram(made: Node, args: Node[]): HistogramDeclaration | undefined {
+    const names: string[] = this.found.histograms.map((each) => each.name);
+    this.declare(made, args.slice(0, 2), names, "histogram", namePattern);
+    const bounds = args[2] ? this.constant(args[2]) : undefined;
+    const isBound = (bound: Json, i: number, all: Json[]) =>
+      Number.isSafeInteger(bound) && (bound as number) > (i === 0 ? -1 : (all[i - 1] as number));
+    if (!Array.isArray(bounds) || bounds.length === 0 || !bounds.every(isBound)) {
+      const remedy = 'For example new Histogram("packet_bytes", "Packets by length", [64, 512, 1500])';
+      this.report(made, "histogram", "A histogram needs bounds: ascending whole numbers from 0", remedy);
+      return undefined;
+    }
+    const declared = { name: names.at(-1) ?? "", bounds: bounds as number[] };
+    this.found.histograms.push(declared);
+    this.checkMetric(made, declared.name);
+    return declared;
+  }
+
+  /** Metrics share their names and the COUNTERS region. */
+  private checkMetric(made: Node, name: string): void {
+    const { counters, gauges, histograms } = this.found;
+    const lists = [counters, gauges, histograms.map((each) => each.name)].filter((list) => list.includes(name));
+    if (lists.length > 1)
+      this.report(made, "metric", `There are two metrics '${name}'`, "Share one const, or rename one");
+    if (metricCells(this.found) > MAX_COUNTERS) {
+      const message = `The metrics take ${metricCells(this.found)} values, at most ${MAX_COUNTERS} fit`;
+      this.report(made, "metric", message, "Declare fewer, or histograms of fewer bounds");
+    }
+  }
+
+  /** Static data: u64 address of the cells, u64 number of bounds, the bounds. See assembly/metrics.ts. */
+  private histogramData(declared: HistogramDeclaration): string {
+    const { counters, gauges, histograms } = this.found;
+    const before = metricCells({ counters, gauges, histograms: histograms.slice(0, histograms.indexOf(declared)) });
+    const words = [COUNTERS_BASE + before * 8, declared.bounds.length, ...declared.bounds];
+    return `memory.data<u64>([${words.join(", ")}])`;
   }
 
   private declareTable(made: Node, args: Node[]): number {

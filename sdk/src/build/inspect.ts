@@ -1,4 +1,11 @@
-import { ABI_EXPORT, MEMORY_PAGES, PRIVATE_BASE, PRIVATE_SIZE } from "../generated/abi.js";
+import {
+  ABI_EXPORT,
+  IMPORT_MODULE,
+  importFunctions,
+  MEMORY_PAGES,
+  PRIVATE_BASE,
+  PRIVATE_SIZE,
+} from "../generated/abi.js";
 import { ModuleError } from "./errors.js";
 import { type Manifest, readManifest } from "./manifest.js";
 import { Reader, readSections, type Section, SectionId } from "./wasm.js";
@@ -22,6 +29,14 @@ const signature = (type: FunctionType): string => {
   const name = (code: number) => ({ 127: "i32", 126: "i64", 125: "f32", 124: "f64", 123: "v128" })[code] ?? "ref";
   return `(${type.parameters.map(name).join(", ")}) -> (${type.results.map(name).join(", ")})`;
 };
+/** Signatures of the functions that a module may import, by module and name. */
+const importable = new Map([
+  ["env.abort", "(i32, i32, i32, i32) -> ()"],
+  ...Object.entries(importFunctions).map(
+    ([name, { parameters, results }]) =>
+      [`${IMPORT_MODULE}.${name}`, `(${parameters.join(", ")}) -> (${results.join(", ")})`] as const,
+  ),
+]);
 const isType = (type: FunctionType | undefined, parameters: number, results: number): boolean =>
   type !== undefined &&
   type.parameters.length === parameters &&
@@ -81,14 +96,15 @@ function checkImports(reader: Reader, types: FunctionType[]): number[] {
   return reader.list(() => {
     const name = `${reader.name()}.${reader.name()}`;
     const kind = reader.byte();
-    if (name !== "env.abort" || kind !== FUNCTION) {
-      const remedy = "A stage may import nothing but the function env.abort";
+    const expected = importable.get(name);
+    if (expected === undefined || kind !== FUNCTION) {
+      const remedy = `A stage may import nothing but the functions ${[...importable.keys()].join(", ")}`;
       return fail("imports", `The module imports the ${kinds[kind] ?? "?"} ${name}`, remedy);
     }
     const type = reader.unsigned();
     const found = types[type];
-    if (!isType(found, 4, 0))
-      fail("imports", "env.abort has another type than the ABI's", "It is (i32, i32, i32, i32) -> ()");
+    if (found === undefined || signature(found) !== expected)
+      fail("imports", `${name} has another type than the ABI's`, `It is ${expected}`);
     return type;
   });
 }

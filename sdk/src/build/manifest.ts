@@ -3,12 +3,13 @@ import {
   Hook,
   MANIFEST_SECTION,
   MAX_COUNTERS,
+  MAX_TRACE_VALUES,
   SEGMENT_A_SIZE,
   SLOT_FLOW_STATE_SIZE,
   SLOT_HEAD_BYTES_MAX,
 } from "../generated/abi.js";
 import { ModuleError } from "./errors.js";
-import { encodeUnsigned, readSections } from "./wasm.js";
+import { readSections, withCustomSections } from "./wasm.js";
 
 export type HookName = "prerouting" | "forward" | "postrouting" | "input" | "output";
 export type FailureStrategy = "FailClosed" | "FailOpen" | "Reload";
@@ -27,8 +28,14 @@ export interface Manifest {
   flowState: { size: number; schema: number } | null;
   /** Schemas of older versions whose flow states `migrate` upgrades. */
   migratesFrom: number[];
-  /** In the order of the COUNTERS region. */
+  /** Their cells in the COUNTERS region come first, in this order. */
   counters: string[];
+  /** Their cells come next. */
+  gauges: string[];
+  /** Their cells come last: for each bound one, one for what is above the last bound, one for the sum of all values. */
+  histograms: HistogramDeclaration[];
+  /** In the order of their numbers. */
+  traceValues: string[];
   /** In the order of their numbers from PLUGIN_REASON_BASE. */
   dropReasons: string[];
   /** Largest config segment in bytes, a multiple of 65536; 0 without `configure`. */
@@ -36,8 +43,13 @@ export interface Manifest {
   failure: FailureStrategy;
   /** JSON schema of the configuration. */
   configSchema: Json;
-  /** Help texts of counters and drop reasons, by name. */
+  /** Help texts of metrics, trace values and drop reasons, by name. */
   help?: Record<string, string>;
+}
+export interface HistogramDeclaration {
+  name: string;
+  /** Upper bounds of its buckets, each included: whole numbers from 0 to 2^53 - 1, ascending. */
+  bounds: number[];
 }
 
 export const hookNames = Object.keys(Hook).map((name) => name.toLowerCase()) as HookName[];
@@ -59,11 +71,32 @@ const isList = (value: unknown, test: (item: unknown) => boolean): boolean => Ar
 const isUnique = (value: unknown): boolean => Array.isArray(value) && new Set(value).size === value.length;
 const matches = (pattern: RegExp) => (value: unknown) => typeof value === "string" && pattern.test(value);
 
+const isMetric = matches(counterPattern);
+const isAscending = (bounds: number[]): boolean => bounds.every((bound, i) => i === 0 || bound > (bounds[i - 1] ?? 0));
+function isHistogram(value: unknown): boolean {
+  const { name, bounds } = (value ?? {}) as { name?: unknown; bounds?: unknown };
+  const isBound = (bound: unknown) => isInteger(bound, 0, Number.MAX_SAFE_INTEGER);
+  return (
+    isMetric(name) && isList(bounds, isBound) && (bounds as number[]).length > 0 && isAscending(bounds as number[])
+  );
+}
+const histogramNames = (value: unknown): unknown[] =>
+  Array.isArray(value) ? value.map((each) => (each as HistogramDeclaration | null)?.name) : [];
+
+/** Cells of the COUNTERS region that a stage's metrics take. */
+export function metricCells(metrics: Partial<Pick<Manifest, "counters" | "gauges" | "histograms">>): number {
+  const { counters, gauges, histograms } = metrics;
+  const ofHistogram = (sum: number, each: HistogramDeclaration) => sum + (each?.bounds?.length ?? 0) + 2;
+  const ofHistograms = Array.isArray(histograms) ? histograms.reduce(ofHistogram, 0) : 0;
+  return (counters?.length ?? 0) + (gauges?.length ?? 0) + ofHistograms;
+}
+
 function checks(m: Record<string, unknown>): Check[] {
   const flow = m.flowState as { size?: unknown; schema?: unknown } | null | undefined;
   const isHook = (name: unknown) => (hookNames as unknown[]).includes(name);
   const hooks = isList(m.hooks, isHook) && isUnique(m.hooks) && (m.hooks as unknown[]).length > 0;
-  const counters = isList(m.counters, matches(counterPattern)) && isUnique(m.counters);
+  const names = [m.counters, m.gauges ?? [], histogramNames(m.histograms ?? [])].flat();
+  const traceValues = m.traceValues ?? [];
   const dropReasons = isList(m.dropReasons, matches(reasonPattern)) && isUnique(m.dropReasons);
   return [
     { field: "name", ok: matches(namePattern)(m.name), must: "be lower-case words joined by - or ." },
@@ -87,10 +120,24 @@ function checks(m: Record<string, unknown>): Check[] {
       ok: isList(m.migratesFrom, (v) => isSchema(v) && v !== flow?.schema) && isUnique(m.migratesFrom),
       must: "be a list of older schema numbers, 1 to 255, each once",
     },
+    { field: "counters", ok: isList(m.counters, isMetric), must: "be names of a-z, 0-9 and _" },
+    { field: "gauges", ok: isList(m.gauges ?? [], isMetric), must: "be names of a-z, 0-9 and _" },
+    {
+      field: "histograms",
+      ok: isList(m.histograms ?? [], isHistogram),
+      must: "each have a name and ascending bounds, whole numbers from 0",
+    },
+    { field: "counters", ok: isUnique(names), must: "share no name with another metric" },
     {
       field: "counters",
-      ok: counters && (m.counters as unknown[]).length <= MAX_COUNTERS,
-      must: `be at most ${MAX_COUNTERS} names of a-z, 0-9 and _, each once`,
+      ok: metricCells(m) <= MAX_COUNTERS,
+      must: `with gauges and histograms (one value a bound, and two) be at most ${MAX_COUNTERS} values`,
+    },
+    {
+      field: "traceValues",
+      ok:
+        isList(traceValues, isMetric) && isUnique(traceValues) && (traceValues as unknown[]).length <= MAX_TRACE_VALUES,
+      must: `be at most ${MAX_TRACE_VALUES} names of a-z, 0-9 and _, each once`,
     },
     {
       field: "dropReasons",
@@ -150,13 +197,12 @@ export function readManifest(wasm: Uint8Array): Manifest {
     const { field, must, value } = problem;
     throw new ModuleError("manifest", `The manifest's ${field} is ${JSON.stringify(value)}`, `It must ${must}`);
   }
-  return manifest as Manifest;
+  return { ...noMetrics, ...(manifest as Manifest) };
 }
+/** Modules without these need not say so. */
+const noMetrics = { gauges: [], histograms: [], traceValues: [] };
 
-/** The module with its manifest as the last section. */
+/** The module with a manifest as its last section, in place of one that it had; `inspectModule` checks both. */
 export function embedManifest(wasm: Uint8Array, manifest: Manifest): Uint8Array {
-  const encoder = new TextEncoder();
-  const name = encoder.encode(MANIFEST_SECTION);
-  const body = Buffer.concat([encodeUnsigned(name.length), name, encoder.encode(JSON.stringify(manifest))]);
-  return new Uint8Array(Buffer.concat([wasm, Uint8Array.of(0), encodeUnsigned(body.length), body]));
+  return withCustomSections(wasm, [[MANIFEST_SECTION, new TextEncoder().encode(JSON.stringify(manifest))]]);
 }

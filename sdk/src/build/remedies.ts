@@ -16,8 +16,8 @@ export function remedyFor(code: number, message: string): string | undefined {
 /** What to use instead of a part of AssemblyScript's library that needs the host. */
 const imports: Record<string, string> = {
   "env.seed": "Instead of Math.random use the SDK's random() with mix()",
-  "env.trace": "Instead of trace() set packet.trace, which the packet's trace shows, or count with a Counter",
-  "env.console.log": "Instead of console.log set packet.trace, which the packet's trace shows",
+  "env.trace": "Instead of trace() note a TraceValue, which a packet's trace shows, or count with a Counter",
+  "env.console.log": "Instead of console.log note a TraceValue, which a packet's trace shows",
   "env.Date.now": "Instead of Date.now use the SDK's wallTime() or now()",
   "env.performance.now": "Instead of performance.now use the SDK's now()",
 };

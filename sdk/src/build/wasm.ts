@@ -59,6 +59,8 @@ export interface Section {
   /** Of custom sections (id 0). */
   name: string;
   content: Uint8Array;
+  /** The whole section, header included. */
+  bytes: Uint8Array;
 }
 
 export const SectionId = {
@@ -66,10 +68,12 @@ export const SectionId = {
   Type: 1,
   Import: 2,
   Function: 3,
+  Table: 4,
   Memory: 5,
   Global: 6,
   Export: 7,
   Start: 8,
+  Code: 10,
   Data: 11,
 } as const;
 
@@ -81,20 +85,22 @@ export function readSections(wasm: Uint8Array): Section[] {
   reader.position = 8;
   const sections: Section[] = [];
   while (!reader.done) {
+    const start = reader.position;
     const id = reader.byte();
     const content = reader.take(reader.unsigned());
+    const bytes = wasm.subarray(start, reader.position);
     if (id !== 0) {
-      sections.push({ id, name: "", content });
+      sections.push({ id, name: "", content, bytes });
       continue;
     }
     const inner = new Reader(content);
     const name = inner.name();
-    sections.push({ id, name, content: content.subarray(inner.position) });
+    sections.push({ id, name, content: content.subarray(inner.position), bytes });
   }
   return sections;
 }
 
-export function encodeUnsigned(value: number): Uint8Array {
+function encodeUnsigned(value: number): Uint8Array {
   const bytes: number[] = [];
   let rest = value;
   while (rest > 0x7f) {
@@ -103,4 +109,22 @@ export function encodeUnsigned(value: number): Uint8Array {
   }
   bytes.push(rest);
   return Uint8Array.from(bytes);
+}
+
+/**
+ * The module with custom sections of these names put last, in this order; sections that had the names are gone. Code keeps its
+ * place in the file when those lay behind it, as compilers write them.
+ */
+export function withCustomSections(wasm: Uint8Array, sections: [name: string, content: Uint8Array][]): Uint8Array {
+  const names = sections.map(([name]) => name);
+  const kept = readSections(wasm).filter(({ id, name }) => id !== SectionId.Custom || !names.includes(name));
+  const added = sections.filter(([, content]) => content.length > 0).map(([name, content]) => customSection(name, content));
+  return new Uint8Array(Buffer.concat([wasm.subarray(0, 8), ...kept.map(({ bytes }) => bytes), ...added]));
+}
+
+function customSection(name: string, content: Uint8Array): Uint8Array {
+  const encoded = new TextEncoder().encode(name);
+  const body = [encodeUnsigned(encoded.length), encoded, content];
+  const length = body.reduce((sum, part) => sum + part.length, 0);
+  return Buffer.concat([Uint8Array.of(SectionId.Custom), encodeUnsigned(length), ...body]);
 }

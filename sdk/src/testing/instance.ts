@@ -11,7 +11,9 @@ import {
   BURST_SEGMENT_BASE,
   BURST_SEGMENT_SIZE,
   BURST_WALL_NS,
+  BURST_WORKERS,
   COUNTERS_BASE,
+  COUNTERS_SIZE,
   ConfigureResult,
   INPUT_BASE,
   INPUT_SIZE,
@@ -19,6 +21,7 @@ import {
   SLOT_LIST_OFFSET,
   WINDOW_BASE,
 } from "../generated/abi.js";
+import { HostImports } from "./imports.js";
 import { ConfigureError } from "./rows.js";
 
 /** What a call is told about the burst. */
@@ -47,15 +50,19 @@ export class StageAbort extends Error {
 /** One instance of a stage in Node's WebAssembly, with the regions at the ABI's addresses. */
 export class StageInstance {
   readonly memory: ArrayBuffer;
+  readonly imports: HostImports;
   private readonly exports: StageExports;
   private readonly burst: Buffer;
 
-  constructor(module: WebAssembly.Module) {
+  /** `traceValues`: names of the manifest. */
+  constructor(module: WebAssembly.Module, traceValues: string[]) {
     const abort = (message: number, file: number, line: number, column: number): never => {
       const place = file === 0 ? "" : ` at ${this.text(file)}:${line}:${column}`;
       throw new StageAbort(`${message === 0 ? "abort" : this.text(message)}${place}`);
     };
-    this.exports = new WebAssembly.Instance(module, { env: { abort } }).exports as unknown as StageExports;
+    this.imports = new HostImports(() => this.memory, traceValues);
+    const imports = { env: { abort }, ...this.imports.module };
+    this.exports = new WebAssembly.Instance(module, imports).exports as unknown as StageExports;
     this.memory = this.exports.memory.buffer;
     this.burst = Buffer.from(this.memory, WINDOW_BASE, 4096);
     this.exports.init?.();
@@ -101,6 +108,7 @@ export class StageInstance {
     this.burst.writeUInt32LE(segmentBytes, BURST_SEGMENT_SIZE);
     this.burst.writeUInt32LE(facts.generation ?? 1, BURST_GENERATION);
     this.burst.writeUInt32LE(0, BURST_CURRENT);
+    this.burst.writeUInt32LE(1, BURST_WORKERS);
     this.burst.writeBigUInt64LE(facts.random, BURST_RANDOM);
     this.burst.writeBigUInt64LE(facts.wallNs, BURST_WALL_NS);
   }
@@ -114,8 +122,9 @@ export class StageInstance {
     return Buffer.from(this.memory, SEGMENT_A_BASE, segment.length).equals(segment);
   }
 
-  counter(index: number): number {
-    return Number(Buffer.from(this.memory, COUNTERS_BASE + index * 8, 8).readBigUInt64LE());
+  /** The metrics' cells, from the first counter's. */
+  cells(): BigUint64Array {
+    return new BigUint64Array(this.memory, COUNTERS_BASE, COUNTERS_SIZE / 8);
   }
   /** Index in the list of the packet in work. */
   get current(): number {

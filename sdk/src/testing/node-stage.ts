@@ -29,14 +29,18 @@ export class NodeStage implements StageExecutor, StageVersion {
     const packets: PacketResult[] = [];
     for (const burst of bursts(row)) packets.push(...session.burst(burst.facts, burst.packets));
     session.checkSegment();
-    return { packets, counters: session.counters, ...(session.trap ? { trap: session.trap } : {}) };
+    const { emitted, mirrored, metrics, trap } = session;
+    return { packets, emitted, mirrored, ...metrics, ...(trap ? { trap } : {}) };
   }
 
   /** The segment for a configuration, built once. Throws ConfigureError. */
   build(text: string): Uint8Array {
     const known = this.segments.get(text);
     if (known) return known;
-    const segment = new StageInstance(this.module).configure(text, this.manifest.segmentBytes);
+    const segment = new StageInstance(this.module, this.manifest.traceValues).configure(
+      text,
+      this.manifest.segmentBytes,
+    );
     this.segments.set(text, segment);
     return segment;
   }

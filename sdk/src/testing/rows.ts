@@ -1,9 +1,11 @@
 // The row format: plain JSON, run by any StageExecutor (Node's WebAssembly here, a packet thread through the native addon).
 
+import { isDeepStrictEqual } from "node:util";
 import type { HookName, Json } from "../build/manifest.js";
 import { packetDiff } from "./diff.js";
+import type { HistogramValue, Metrics } from "./metrics.js";
 
-export type VerdictName = "pass" | "drop" | "redirect" | "reinput";
+export type VerdictName = "pass" | "drop" | "redirect" | "reinput" | "reply";
 export type CtStateName = "untracked" | "new" | "established" | "related" | "invalid";
 
 /** A packet that a stage is given, and what must come of it. */
@@ -27,6 +29,10 @@ export interface PacketRow {
   outPort?: number;
   table?: number;
   mark?: number;
+  /** Hex of the link header it came with, at most 128 bytes; default none. */
+  link?: string;
+  /** An operator traces it: what the stage notes of it is in the result. */
+  traced?: boolean;
   /** The L4 checksum field holds the pseudo-header's sum only. */
   partial?: boolean;
   /** A super-frame, with segments of so many payload bytes. */
@@ -49,6 +55,17 @@ export interface Expectation {
   nextHop?: string;
   /** Hex of the stage's state in the packet's flow, after the call. */
   flowState?: string;
+  /** What the stage noted of a traced packet: the last value of each name. */
+  trace?: Record<string, number>;
+}
+
+/** A copy of a packet that the stage had sent out by a port. */
+export interface MirroredPacket {
+  /** Index of the packet in the row. */
+  packet: number;
+  port: number;
+  /** From its L3 header on. */
+  hex: string;
 }
 
 export interface Row {
@@ -61,6 +78,14 @@ export interface Row {
   packets: PacketRow[];
   /** By name: what the counters must be after all packets. */
   counters?: Record<string, number>;
+  /** By name: what the gauges must be after all packets. */
+  gauges?: Record<string, number>;
+  /** By name: what the histograms must hold after all packets; `bounds` are compared when they are there. */
+  histograms?: Record<string, Omit<HistogramValue, "bounds"> & { bounds?: number[] }>;
+  /** Hex of each packet that the stage must have sent by itself, from its L3 header on, in order. */
+  emitted?: string[];
+  /** The copies that it must have had sent out by ports, in order. */
+  mirrored?: MirroredPacket[];
 }
 
 /** What came of one packet. Same keys as Expectation. */
@@ -75,10 +100,14 @@ export interface PacketResult {
   nextHop?: string;
   /** Absent without a flow or a declared flow state. */
   flowState?: string;
+  /** Absent when the stage noted nothing, or the packet is not traced. */
+  trace?: Record<string, number>;
 }
-export interface RowResult {
+export interface RowResult extends Metrics {
   packets: PacketResult[];
-  counters: Record<string, number>;
+  /** Hex of each packet that the stage sent by itself, from its L3 header on, in order. */
+  emitted: string[];
+  mirrored: MirroredPacket[];
   /** The stage trapped, with this message, on the packet of this index. */
   trap?: { message: string; packet: number };
 }
@@ -117,21 +146,61 @@ export function compareRow(row: Row, result: RowResult): string[] {
     const found = result.packets[index];
     return (found ? comparePacket(packet, found) : ["no result"]).map((failure) => `packet ${index}: ${failure}`);
   });
-  for (const [name, value] of Object.entries(row.counters ?? {})) {
-    if (result.counters[name] !== value)
-      failures.push(`counter ${name} is ${result.counters[name]}, expected ${value}`);
-  }
+  failures.push(...compareMetrics(row, result), ...compareSent(row, result));
   if (result.trap && failures.length > 0)
     failures.push(`the stage trapped: ${result.trap.message} (packet ${result.trap.packet})`);
   return failures;
 }
 
+function compareMetrics(row: Row, result: RowResult): string[] {
+  const compare = (what: string, found: object, expected: object) =>
+    Object.entries(expected).flatMap(([name, value]) =>
+      compareField(`${what} ${name}`, (found as Record<string, unknown>)[name], value),
+    );
+  const histograms = Object.entries(row.histograms ?? {}).flatMap(([name, expected]) =>
+    compare(`histogram ${name}`, result.histograms[name] ?? {}, expected),
+  );
+  return [
+    ...compare("counter", result.counters, row.counters ?? {}),
+    ...compare("gauge", result.gauges, row.gauges ?? {}),
+    ...histograms,
+  ];
+}
+
+function compareSent(row: Row, result: RowResult): string[] {
+  const failures: string[] = [];
+  if (row.emitted) {
+    failures.push(...compareField("number of emitted packets", result.emitted.length, row.emitted.length));
+    failures.push(...row.emitted.flatMap((hex, i) => comparePackets(`emitted packet ${i}`, result.emitted[i], hex)));
+  }
+  if (row.mirrored) {
+    failures.push(...compareField("number of mirrored packets", result.mirrored.length, row.mirrored.length));
+    row.mirrored.forEach(({ packet, port, hex }, i) => {
+      const found = result.mirrored[i];
+      failures.push(...compareField(`mirrored packet ${i}: packet`, found?.packet, packet));
+      failures.push(...compareField(`mirrored packet ${i}: port`, found?.port, port));
+      failures.push(...comparePackets(`mirrored packet ${i}`, found?.hex, hex));
+    });
+  }
+  return failures;
+}
+
+const comparePackets = (what: string, found: string | undefined, expected: string): string[] =>
+  found === undefined ? [] : packetDiff(expected, found).map((failure) => `${what}: ${failure}`);
+
+/** Numbers, texts, and flat lists and records of them. */
+function compareField(what: string, found: unknown, expected: unknown): string[] {
+  return isDeepStrictEqual(found, expected)
+    ? []
+    : [`${what} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`];
+}
+
 function comparePacket(row: PacketRow, found: PacketResult): string[] {
-  const { out, ...plain } = row.expect;
-  const failures = Object.entries(plain).flatMap(([field, expected]) => {
-    const value = found[field as keyof PacketResult];
-    return value === expected ? [] : [`${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`];
-  });
+  const { out, trace, ...plain } = row.expect;
+  const failures = Object.entries(plain).flatMap(([field, expected]) =>
+    compareField(field, found[field as keyof PacketResult], expected),
+  );
+  if (trace !== undefined) failures.push(...compareField("trace", found.trace ?? {}, trace));
   if (out === undefined) return failures;
   if (found.out === undefined) return [...failures, "there is no packet after the stage"];
   return [...failures, ...packetDiff(out === "same" ? row.in : out, found.out)];

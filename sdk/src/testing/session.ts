@@ -4,9 +4,11 @@
 import type { Manifest } from "../build/manifest.js";
 import { dropReasonNames, Flag, MAX_SLOTS, PLUGIN_REASON_BASE, Verdict } from "../generated/abi.js";
 import { addressText } from "./addresses.js";
+import type { CallPacket } from "./imports.js";
 import { type BurstFacts, StageInstance } from "./instance.js";
+import { addMetrics, type Metrics, readMetrics } from "./metrics.js";
 import { isMalformed, type Parsed, parsePacket } from "./parse.js";
-import type { CtStateName, PacketResult, PacketRow, RowResult, VerdictName } from "./rows.js";
+import type { CtStateName, MirroredPacket, PacketResult, PacketRow, RowResult, VerdictName } from "./rows.js";
 import { isPlacementPossible, Slot } from "./slots.js";
 import { withTimeLimit } from "./time-limit.js";
 import { writeBack } from "./write-back.js";
@@ -39,6 +41,8 @@ interface Work {
   parsed: Parsed;
   headLength: number;
   isMigrated: boolean;
+  /** What the stage noted of it, by name. */
+  trace: Record<string, number>;
   flow?: Flow;
 }
 
@@ -47,13 +51,17 @@ const ALL_PORTS = Array.from({ length: 16 }, (_, i) => i);
 export class StageSession {
   /** Why the stage is out of work, and the number (from 0) of the packet that it was at. */
   trap: RowResult["trap"];
+  /** Hex of each packet that the stage sent, from its L3 header on, in order. */
+  readonly emitted: string[] = [];
+  /** Copies of packets that it had sent out by a port, in order; packets are numbered from 0. */
+  readonly mirrored: MirroredPacket[] = [];
   private instance: StageInstance;
   private readonly flows = new Map<string, Flow>();
   private flowNumbers = 0;
   private generation = 1;
   private packets = 0;
   /** Of instances that are gone. */
-  private readonly pastCounters = new Map<string, number>();
+  private pastMetrics: Metrics = { counters: {}, gauges: {}, histograms: {} };
 
   constructor(
     private version: StageVersion,
@@ -64,7 +72,7 @@ export class StageSession {
   }
 
   private start(): StageInstance {
-    const instance = new StageInstance(this.version.module);
+    const instance = new StageInstance(this.version.module, this.version.manifest.traceValues);
     instance.publish(this.segment);
     return instance;
   }
@@ -87,17 +95,24 @@ export class StageSession {
   }
 
   private replaceInstance(version: StageVersion): void {
-    for (const [name, value] of Object.entries(this.counters)) this.pastCounters.set(name, value);
+    const { counters, gauges, histograms } = this.metrics;
+    const past = this.pastMetrics;
+    // What this version does not have may be of a later one again.
+    this.pastMetrics = {
+      ...{ counters: { ...past.counters, ...counters }, gauges },
+      histograms: { ...past.histograms, ...histograms },
+    };
     this.version = version;
     this.trap = undefined;
     this.instance = this.start();
   }
 
-  get counters(): Record<string, number> {
-    const { counters } = this.version.manifest;
-    return Object.fromEntries(
-      counters.map((name, i) => [name, (this.pastCounters.get(name) ?? 0) + this.instance.counter(i)] as const),
-    );
+  get metrics(): Metrics {
+    return addMetrics(this.pastMetrics, readMetrics(this.version.manifest, this.instance.cells()));
+  }
+
+  private get ports(): number[] {
+    return this.options.ports ?? ALL_PORTS;
   }
 
   /** The flow is over: its name may be given to another. */
@@ -145,7 +160,7 @@ export class StageSession {
     }
     const view = Math.ceil(headerBytes / 64) * 64;
     const headLength = slot.fill({ parsed, row, flow: flow?.number ?? 0, ctState: row.ctState ?? usual }, view);
-    return { row, index, slot, parsed, headLength, isMigrated: false, ...(flow ? { flow } : {}) };
+    return { row, index, slot, parsed, headLength, isMigrated: false, trace: {}, ...(flow ? { flow } : {}) };
   }
 
   private flow(name: string): Flow {
@@ -194,6 +209,7 @@ export class StageSession {
           this.migrate(facts, schema, old);
         }
         current = work;
+        this.instance.imports.begin(work.map(callPacketOf), this.ports);
         this.instance.process({ ...facts, generation: this.generation }, addressesOf(work), this.segment.length);
       });
     } catch (error) {
@@ -203,8 +219,19 @@ export class StageSession {
       this.fail(work, results);
       return;
     }
+    this.send(work);
     for (const each of work) this.storeFlowState(each);
     for (const each of work) results[each.index] = this.commit(each);
+  }
+
+  /** What the call asked to be sent. */
+  private send(work: Work[]): void {
+    const { emitted, mirrored } = this.instance.imports.end();
+    this.emitted.push(...emitted);
+    for (const { address, port, hex } of mirrored) {
+      const index = work.find(({ slot }) => slot.address === address)?.index ?? 0;
+      this.mirrored.push({ packet: this.packets + index, port, hex });
+    }
   }
 
   /** Packets whose flow state is of an older schema, by that. */
@@ -231,8 +258,9 @@ export class StageSession {
   /** The stage trapped: its writes are thrown away, and the failure strategy decides. */
   private fail(work: Work[], results: PacketResult[]): void {
     const isOpen = this.version.manifest.failure === "FailOpen";
-    for (const { row, index } of work) {
-      results[index] = isOpen ? { verdict: "pass", out: row.in, ...metaOf(row) } : dropped(row, "stage-failed");
+    for (const { row, index, trace } of work) {
+      const result = isOpen ? { verdict: "pass" as const, out: row.in, ...metaOf(row) } : dropped(row, "stage-failed");
+      results[index] = { ...result, ...traceOf(trace) };
     }
   }
 
@@ -249,15 +277,20 @@ export class StageSession {
     const { manifest } = this.version;
     const out = slot.read();
     const state = manifest.flowState && this.stateOf(flow);
-    const facts = { table: out.table, mark: out.mark, ...(state ? { flowState: state.toString("hex") } : {}) };
+    const facts = {
+      ...{ table: out.table, mark: out.mark },
+      ...(state ? { flowState: state.toString("hex") } : {}),
+      ...traceOf(work.trace),
+    };
     const drop = (reason: string): PacketResult => ({ verdict: "drop", reason, ...facts });
     if (out.verdict === Verdict.DROP) return drop(reasonName(manifest, out.reason));
     const isPossible = isPlacementPossible(out, work.headLength, parsed.bytes.length, manifest.writes);
     const isRedirect = out.verdict === Verdict.REDIRECT;
-    const hasPort = !isRedirect || (this.options.ports ?? ALL_PORTS).includes(out.outPort);
-    if (!isPossible || out.verdict > Verdict.REINPUT || !hasPort) return drop("stage-invalid-output");
+    const hasPort = !isRedirect || this.ports.includes(out.outPort);
+    if (!isPossible || out.verdict > Verdict.REPLY || !hasPort) return drop("stage-invalid-output");
     const written = writeBack(parsed, out);
     if (isMalformed(written)) return drop(written.reason);
+    if (out.verdict === Verdict.REPLY && flow?.packets === 1 && work.row.flow !== undefined) this.forget(work.row.flow);
     const redirect = isRedirect ? { outPort: out.outPort, nextHop: nextHopText(out.nextHop) } : {};
     return {
       verdict: verdictNames[out.verdict] as VerdictName,
@@ -268,6 +301,11 @@ export class StageSession {
   }
 }
 
+const callPacketOf = ({ slot, parsed, row, trace }: Work): CallPacket => ({
+  ...{ address: slot.address, bytes: parsed.bytes, isTraced: row.traced === true, trace },
+});
+const traceOf = (trace: Record<string, number>) => (Object.keys(trace).length > 0 ? { trace } : {});
+
 const addressesOf = (work: Work[]): number[] => work.map(({ slot }) => slot.address);
 
 function reasonName(manifest: Manifest, reason: number): string {
@@ -276,7 +314,7 @@ function reasonName(manifest: Manifest, reason: number): string {
   return own ?? dropReasonNames[reason] ?? "stage-invalid-output";
 }
 
-const verdictNames: VerdictName[] = ["pass", "drop", "redirect", "reinput"];
+const verdictNames: VerdictName[] = ["pass", "drop", "redirect", "reinput", "reply"];
 const metaOf = (row: PacketRow) => ({ table: row.table ?? 0, mark: row.mark ?? 0 });
 const dropped = (row: PacketRow, reason: string): PacketResult => ({ verdict: "drop", reason, ...metaOf(row) });
 

@@ -20,6 +20,7 @@ import {
   SLOT_IN_PORT,
   SLOT_INNER_L3_OFFSET,
   SLOT_INNER_L4_OFFSET,
+  SLOT_L2_LENGTH,
   SLOT_L4_OFFSET,
   SLOT_MARK,
   SLOT_NEXT_HOP,
@@ -83,7 +84,11 @@ export class Slot {
       parsed.flags |
       (row.partial ? Flag.PARTIAL_CHECKSUM : 0) |
       (row.gsoSize ? Flag.SUPER_FRAME : 0) |
-      (parsed.bytes.length > size ? Flag.TRUNCATED_VIEW : 0);
+      (parsed.bytes.length > size ? Flag.TRUNCATED_VIEW : 0) |
+      (row.traced ? Flag.TRACED : 0);
+    const link = Buffer.from(row.link ?? "", "hex");
+    link.copy(slot, SLOT_HEAD_OFFSET - link.length);
+    slot.writeUInt8(link.length, SLOT_L2_LENGTH);
     slot.writeUInt16LE(SLOT_HEAD_OFFSET, SLOT_HEAD);
     slot.writeUInt16LE(size, SLOT_HEAD_LENGTH);
     slot.writeUInt32LE(parsed.bytes.length, SLOT_PACKET_LENGTH);
