@@ -1,7 +1,12 @@
 export { addressBytes, addressText } from "./addresses.js";
 export { checksum, crc32c, onesSum, pseudoHeader } from "./checksums.js";
-export { describePacket, packetDiff } from "./diff.js";
+export { describeFrame, describePacket } from "./describe.js";
+export { type FieldDifference, fieldDifferences, hexRegion, packetDiff } from "./diff.js";
+export { DisagreementError, type ExecutorName, executorName, stageExecutor } from "./executor.js";
 export { StageAbort } from "./instance.js";
+export type { PluginSource } from "./load.js";
+export type { HistogramValue, Metrics } from "./metrics.js";
+export { NativeMissingError, NativeStage, stopNative } from "./native-stage.js";
 export { NodeStage } from "./node-stage.js";
 export {
   type ChecksumMode,
@@ -41,6 +46,7 @@ export {
   type CtStateName,
   compareRow,
   type Expectation,
+  type MirroredPacket,
   type PacketResult,
   type PacketRow,
   type Row,
@@ -50,3 +56,6 @@ export {
   type StageExecutor,
   type VerdictName,
 } from "./rows.js";
+export { loadPlugin, type Packet, type SendOptions, type SendResult, Stage, type StageOptions } from "./stage.js";
+export { StageTimeout } from "./time-limit.js";
+export { verifyStages } from "./verify.js";
