@@ -45,7 +45,11 @@ class Tracer {
   /// A step of a traced packet in words, as for printf; of other packets nothing is noted. `kind` is a literal.
   virtual void note(WorkerContext&, const rte_mbuf*, const char* /*kind*/, const char* /*format*/, ...)
       __attribute__((format(printf, 5, 6))) {}
-  /// A traced packet goes on as so many, all marked like it. 0: it goes on as a part of another one.
+  /// The same for a packet's last step but for those that sent() and dropped() tell: it was taken in, or became a part
+  /// of another one. Its data may begin anywhere.
+  virtual void end(WorkerContext&, const rte_mbuf*, const char* /*kind*/, const char* /*format*/, ...)
+      __attribute__((format(printf, 5, 6))) {}
+  /// A traced packet goes on as so many, all marked like it.
   virtual void split(WorkerContext&, const rte_mbuf*, const char* /*kind*/, uint16_t /*pieces*/) {}
 };
 

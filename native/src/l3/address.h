@@ -59,10 +59,17 @@ inline IpPrefix network_of(const IpPrefix& prefix) {
   return network;
 }
 
-inline std::string to_text(const IpAddress& address) {
-  char text[INET6_ADDRSTRLEN] = "";
-  inet_ntop(address.family == 4 ? AF_INET : AF_INET6, address.bytes.data(), text, sizeof text);
+/// An address as text, without allocation.
+using AddressText = char[INET6_ADDRSTRLEN];
+inline const char* write_text(uint8_t family, const uint8_t* address, AddressText& text) {
+  text[0] = '\0';
+  inet_ntop(family == 4 ? AF_INET : AF_INET6, address, text, sizeof text);
   return text;
+}
+
+inline std::string to_text(const IpAddress& address) {
+  AddressText text;
+  return write_text(address.family, address.bytes.data(), text);
 }
 
 inline std::string to_text(const IpPrefix& prefix) {

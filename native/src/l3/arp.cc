@@ -1,5 +1,6 @@
 #include <rte_arp.h>
 
+#include "core/tracer.h"
 #include "l3/headers.h"
 #include "l3/neighbours.h"
 #include "l3/originate.h"
@@ -61,6 +62,7 @@ void handle_arp(WorkerContext& ctx, rte_mbuf* packet) {
   if (port == nullptr) return ctx.drop(packet, abi::DropReason::PortDown);
   if (packet->data_len < sizeof(rte_arp_hdr)) return ctx.drop(packet, abi::DropReason::MalformedArp);
   handle(ctx, in_port, *port, *rte_pktmbuf_mtod(packet, const rte_arp_hdr*));
+  if (unlikely(ctx.tracer != nullptr)) ctx.tracer->end(ctx, packet, "neighbour", "ARP, taken in");
   rte_pktmbuf_free(packet);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/tracer.h"
 #include "l3/address.h"
 #include "l3/headers.h"
 #include "l3/originate.h"
@@ -156,6 +157,10 @@ void send_icmp_error(WorkerContext& ctx, const rte_mbuf* about, IcmpError error,
   memcpy(icmp + 4, &word, sizeof word);
   write_ip_header(packet, {family, source.bytes.data(), source_of(about, family), icmp_protocol(family)});
   set_icmp_checksum(packet, family, ip_header);
+  if (unlikely(ctx.tracer != nullptr)) {
+    ctx.tracer->note(ctx, about, "originate", "%s error, type %u code %u", family == 4 ? "ICMP" : "ICMPv6",
+                     message.type, message.code);
+  }
   send_own(ctx, packet, meta.in_port);
 }
 

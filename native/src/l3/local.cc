@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include "core/tracer.h"
 #include "l3/headers.h"
 #include "l3/icmp.h"
 #include "l3/originate.h"
@@ -67,13 +68,17 @@ void answer_echo(WorkerContext& ctx, rte_mbuf* packet) {
   } else {
     ipv6_of(packet)->hop_limits = kOwnTtl;
   }
-  const uint16_t flags = meta.flags & static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
+  constexpr auto kKept = static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM) | static_cast<uint16_t>(abi::Flag::TRACED);
+  const uint16_t flags = meta.flags & kKept;
+  const uint32_t traced = meta.traced;
   memset(&meta, 0, sizeof meta);
+  meta.traced = traced;
   meta.in_port = kNoPort;
   meta.out_port = kNoPort;
   meta.next_hop = kNoNextHop;
   meta.flags = flags;
   meta.fragment_size = fragment_size;
+  if (unlikely(ctx.tracer != nullptr)) ctx.tracer->note(ctx, packet, "originate", "turned into the echo reply");
   send_own(ctx, packet, in_port);
 }
 
@@ -111,6 +116,7 @@ void reset_tcp(WorkerContext& ctx, const rte_mbuf* about) {
                   {asked.family, destination_of(about, asked.family), source_of(about, asked.family), IPPROTO_TCP});
   reset.cksum = asked.family == 4 ? rte_ipv4_udptcp_cksum(ipv4_of(packet), &reset)
                                   : rte_ipv6_udptcp_cksum(ipv6_of(packet), &reset);
+  if (unlikely(ctx.tracer != nullptr)) ctx.tracer->note(ctx, about, "originate", "TCP reset");
   send_own(ctx, packet, asked.in_port);
 }
 

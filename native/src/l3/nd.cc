@@ -1,5 +1,6 @@
 #include <netinet/in.h>
 
+#include "core/tracer.h"
 #include "l3/headers.h"
 #include "l3/icmp.h"
 #include "l3/link.h"
@@ -199,6 +200,7 @@ void handle_nd(WorkerContext& ctx, rte_mbuf* packet) {
     default:
       break;  // routers do not listen to advertisements and redirects
   }
+  if (unlikely(ctx.tracer != nullptr)) ctx.tracer->end(ctx, packet, "neighbour", "neighbour discovery, taken in");
   rte_pktmbuf_free(packet);
 }
 

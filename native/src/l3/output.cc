@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include "core/tracer.h"
 #include "l3/fragment.h"
 #include "l3/headers.h"
 #include "l3/icmp.h"
@@ -99,6 +100,7 @@ class Output {
     rte_mbuf* segments[kMaxPieces];
     const uint16_t count = segment(packet, hop.mtu, ctx_.pool, segments, kMaxPieces);
     if (count == 0) return ctx_.drop(packet, abi::DropReason::GsoFailed);
+    if (unlikely(ctx_.tracer != nullptr)) ctx_.tracer->split(ctx_, segments[0], "segment", count);
     for (uint16_t i = 0; i < count; i++) send_whole(segments[i], hop);
   }
 
@@ -109,6 +111,7 @@ class Output {
     const uint16_t count =
         complete_checksum(packet) ? fragment_packet(ctx_, packet, fragment_limit(meta, hop.mtu), pieces) : 0;
     if (count == 0) return ctx_.drop(packet, abi::DropReason::FragmentFailed);
+    if (unlikely(ctx_.tracer != nullptr)) ctx_.tracer->split(ctx_, pieces[0], "fragment", count);
     for (uint16_t i = 0; i < count; i++) send_whole(pieces[i], hop);
   }
 
@@ -118,6 +121,7 @@ class Output {
     const RouteEntry& underlay = routing_.entries[hop.underlay];
     if (underlay.kind != RouteKind::Forward) return ctx_.drop(packet, abi::DropReason::NoRoute);
     const NextHop& below = routing_.next_hops[routing_.select(underlay, meta_of(packet)->hash)];
+    if (unlikely(ctx_.tracer != nullptr)) tell_encapsulation(packet, hop);
     if (!vxlan_encapsulate(ctx_, packet, hop)) return ctx_.drop(packet, abi::DropReason::NoBuffer);
     send_to_neighbour(packet, below);
   }
@@ -133,11 +137,28 @@ class Output {
     if (!(known_ && key == last_key_)) {
       known_ = ctx_.neighbours->find(key, last_mac_);
       last_hop_ = nullptr;
-      if (!known_) return ctx_.neighbours->wait_for(ctx_, key, packet);
+      if (!known_) {
+        if (unlikely(ctx_.tracer != nullptr)) tell_waiting(packet, key);
+        return ctx_.neighbours->wait_for(ctx_, key, packet);
+      }
       last_key_ = key;
     }
     if (gateway) last_hop_ = &hop;
     transmit_to(ctx_, hop.port, last_mac_, packet);
+  }
+
+  void tell_encapsulation(const rte_mbuf* packet, const NextHop& hop) {
+    const Tunnel& tunnel = routing_.tunnels[hop.tunnel];
+    AddressText remote;
+    ctx_.tracer->note(ctx_, packet, "encap", "VXLAN, VNI %u, to %s", tunnel.vni,
+                      write_text(hop.remote.family, hop.remote.bytes.data(), remote));
+  }
+
+  void tell_waiting(const rte_mbuf* packet, const NeighbourKey& key) {
+    AddressText address;
+    const Port* port = ctx_.ports->at(key.port);
+    ctx_.tracer->note(ctx_, packet, "neighbour", "waits for the MAC address of %s at port %s",
+                      write_text(key.family, key.address, address), port != nullptr ? port->name.c_str() : "?");
   }
 
   WorkerContext& ctx_;

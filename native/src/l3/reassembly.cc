@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/tracer.h"
 #include "l3/address.h"
 #include "l3/headers.h"
 #include "l3/icmp.h"
@@ -168,7 +169,7 @@ void Reassembler::insert(Datagram& datagram, const Piece& piece, rte_mbuf* fragm
 
 /// Chains the fragments behind the first, which keeps its headers. Null when the whole is longer than a packet can be:
 /// the first may have more options than the others.
-rte_mbuf* Reassembler::join(Datagram& datagram) {
+rte_mbuf* Reassembler::join(WorkerContext& ctx, Datagram& datagram) {
   rte_mbuf* whole = nodes_[datagram.nodes].packet;
   const uint32_t header = whole->pkt_len - nodes_[datagram.nodes].length;
   const bool v4 = datagram.key.family == 4;
@@ -176,6 +177,9 @@ rte_mbuf* Reassembler::join(Datagram& datagram) {
   while (nodes_[datagram.nodes].next != kNone) {
     const uint16_t second = nodes_[datagram.nodes].next;
     if (rte_pktmbuf_chain(whole, nodes_[second].packet) != 0) return nullptr;
+    if (unlikely(ctx.tracer != nullptr)) {
+      ctx.tracer->end(ctx, nodes_[second].packet, "reassembly", "joined to the first fragment");
+    }
     nodes_[datagram.nodes].next = nodes_[second].next;
     nodes_[second].next = free_nodes_;
     free_nodes_ = second;
@@ -242,7 +246,7 @@ rte_mbuf* Reassembler::add(WorkerContext& ctx, rte_mbuf* fragment) {
     }
     insert(datagram, piece, fragment, before);
     if (datagram.total == 0 || datagram.have != datagram.total) return nullptr;
-    whole = join(datagram);
+    whole = join(ctx, datagram);
     if (whole == nullptr) drop_nodes(ctx, datagram, abi::DropReason::MalformedFragment);
     remove(index);
   }

@@ -78,7 +78,7 @@ class Reassembler {
   uint16_t find_or_create(WorkerContext& ctx, const Key& key);
   bool fits_in(const Datagram& datagram, const Piece& piece, uint16_t& before, bool& repeated) const;
   void insert(Datagram& datagram, const Piece& piece, rte_mbuf* fragment, uint16_t before);
-  rte_mbuf* join(Datagram& datagram);
+  rte_mbuf* join(WorkerContext& ctx, Datagram& datagram);
   void drop_nodes(WorkerContext& ctx, Datagram& datagram, abi::DropReason reason);
   void remove(uint16_t index);
   uint16_t& bucket_of(const Key& key) { return buckets_[key.hash() & (buckets_.size() - 1)]; }

@@ -28,6 +28,7 @@ enum class RouteKind : uint8_t { NoRoute, Forward, Local, Blackhole, LinkLocal, 
 struct RouteEntry {
   RouteKind kind = RouteKind::NoRoute;
   bool spread = false;  ///< several next hops: `first` is the start of kEcmpBuckets buckets, else a next hop
+  uint8_t length = 0;   ///< Forward: of the prefix that it is the entry of
   uint32_t first = 0;
 };
 constexpr uint32_t kEcmpBucketBits = 8;

@@ -132,15 +132,14 @@ Status RoutingBuilder::make_entries() {
   for (auto& [number, table] : pending_) {
     (void)number;
     for (auto& [key, pending] : table) {
-      (void)key;
       if (pending.kind != RouteKind::Forward) {
         const auto [at, fresh] = shared.insert({pending.kind, 0});
-        if (fresh) at->second = add_entry({pending.kind, false, 0});
+        if (fresh) at->second = add_entry({pending.kind, false, 0, 0});
         pending.entry = at->second;
       } else if (pending.members.size() == 1) {
-        pending.entry = add_entry({RouteKind::Forward, false, pending.members[0].next_hop});
+        pending.entry = add_entry({RouteKind::Forward, false, key.length, pending.members[0].next_hop});
       } else {
-        pending.entry = add_entry({RouteKind::Forward, true, add_buckets(pending.members)});
+        pending.entry = add_entry({RouteKind::Forward, true, key.length, add_buckets(pending.members)});
       }
     }
   }

@@ -133,6 +133,8 @@ Decap vxlan_decapsulate(WorkerContext& ctx, rte_mbuf* packet) {
   inner.in_port = tunnel->port;
   inner.mark = outer.mark;
   inner.passes = outer.passes;
+  inner.traced = outer.traced;
+  inner.flags = outer.flags & static_cast<uint16_t>(abi::Flag::TRACED);
   rte_pktmbuf_adj(packet, static_cast<uint16_t>(header_end - sizeof(rte_ether_hdr)));
   return Decap::Inner;
 }

@@ -13,6 +13,7 @@
 #include "parse/parse.h"
 #include "port/coalesce.h"
 #include "port/offload.h"
+#include "worker/tell.h"
 
 namespace sluice {
 
@@ -39,8 +40,13 @@ uint16_t table_of(const RoutingSnapshot& routing, PortId port) {
 }  // namespace
 
 void Graph::receive(const NodeSnapshot& snapshot, const Port& port, rte_mbuf** frames, uint16_t count) {
+  if (unlikely(ctx_.tracer != nullptr)) ctx_.tracer->received(ctx_, port.id, frames, count);
   ParsedBurst parsed;
   parse_burst(frames, count, &port.mac, parsed);
+  if (unlikely(ctx_.tracer != nullptr)) {
+    tell_parsed(ctx_, parsed.ip, parsed.ip_count);
+    tell_parsed(ctx_, parsed.arp, parsed.arp_count);
+  }
   for (uint16_t i = 0; i < parsed.dropped_count; i++) drop_refused(ctx_, parsed.dropped[i]);
   for (uint16_t i = 0; i < parsed.arp_count; i++) handle_arp(ctx_, parsed.arp[i]);
   if (parsed.ip_count > 0) {
@@ -68,11 +74,12 @@ void Graph::enter(const NodeSnapshot& snapshot, Burst& burst) {
   Burst inner;
   sort(snapshot, burst, inner);
   if (inner.count > 0) {
-    inner.count = coalesce(inner.packets, inner.count);
+    join_trains(inner);
     enter(snapshot, inner);
   }
   if (burst.count == 0) return;
   ctx_.flows->track_burst(ctx_, burst.packets, burst.count);
+  if (unlikely(ctx_.tracer != nullptr)) tell_tracked(ctx_, burst.packets, burst.count);
   Burst redirected;
   run_hook(snapshot, abi::Hook::PREROUTING, burst, redirected);
   if (redirected.count > 0) route(snapshot, redirected);
@@ -86,8 +93,10 @@ void Graph::sort(const NodeSnapshot& snapshot, Burst& burst, Burst& inner) {
   for (uint16_t i = 0; i < burst.count; i++) {
     rte_mbuf* packet = burst.packets[i];
     if (unlikely(has_flag(*meta_of(packet), abi::Flag::FRAGMENT))) {
+      if (ctx_.tracer != nullptr) ctx_.tracer->note(ctx_, packet, "reassembly", "waits for the other fragments");
       packet = reassembler_.add(ctx_, packet);
       if (packet == nullptr) continue;
+      if (ctx_.tracer != nullptr) ctx_.tracer->note(ctx_, packet, "reassembly", "whole, %u bytes", packet->pkt_len);
     }
     if (unlikely(is_nd(packet))) {
       handle_nd(ctx_, packet);
@@ -106,6 +115,7 @@ void Graph::sort(const NodeSnapshot& snapshot, Burst& burst, Burst& inner) {
     switch (parse_frame(packet)) {
       case Parsed::Ip:
         meta_of(packet)->table = table_of(*snapshot.routing, meta_of(packet)->in_port);
+        if (unlikely(ctx_.tracer != nullptr)) tell_decapsulated(ctx_, packet);
         inner.add(packet);
         break;
       case Parsed::Arp:
@@ -123,6 +133,7 @@ void Graph::route(const NodeSnapshot& snapshot, Burst& burst) {
   if (burst.count == 0) return;
   RouteVerdicts routed;
   route_burst(ctx_, burst.packets, burst.count, routed);
+  if (unlikely(ctx_.tracer != nullptr)) tell_routed(ctx_, routed);
   if (routed.local_count > 0) {
     Burst local;
     std::memcpy(local.packets, routed.local, routed.local_count * sizeof(rte_mbuf*));
@@ -179,6 +190,7 @@ void Graph::reroute_changed(Burst& burst) {
   if (changed.count == 0) return;
   RouteVerdicts routed;
   reroute_burst(ctx_, changed.packets, changed.count, routed);
+  if (unlikely(ctx_.tracer != nullptr)) tell_routed(ctx_, routed);
   for (uint16_t i = 0; i < routed.forward_count; i++) burst.add(routed.forward[i]);
   ctx_.flows->confirm_burst(ctx_, routed.local, routed.local_count);
   if (routed.local_count > 0) deliver_local(ctx_, routed.local, routed.local_count);
@@ -186,7 +198,9 @@ void Graph::reroute_changed(Burst& burst) {
 
 /// Takes a burst through a hook. Redirected packets are put into `redirected`, and REINPUT ones back to the start.
 void Graph::run_hook(const NodeSnapshot& snapshot, abi::Hook hook, Burst& burst, Burst& redirected) {
-  if (burst.count == 0 || snapshot.pipeline->empty(hook)) return;
+  if (burst.count == 0) return;
+  if (unlikely(ctx_.tracer != nullptr)) ctx_.tracer->entered(ctx_, hook, burst.packets, burst.count);
+  if (snapshot.pipeline->empty(hook)) return;
   ChainOutput output;
   snapshot.pipeline->run(ctx_, hook, burst.packets, burst.count, output);
   std::memcpy(redirected.packets, output.redirected, output.redirected_count * sizeof(rte_mbuf*));
@@ -242,8 +256,20 @@ void Graph::enter_again(const NodeSnapshot& snapshot, rte_mbuf** packets, uint16
       burst.add(packet);
     }
   }
-  burst.count = coalesce(burst.packets, burst.count);
+  join_trains(burst);
+  if (unlikely(ctx_.tracer != nullptr)) tell_parsed(ctx_, burst.packets, burst.count);
   if (burst.count > 0) enter(snapshot, burst);
+}
+
+/// TCP packets that follow each other in their flow become super-frames.
+void Graph::join_trains(Burst& burst) {
+  if (likely(ctx_.tracer == nullptr)) {
+    burst.count = coalesce(burst.packets, burst.count);
+    return;
+  }
+  const Burst before = burst;
+  burst.count = coalesce(burst.packets, burst.count);
+  tell_joined(ctx_, before.packets, before.count, burst.packets, burst.count);
 }
 
 /// Empties ctx.originated.
@@ -273,8 +299,10 @@ void Graph::send_originated(const NodeSnapshot& snapshot) {
   // answers: a flow of their own would make what is sent to them pass as replies.
   ctx_.flows->track_burst(ctx_, burst.packets, burst.count);
   for (uint16_t i = 0; i < answers.count; i++) burst.add(answers.packets[i]);
+  if (unlikely(ctx_.tracer != nullptr)) tell_tracked(ctx_, burst.packets, burst.count);
   RouteVerdicts routed;
   route_burst(ctx_, burst.packets, burst.count, routed);
+  if (unlikely(ctx_.tracer != nullptr)) tell_routed(ctx_, routed);
   ctx_.flows->confirm_burst(ctx_, routed.local, routed.local_count);
   if (routed.local_count > 0) deliver_local(ctx_, routed.local, routed.local_count);
   Burst out;

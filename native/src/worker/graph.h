@@ -42,6 +42,7 @@ class Graph {
 
   void run_hook(const NodeSnapshot& snapshot, abi::Hook hook, Burst& burst, Burst& redirected);
   void enter_again(const NodeSnapshot& snapshot, rte_mbuf** packets, uint16_t count);
+  void join_trains(Burst& burst);
   void reroute_changed(Burst& burst);
   void answer(rte_mbuf* packet);
   void parse_originated(Burst& burst, Burst& answers);

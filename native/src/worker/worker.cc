@@ -5,6 +5,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -66,6 +67,7 @@ void Worker::run(const std::function<void(WorkerContext&)>& task) {
 
 void Worker::loop() {
   // Registered with EAL for a mempool cache of its own.
+  thread_id_ = gettid();
   const bool ready = pin(core_) && rte_thread_register() == 0;
   if (ready) {
     rte_rcu_qsbr_thread_register(shared_.rcu, context_.id);
@@ -76,6 +78,7 @@ void Worker::loop() {
   Clock clock;
   while (!stopping_.load(std::memory_order_acquire)) {
     const NodeSnapshot* snapshot = shared_.snapshot.load(std::memory_order_acquire);
+    context_.tracer = tracer_.load(std::memory_order_acquire);
     context_.now_ns = clock.now();
     context_.wall_ns = clock.wall(context_.now_ns);
     uint16_t received = 0;
@@ -95,6 +98,7 @@ void Worker::loop() {
       if (idle_.due() && !shared_.busy_poll) rest();
     }
   }
+  context_.tracer = nullptr;
   context_.flush_all();
   rte_rcu_qsbr_thread_offline(shared_.rcu, context_.id);
   rte_rcu_qsbr_thread_unregister(shared_.rcu, context_.id);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <rte_rcu_qsbr.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <functional>
@@ -40,6 +41,12 @@ class Worker {
   /// Runs a task on the packet thread between two bursts and waits for its end. From one control thread at a time.
   void run(const std::function<void(WorkerContext&)>& task);
 
+  /// What watches the worker's packets from its next burst on; null for nothing. The one before may be in use until the
+  /// worker has passed a quiescent state.
+  void watch(Tracer* tracer) { tracer_.store(tracer, std::memory_order_release); }
+  /// The kernel's number of the thread, once started.
+  pid_t thread() const { return thread_id_; }
+
   const WorkerContext& context() const { return context_; }
   int core() const { return core_; }
 
@@ -60,8 +67,10 @@ class Worker {
   uint64_t adopted_ = 0;  ///< generation of the snapshot whose queues idle_ watches
   uint64_t next_tick_ = 0;
   std::atomic<const std::function<void(WorkerContext&)>*> task_{nullptr};
+  std::atomic<Tracer*> tracer_{nullptr};
   std::atomic<bool> stopping_{false};
   std::atomic<int> started_{0};  ///< 1 running, -1 failed
+  pid_t thread_id_ = 0;          ///< written before started_
   std::thread thread_;
 };
 
