@@ -1,5 +1,5 @@
 // Writes the constants of abi.json for C++, C, AssemblyScript and TypeScript. Usage: node sdk/abi/generate.mjs
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -50,10 +50,12 @@ function numbers() {
 
 const strings = () => entries(abi.constants).filter(([, value]) => typeof value === "string");
 const doc = (text) => (text ? `  // ${text}` : "");
+const docstring = (text) => (text ? `\n/** ${text}. */\n` : "");
 const write = (path, text) => {
   const file = join(root, path);
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+  // What is the same keeps its time: nothing that was built from it is built again.
+  if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
 };
 
 function cpp() {
@@ -149,23 +151,25 @@ function assemblyScript() {
   let out = header;
   for (const [name, value, note] of numbers()) {
     const type = name.endsWith("_BASE") || name.endsWith("_SIZE") || /^(SLOT|BURST)_/.test(name) ? "usize" : "i32";
+    out += docstring(abi.constants.$comment[name]);
     out += `// @ts-ignore: decorator\n@inline export const ${name}: ${type} = ${value};${doc(note)}\n`;
   }
   for (const [name, value] of strings()) out += `export const ${name}: string = "${value}";\n`;
   for (const [name, members] of entries(abi.enums)) {
-    out += `\nexport namespace ${name} {\n`;
+    out += `${docstring(members.$comment)}export namespace ${name} {\n`;
     for (const [member, entry] of entries(members)) {
       out += `  // @ts-ignore: decorator\n  @inline export const ${member}: i32 = ${numberOf(entry)};${doc(entry.doc)}\n`;
     }
     out += "}\n";
   }
-  out += "\nexport namespace DropReason {\n";
+  out +=
+    "\n/** Why packets are dropped; a stage's own reasons are made by dropReason(). */\nexport namespace DropReason {\n";
   for (const reason of abi.dropReasons) {
     out += `  // @ts-ignore: decorator\n  @inline export const ${pascal(reason.name)}: i32 = ${reason.value};${doc(reason.doc)}\n`;
   }
   out += "}\n";
   for (const [name, { params, result, doc: text }] of entries(abi.imports.functions)) {
-    out += `\n/** ${text}. */\n// @ts-ignore: decorator\n@external("${abi.imports.module}", "${name}")\n`;
+    out += `${docstring(text)}// @ts-ignore: decorator\n@external("${abi.imports.module}", "${name}")\n`;
     out += `export declare function ${name}(${params.join(", ")}): ${result ?? "void"};\n`;
   }
   return out;
