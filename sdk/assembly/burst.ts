@@ -31,6 +31,7 @@ import { Packet } from "./packet";
 /** The packets of one call, in the order of arrival. A view over the burst header at WINDOW_BASE. */
 @unmanaged
 export class Batch {
+  /** Number of packets. */
   // @ts-ignore: decorator
   @inline get length(): i32 { return load<i32>(changetype<usize>(this), BURST_COUNT); }
 

@@ -135,8 +135,10 @@ export class HashTable<K, V> {
   @inline find(key: K): V | null {
     return changetype<V | null>(hashFind<K, V>(tableAddress(changetype<usize>(this)), key));
   }
+  /** True when the key is in the table. */
   // @ts-ignore: decorator
   @inline has(key: K): bool { return hashFind<K, V>(tableAddress(changetype<usize>(this)), key) != 0; }
+  /** Number of keys. */
   get size(): u32 {
     const header = tableAddress(changetype<usize>(this));
     return header == 0 ? 0 : load<u32>(header, 4);

@@ -3,7 +3,9 @@ import { Json } from "./json";
 /** Ports from `first` to `last`, 1 to 65535. */
 @unmanaged
 export class PortRange {
+  /** The lowest port. */
   first: u32;
+  /** The highest port; `first` for a single one. */
   last: u32;
 }
 

@@ -22,15 +22,19 @@ export class Quoted {
   // @ts-ignore: decorator
   @inline private get l4(): usize { return this.packet.head + <usize>this.l4Offset; }
 
+  /** The quoted packet's family. */
   // @ts-ignore: decorator
   @inline get isIpv4(): bool { return this.packet.isIpv4; }
+  /** The quoted packet's family. */
   // @ts-ignore: decorator
   @inline get isIpv6(): bool { return this.packet.isIpv6; }
+  /** Its header. Traps when it is IPv6. */
   // @ts-ignore: decorator
   @inline get ipv4(): Ipv4 {
     if (!this.isIpv4) unreachable();
     return this.packet.view<Ipv4>(this.l3Offset);
   }
+  /** Its header. Traps when it is IPv4. */
   // @ts-ignore: decorator
   @inline get ipv6(): Ipv6 {
     if (!this.isIpv6) unreachable();
@@ -68,11 +72,17 @@ export class Quoted {
   /** Of a quoted ICMP or ICMPv6 echo request or reply; 0 otherwise. */
   get icmpIdentifier(): u32 { return this.isEcho ? bswap(load<u16>(this.l4, 4)) : 0; }
 
+  /** `address` in host order. */
   setSource4(address: u32): bool { return this.setAddress4(12, address); }
+  /** `address` in host order. */
   setDestination4(address: u32): bool { return this.setAddress4(16, address); }
+  /** Copies the address. */
   setSource6(address: Ipv6Address): bool { return this.setAddress6(8, address); }
+  /** Copies the address. */
   setDestination6(address: Ipv6Address): bool { return this.setAddress6(24, address); }
+  /** False when the quoted L4 header is not in the window. */
   setSourcePort(port: u32): bool { return this.setPort(0, port); }
+  /** False when the quoted L4 header is not in the window. */
   setDestinationPort(port: u32): bool { return this.setPort(2, port); }
 
   /** Of a quoted ICMP or ICMPv6 echo request or reply. */

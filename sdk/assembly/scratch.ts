@@ -13,11 +13,13 @@ export class Scratch {
     return changetype<Scratch>(made);
   }
 
+  /** In bytes. */
   // @ts-ignore: decorator
   @inline get size(): u32 { return load<u32>(changetype<usize>(this)); }
   /** A number of type `T` at `offset`. */
   // @ts-ignore: decorator
   @inline get<T>(offset: u32): T { return load<T>(this.address(offset, <u32>sizeof<T>())); }
+  /** Stores a number of type `T` at `offset`. */
   // @ts-ignore: decorator
   @inline set<T>(offset: u32, value: T): void { store<T>(this.address(offset, <u32>sizeof<T>()), value); }
   /** A view of the unmanaged class `T` at `offset`. */
