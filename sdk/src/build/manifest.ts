@@ -11,8 +11,11 @@ import {
 import { ModuleError } from "./errors.js";
 import { readSections, withCustomSections } from "./wasm.js";
 
+/** A hook, as manifests name it. */
 export type HookName = "prerouting" | "forward" | "postrouting" | "input" | "output";
+/** What happens to packets when the stage has failed; docs/abi.md says more. */
 export type FailureStrategy = "FailClosed" | "FailOpen" | "Reload";
+/** What JSON can say. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** What a stage says about itself; the JSON in its custom section. */
@@ -46,14 +49,18 @@ export interface Manifest {
   /** Help texts of metrics, trace values and drop reasons, by name. */
   help?: Record<string, string>;
 }
+/** A histogram, as a manifest names it. */
 export interface HistogramDeclaration {
   name: string;
   /** Upper bounds of its buckets, each included: whole numbers from 0 to 2^53 - 1, ascending. */
   bounds: number[];
 }
 
+/** All hooks, by number. */
 export const hookNames = Object.keys(Hook).map((name) => name.toLowerCase()) as HookName[];
+/** A hook's number, as `process` gets it. */
 export const hookNumber = (name: HookName): number => Hook[name.toUpperCase() as keyof typeof Hook];
+/** All failure strategies. */
 export const failureStrategies: FailureStrategy[] = ["FailClosed", "FailOpen", "Reload"];
 
 /** As the native host has it. */

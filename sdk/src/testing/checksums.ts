@@ -9,6 +9,7 @@ export function onesSum(...parts: Uint8Array[]): number {
   return sum;
 }
 
+/** RFC 1071: the complement of `onesSum`, as it stands in a header. */
 export const checksum = (...parts: Uint8Array[]): number => ~onesSum(...parts) & 0xffff;
 
 /** RFC 9260, appendix A: as stored, least significant byte first. */

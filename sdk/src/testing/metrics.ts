@@ -8,6 +8,7 @@ export interface Metrics {
   gauges: Record<string, number>;
   histograms: Record<string, HistogramValue>;
 }
+/** What a histogram has counted. */
 export interface HistogramValue {
   /** Ascending. */
   bounds: number[];

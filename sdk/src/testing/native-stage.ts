@@ -67,6 +67,7 @@ export async function stopNative(): Promise<void> {
 
 /** Runs a stage's rows in a packet thread. */
 export class NativeStage implements StageExecutor {
+  /** Of the executor, for messages. */
   readonly name = "packet thread";
   private constructor(
     private readonly dataplane: Dataplane,
@@ -80,6 +81,7 @@ export class NativeStage implements StageExecutor {
     return new NativeStage(dataplane, Buffer.from(wasm).toString("hex"));
   }
 
+  /** Rejects with ConfigureError when the stage refuses the row's configuration. */
   async run(row: Row): Promise<RowResult> {
     try {
       return JSON.parse(await this.dataplane.runStage(JSON.stringify({ wasm: this.wasm, row }))) as RowResult;

@@ -11,8 +11,11 @@ const START_WALL_NS = 1_700_000_000_000_000_000n;
 
 /** Runs a stage's rows in Node's WebAssembly, by the rules of the native host. */
 export class NodeStage implements StageExecutor, StageVersion {
+  /** Of the executor, for messages. */
   readonly name = "node";
+  /** What the plugin says of itself. */
   readonly manifest: Manifest;
+  /** The compiled module. */
   readonly module: WebAssembly.Module;
   private readonly segments = new Map<string, Uint8Array>();
 
@@ -22,6 +25,7 @@ export class NodeStage implements StageExecutor, StageVersion {
     this.module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
   }
 
+  /** Rejects with ConfigureError when the stage refuses the row's configuration. */
   async run(row: Row): Promise<RowResult> {
     const segment = row.config === undefined ? new Uint8Array() : this.build(JSON.stringify(row.config));
     const options = { timeLimit: DEFAULT_TIME_LIMIT, ...(row.ports ? { ports: row.ports } : {}) };

@@ -42,6 +42,7 @@ const EXPERIMENT = 253;
 const protocolOf = (part: Part | undefined): number =>
   part === undefined ? NO_NEXT_HEADER : isLayer(part) ? part.protocol : EXPERIMENT;
 
+/** RFC 791. What is left out is what a plain packet has. */
 export interface Ipv4Fields {
   source: string;
   destination: string;
@@ -60,6 +61,7 @@ export interface Ipv4Fields {
   checksum?: number;
   totalLength?: number;
 }
+/** An IPv4 header; length, protocol and checksum are those of what follows it. */
 export function ipv4(fields: Ipv4Fields): Layer {
   return {
     protocol: 4,
@@ -86,6 +88,7 @@ export function ipv4(fields: Ipv4Fields): Layer {
   };
 }
 
+/** RFC 8200. What is left out is what a plain packet has. */
 export interface Ipv6Fields {
   source: string;
   destination: string;
@@ -96,6 +99,7 @@ export interface Ipv6Fields {
   nextHeader?: number;
   payloadLength?: number;
 }
+/** An IPv6 header; payload length and next header are those of what follows it. */
 export function ipv6(fields: Ipv6Fields): Layer {
   return {
     protocol: 41,
@@ -178,10 +182,12 @@ function withPseudoChecksum(
   return segment;
 }
 
+/** What TCP, UDP and SCTP have in common. */
 export interface PortFields {
   sourcePort: number;
   destinationPort: number;
 }
+/** RFC 9293. What is left out is zero, or what a plain packet has. */
 export interface TcpFields extends PortFields {
   sequence?: number;
   acknowledgment?: number;
@@ -192,6 +198,7 @@ export interface TcpFields extends PortFields {
   options?: Uint8Array;
   checksum?: ChecksumMode;
 }
+/** A TCP header. */
 export function tcp(fields: TcpFields): Layer {
   return {
     protocol: 6,
@@ -217,11 +224,13 @@ export function tcp(fields: TcpFields): Layer {
   };
 }
 
+/** RFC 768. */
 export interface UdpFields extends PortFields {
   length?: number;
   /** 0: no checksum. */
   checksum?: ChecksumMode;
 }
+/** A UDP header; its length is that of what follows it. */
 export function udp(fields: UdpFields): Layer {
   return {
     protocol: 17,
@@ -252,6 +261,7 @@ export function sctp(fields: PortFields & { tag?: number }): Layer {
   };
 }
 
+/** RFC 792 and RFC 4443. */
 export interface IcmpFields {
   type: number;
   code?: number;

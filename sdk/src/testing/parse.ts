@@ -5,6 +5,7 @@ import { Flag } from "../generated/abi.js";
 import { checksum } from "./checksums.js";
 import { addressHash } from "./flow-hash.js";
 
+/** A packet's layout, as a slot says it. */
 export interface Parsed {
   /** Without what lies behind the IP length. */
   bytes: Buffer;
@@ -22,6 +23,7 @@ export interface Parsed {
 export interface Malformed {
   reason: string;
 }
+/** True when parsing found a reason to drop the packet. */
 export const isMalformed = (result: object): result is Malformed => "reason" in result;
 
 class MalformedError extends Error {
@@ -40,6 +42,7 @@ const ICMPV6 = 58;
 const SCTP = 132;
 const NO_NEXT_HEADER = 59;
 
+/** Parses a packet from its L3 header on, by the rules of the packet path. */
 export function parsePacket(bytes: Uint8Array): Parsed | Malformed {
   try {
     return parse(Buffer.from(bytes));

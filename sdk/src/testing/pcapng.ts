@@ -1,6 +1,7 @@
 // Blocks of a pcapng file (draft-ietf-opsawg-pcapng), little-endian, with times in nanoseconds. A file is one section
 // header, then an interface's block before the first packet of it.
 
+/** Link type of frames with an Ethernet header. */
 export const LINK_ETHERNET = 1;
 /** Packets begin with their IP header. */
 export const LINK_RAW = 101;
@@ -19,6 +20,7 @@ const INTERFACE_TIME_RESOLUTION = 9;
 /** Powers of ten. */
 const NANOSECONDS = 9;
 
+/** Where packets of a capture were seen. */
 export interface CaptureInterface {
   name: string;
   description?: string;
@@ -27,6 +29,7 @@ export interface CaptureInterface {
   snapLength: number;
 }
 
+/** A packet of a capture. */
 export interface CapturedFrame {
   /** Index of the interface's block in the file, from 0. */
   interface: number;
@@ -60,6 +63,7 @@ export function interfaceBlock({ name, description, linkType, snapLength }: Capt
   ]);
 }
 
+/** A packet, as an enhanced packet block. */
 export function packetBlock({ interface: number, at, bytes, length = bytes.length, comment }: CapturedFrame): Buffer {
   const fixed = Buffer.alloc(20 + padded(bytes.length));
   fixed.writeUInt32LE(number, 0);

@@ -5,7 +5,9 @@ import type { HookName, Json } from "../build/manifest.js";
 import { packetDiff } from "./diff.js";
 import type { HistogramValue, Metrics } from "./metrics.js";
 
+/** A verdict, as rows name it. */
 export type VerdictName = "pass" | "drop" | "redirect" | "reinput" | "reply";
+/** A conntrack state, as rows name it. */
 export type CtStateName = "untracked" | "new" | "established" | "related" | "invalid";
 
 /** A packet that a stage is given, and what must come of it. */
@@ -68,6 +70,7 @@ export interface MirroredPacket {
   hex: string;
 }
 
+/** Packets to a stage with its configuration, in their order, and what must come of them. */
 export interface Row {
   name: string;
   /** Given to the stage's configure as JSON; without it configure is not called. */
@@ -103,6 +106,7 @@ export interface PacketResult {
   /** Absent when the stage noted nothing, or the packet is not traced. */
   trace?: Record<string, number>;
 }
+/** What came of a row's packets. */
 export interface RowResult extends Metrics {
   packets: PacketResult[];
   /** Hex of each packet that the stage sent by itself, from its L3 header on, in order. */
@@ -124,6 +128,7 @@ export class ConfigureError extends Error {
   override readonly name = "ConfigureError";
 }
 
+/** How a row went. */
 export interface RowReport {
   row: string;
   result: RowResult;
@@ -141,6 +146,7 @@ export async function runRows(executor: StageExecutor, rows: Row[]): Promise<Row
   return reports;
 }
 
+/** What is not as the row expects, one line each; empty when all is. */
 export function compareRow(row: Row, result: RowResult): string[] {
   const failures = row.packets.flatMap((packet, index) => {
     const found = result.packets[index];

@@ -15,6 +15,7 @@ import { verifyLater } from "./verify.js";
 /** A packet from its L3 header on: bytes, or hex. */
 export type Packet = Uint8Array | string;
 
+/** How a stage is started. */
 export interface StageOptions {
   /** Given to the stage's configure; without it configure is not called. */
   config?: Json;
@@ -116,6 +117,7 @@ export class Stage {
   private readonly conntrack = new Conntrack({ onEnd: (flow) => this.session.forget(flow) });
   private nowMs = 0;
   private bursts = 0;
+  private taken = 0;
   private isReplayable = true;
   private readonly sent: PacketRow[] = [];
   private plugin: LoadedPlugin;
@@ -133,6 +135,7 @@ export class Stage {
     verifyLater(this);
   }
 
+  /** What the plugin says of itself. */
   get manifest(): Manifest {
     return this.plugin.node.manifest;
   }
@@ -140,12 +143,15 @@ export class Stage {
   get now(): number {
     return this.nowMs;
   }
+  /** By name. */
   get counters(): Record<string, number> {
     return this.session.metrics.counters;
   }
+  /** By name. */
   get gauges(): Record<string, number> {
     return this.session.metrics.gauges;
   }
+  /** By name. */
   get histograms(): Record<string, HistogramValue> {
     return this.session.metrics.histograms;
   }
