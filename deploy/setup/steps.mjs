@@ -88,6 +88,7 @@ function typescript(at) {
       at("native", "index.d.ts"),
       ...projects.flatMap((project) => [at(project, "tsconfig.json"), at(project, "src")]),
       at("test", "support"),
+      at("docs", "generate"),
       at("test", "demo"),
     ],
     outputs: projects.map((project) => at(project, "dist")),
