@@ -14,14 +14,11 @@ uint16_t read16(const uint8_t* bytes) {
   return static_cast<uint16_t>(bytes[0] << 8 | bytes[1]);
 }
 
-/// An IP header that says it is of a packet of this length (RFC 791 section 3.1, RFC 8200 section 3).
-bool is_packet(const uint8_t* bytes, uint32_t length) {
+/// An IP header of a packet that is all there (RFC 791 section 3.1, RFC 8200 section 3). Parsing looks closer.
+bool may_be_packet(const uint8_t* bytes, uint32_t length) {
   constexpr uint32_t kIpv4Header = 20, kIpv6Header = 40;
-  if (length >= kIpv4Header && bytes[0] >> 4 == 4) {
-    const uint32_t header = (bytes[0] & 15u) * 4;
-    return header >= kIpv4Header && header <= length && read16(bytes + 2) == length;
-  }
-  return length >= kIpv6Header && bytes[0] >> 4 == 6 && kIpv6Header + read16(bytes + 4) == length;
+  if (length >= kIpv4Header && bytes[0] >> 4 == 4) return read16(bytes + 2) <= length;
+  return length >= kIpv6Header && bytes[0] >> 4 == 6 && kIpv6Header + read16(bytes + 4) <= length;
 }
 
 /// Appends the bytes to a packet in as many buffers as they take. False when there are none left.
@@ -44,27 +41,23 @@ bool append(rte_mbuf* packet, rte_mempool* pool, const uint8_t* bytes, uint32_t 
 
 }  // namespace
 
-void CallRequests::begin(const uint16_t* list, uint16_t count, uint8_t passes, bool dry) {
+void CallRequests::begin(const uint16_t* list, uint16_t count, uint8_t passes) {
   last_mirror_.fill(kNotInList);
   for (uint16_t i = 0; i < count; i++) last_mirror_[list[i]] = kNone;
   mirror_count_ = emit_count_ = 0;
   passes_ = passes;
-  dry_ = dry;
 }
 
 bool CallRequests::emit(WorkerContext& ctx, const uint8_t* bytes, uint32_t length, uint16_t table) {
-  if (emit_count_ == abi::MAX_EMITS || !is_packet(bytes, length)) return false;
-  rte_mbuf* packet = nullptr;
-  if (!dry_) {
-    packet = new_packet(ctx.pool);
-    if (packet == nullptr) return false;
-    if (!append(packet, ctx.pool, bytes, length)) {
-      rte_pktmbuf_free(packet);
-      return false;
-    }
-    meta_of(packet)->table = table;
-    meta_of(packet)->passes = passes_;
+  if (emit_count_ == abi::MAX_EMITS || !may_be_packet(bytes, length)) return false;
+  rte_mbuf* packet = new_packet(ctx.pool);
+  if (packet == nullptr) return false;
+  if (!append(packet, ctx.pool, bytes, length) || (parse_ != nullptr && !parse_(packet))) {
+    rte_pktmbuf_free(packet);
+    return false;
   }
+  meta_of(packet)->table = table;
+  meta_of(packet)->passes = passes_;
   emitted_[emit_count_++] = packet;
   return true;
 }
@@ -74,11 +67,8 @@ bool CallRequests::mirror(WorkerContext& ctx, uint16_t slot, rte_mbuf* packet, u
   for (int16_t at = last_mirror_[slot]; at != kNone; at = mirrors_[at].previous) {
     if (mirrors_[at].port == port) return false;
   }
-  rte_mbuf* copy = nullptr;
-  if (!dry_) {
-    copy = copy_to_mirror(ctx, packet, length);
-    if (copy == nullptr) return false;
-  }
+  rte_mbuf* const copy = copy_to_mirror(ctx, packet, length);
+  if (copy == nullptr) return false;
   mirrors_[mirror_count_] = {copy, last_mirror_[slot], static_cast<PortId>(port)};
   last_mirror_[slot] = static_cast<int16_t>(mirror_count_++);
   return true;

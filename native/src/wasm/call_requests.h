@@ -7,6 +7,7 @@
 
 #include "core/worker_context.h"
 #include "wasm/ledger.h"
+#include "wasm/pipeline.h"
 
 namespace sluice {
 
@@ -17,13 +18,15 @@ class CallRequests {
  public:
   static constexpr uint16_t kMaxMirrors = 2 * kMaxBurst;
 
+  explicit CallRequests(ReparsePacket parse) : parse_(parse) {}
+
   /// For a call on these slots. `passes`: of its packet that was parsed most often; emitted ones count on from there.
-  /// `dry`: all answers are as they would be, but nothing is made or sent (a shadow run).
-  void begin(const uint16_t* list, uint16_t count, uint8_t passes, bool dry);
+  void begin(const uint16_t* list, uint16_t count, uint8_t passes);
 
   bool in_list(uint16_t slot) const { return last_mirror_[slot] != kNotInList; }
 
-  /// False when the bytes are no IP packet of this length, there is no buffer, or MAX_EMITS is reached.
+  /// False when the bytes are no sound IP packet, there is no buffer, or MAX_EMITS is reached. What lies behind the IP
+  /// length is cut.
   bool emit(WorkerContext& ctx, const uint8_t* bytes, uint32_t length, uint16_t table);
   /// A copy of the packet's first `length` bytes from its L3 header, all when it is 0, for a port. False when there is
   /// no such port, it has one of this packet already, there is no buffer, or kMaxMirrors is reached.
@@ -35,17 +38,17 @@ class CallRequests {
  private:
   static constexpr int16_t kNone = -1, kNotInList = -2;
   struct Mirror {
-    rte_mbuf* copy;    ///< data at the L3 header, its link header before it; null in a dry call
+    rte_mbuf* copy;    ///< data at the L3 header, its link header before it
     int16_t previous;  ///< index of the same packet's mirror before this one, or kNone
     PortId port;
   };
 
+  const ReparsePacket parse_;
   std::array<int16_t, kMaxBurst> last_mirror_;  ///< by slot: index, kNone or kNotInList
   std::array<Mirror, kMaxMirrors> mirrors_;
   std::array<rte_mbuf*, abi::MAX_EMITS> emitted_;
   uint16_t mirror_count_ = 0, emit_count_ = 0;
   uint8_t passes_ = 0;
-  bool dry_ = false;
 };
 
 }  // namespace sluice

@@ -18,7 +18,8 @@ Result<std::unique_ptr<WasmHost>> WasmHost::create(WasmHostOptions options) {
     if (!window) return window.error();
     uint64_t seed = 0;
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) return Error{"system", "", "no random numbers"};
-    host->workers_.push_back(std::make_shared<ChainWorker>(std::move(window.value()), seed, host->options_.workers));
+    host->workers_.push_back(
+        std::make_shared<ChainWorker>(std::move(window.value()), seed, host->options_.workers, host->options_.reparse));
   }
   host->thread_ = std::thread([host = host.get()] { host->work(); });
   pthread_setname_np(host->thread_.native_handle(), "sluice-wasm");

@@ -14,50 +14,37 @@ namespace {
 
 using Values = wasmtime_val_raw_t*;
 
-const char* name_of(abi::Import function) {
-  return abi::kImports[static_cast<size_t>(function)].name;
-}
-
-/// A call of an import, with what it may be wrong about. Once refused, it stays so.
+/// A call of an import. What is wrong with it makes a trap; the first one counts.
 class Calling {
  public:
   Calling(void* env, abi::Import function)
-      : instance_(*static_cast<WasmInstance*>(env)), function_(function), call_(instance_.call()) {
-    if (call_ == nullptr) refuse("is of use only while process runs");
+      : instance_(*static_cast<WasmInstance*>(env)),
+        name_(abi::kImports[static_cast<size_t>(function)].name),
+        call_(instance_.call()) {
+    if (call_ == nullptr) refuse(" is of use only while process runs");
   }
 
   StageCall& call() { return *call_; }
   WasmInstance& instance() { return instance_; }
   wasm_trap_t* trap() const { return trap_; }
   bool refused() const { return trap_ != nullptr; }
+  void refuse(const std::string& why) {
+    if (trap_ == nullptr) trap_ = instance_.refuse("import-misused", name_ + why);
+  }
 
   uint16_t slot(wasmtime_val_raw_t value) {
-    const auto address = static_cast<uint32_t>(value.i32);
-    const uint32_t from_first = address - Window::address(0);
+    const uint32_t from_first = static_cast<uint32_t>(value.i32) - Window::address(0);
     const uint32_t index = from_first / abi::kSlotStride;
     const bool is_slot = index < abi::kMaxSlots && from_first % abi::kSlotStride == 0;
     if (!refused() && !(is_slot && call_->requests().in_list(static_cast<uint16_t>(index)))) {
-      refuse("slot " + std::to_string(address) + " is not in the list of this call");
+      refuse(" of a slot that is not in the list");
     }
     return static_cast<uint16_t>(index);
   }
 
-  /// A value that must not be above `most`; negative ones are.
-  uint32_t number(const char* what, wasmtime_val_raw_t value, uint32_t most) {
-    const auto number = static_cast<uint32_t>(value.i32);
-    if (!refused() && number > most) {
-      refuse(std::string(what) + " " + std::to_string(value.i32) + " is not from 0 to " + std::to_string(most));
-    }
-    return number;
-  }
-
  private:
-  void refuse(const std::string& message) {
-    trap_ = instance_.refuse("import-misused", std::string(name_of(function_)) + ": " + message);
-  }
-
   WasmInstance& instance_;
-  const abi::Import function_;
+  const std::string name_;
   StageCall* call_;
   wasm_trap_t* trap_ = nullptr;
 };
@@ -83,32 +70,34 @@ uint32_t copy_out(const rte_mbuf* packet, uint32_t offset, uint8_t* to, uint32_t
 wasm_trap_t* read_payload(void* env, wasmtime_caller_t*, Values values, size_t) {
   Calling calling(env, abi::Import::ReadPayload);
   const uint16_t slot = calling.slot(values[0]);
-  const auto offset = static_cast<uint32_t>(values[1].i32);
-  const uint32_t length = calling.number("length", values[2], abi::kPayloadSize);
+  const auto offset = static_cast<uint32_t>(values[1].i32), length = static_cast<uint32_t>(values[2].i32);
+  if (length > abi::kPayloadSize) {
+    calling.refuse(" of " + std::to_string(length) + " bytes, at most " + std::to_string(abi::kPayloadSize) + " fit");
+  }
   if (calling.refused()) return calling.trap();
-  const rte_mbuf* packet = calling.call().worker.packets[slot];
-  values[0].i32 = static_cast<int32_t>(copy_out(packet, offset, calling.instance().memory(abi::kPayloadBase), length));
+  uint8_t* const to = calling.instance().memory(abi::kPayloadBase);
+  values[0].i32 = static_cast<int32_t>(copy_out(calling.call().worker.packets[slot], offset, to, length));
   return nullptr;
 }
 
 wasm_trap_t* emit(void* env, wasmtime_caller_t*, Values values, size_t) {
   Calling calling(env, abi::Import::Emit);
-  const uint32_t length = calling.number("length", values[0], abi::kEmitSize);
-  const uint32_t table = calling.number("table", values[1], UINT16_MAX);
+  const auto length = static_cast<uint32_t>(values[0].i32), table = static_cast<uint32_t>(values[1].i32);
+  if (table > UINT16_MAX) calling.refuse(" into table " + std::to_string(table) + ", the largest is 65535");
   if (calling.refused()) return calling.trap();
   StageCall& call = calling.call();
+  const uint8_t* bytes = calling.instance().memory(abi::kEmitBase);
   values[0].i32 =
-      call.requests().emit(call.ctx, calling.instance().memory(abi::kEmitBase), length, static_cast<uint16_t>(table));
+      length <= abi::kEmitSize && call.requests().emit(call.ctx, bytes, length, static_cast<uint16_t>(table));
   return nullptr;
 }
 
 wasm_trap_t* mirror(void* env, wasmtime_caller_t*, Values values, size_t) {
   Calling calling(env, abi::Import::Mirror);
   const uint16_t slot = calling.slot(values[0]);
-  const auto port = static_cast<uint32_t>(values[1].i32);
-  const uint32_t length = calling.number("length", values[2], INT32_MAX);
   if (calling.refused()) return calling.trap();
   StageCall& call = calling.call();
+  const auto port = static_cast<uint32_t>(values[1].i32), length = static_cast<uint32_t>(values[2].i32);
   values[0].i32 = call.requests().mirror(call.ctx, slot, call.worker.packets[slot], port, length);
   return nullptr;
 }
@@ -116,14 +105,16 @@ wasm_trap_t* mirror(void* env, wasmtime_caller_t*, Values values, size_t) {
 wasm_trap_t* trace(void* env, wasmtime_caller_t*, Values values, size_t) {
   Calling calling(env, abi::Import::Trace);
   const uint16_t slot = calling.slot(values[0]);
+  const auto name = static_cast<uint32_t>(values[1].i32);
   if (calling.refused()) return calling.trap();
   StageCall& call = calling.call();
-  const auto names = static_cast<uint32_t>(call.stage.plugin->manifest().trace_values.size());
-  if (names == 0) return calling.instance().refuse("import-misused", "trace: the manifest names no traceValues");
-  const uint32_t name = calling.number("name", values[1], names - 1);
-  if (calling.refused()) return calling.trap();
-  const rte_mbuf* packet = call.worker.packets[slot];
-  const bool traced = has_flag(*meta_of(call.worker.packets[slot]), abi::Flag::TRACED);
+  const size_t names = call.stage.plugin->manifest().trace_values.size();
+  if (name >= names) {
+    calling.refuse(" of value " + std::to_string(name) + ", the manifest has " + std::to_string(names));
+    return calling.trap();
+  }
+  rte_mbuf* const packet = call.worker.packets[slot];
+  const bool traced = has_flag(*meta_of(packet), abi::Flag::TRACED);
   if (traced && call.ctx.tracer != nullptr && !call.dry) {
     call.ctx.tracer->trace_value(packet, call.stage, static_cast<uint16_t>(name), values[2].i64);
   }

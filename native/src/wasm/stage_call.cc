@@ -115,7 +115,7 @@ CallRequests& StageCall::requests() {
   if (!asked) {
     uint8_t passes = 0;
     for (uint16_t i = 0; i < count; i++) passes = std::max(passes, meta_of(worker.packets[list[i]])->passes);
-    worker.requests.begin(list, count, passes, dry);
+    worker.requests.begin(list, count, passes);
     asked = true;
   }
   return worker.requests;

@@ -11,8 +11,8 @@ namespace sluice {
 
 /// What a worker keeps for running chains. One a worker, for the host's whole life.
 struct ChainWorker {
-  ChainWorker(Window&& shared, uint64_t seed, uint16_t count)
-      : window(std::move(shared)), random(seed | 1), workers(count) {}
+  ChainWorker(Window&& shared, uint64_t seed, uint16_t count, ReparsePacket parse)
+      : window(std::move(shared)), random(seed | 1), workers(count), requests(parse) {}
 
   /// Numbers of a flow met in one call.
   class FlowSet {

@@ -31,6 +31,13 @@ std::string access(const char* instruction, uint32_t field, const std::string& v
 
 }  // namespace
 
+const char* const kAllImports = R"(
+  (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+  (import "sluice" "read_payload" (func $read_payload (param i32 i32 i32) (result i32)))
+  (import "sluice" "emit" (func $emit (param i32 i32) (result i32)))
+  (import "sluice" "mirror" (func $mirror (param i32 i32 i32) (result i32)))
+  (import "sluice" "trace" (func $trace (param i32 i32 i64))))";
+
 std::string i32(uint32_t value) {
   return "(i32.const " + std::to_string(static_cast<int32_t>(value)) + ")";
 }
