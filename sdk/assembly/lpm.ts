@@ -1,5 +1,6 @@
 import { hashFind, hashInsert } from "./hashtable";
 import { Ipv6Address } from "./headers";
+import { Prefix } from "./json";
 import { makeTable, tableAddress } from "./segment";
 
 // Header: two hash headers (IPv4, IPv6), u32 number of IPv4 lengths, u32 of IPv6 lengths, then the prefix lengths in use,
@@ -62,6 +63,11 @@ export class LpmTable {
     return missing;
   }
 
+  /** Configure only: sets the value of a prefix of either family; true when that was done. As `add4` otherwise. */
+  add(prefix: Prefix, value: u32): bool {
+    if (prefix.family == 4) return this.add4(prefix.address4, prefix.length, value);
+    return prefix.family == 6 && this.add6(prefix.address6, prefix.length, value);
+  }
   /**
    * Configure only: sets the value of a prefix; bits behind `length` are ignored. False when `length` is above 32, or the
    * segment is too small; configure then ends with TOO_LARGE.

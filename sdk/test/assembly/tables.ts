@@ -25,8 +25,7 @@ function build(config: Json): void {
   for (let each = config.get("prefixes").first; each.isPresent; each = each.next) {
     if (!each.need("prefix").prefix(prefix)) return;
     const value = each.need("value").unsigned();
-    if (prefix.family == 4) prefixes.add4(prefix.address4, prefix.length, value);
-    else prefixes.add6(prefix.address6, prefix.length, value);
+    prefixes.add(prefix, value);
   }
   if (config.get("reserve").isPresent) ports.reserve(config.get("reserve").unsigned());
   for (let each = config.get("ports").first; each.isPresent; each = each.next) {
