@@ -21,8 +21,9 @@ const FIRST_CAPACITY: u32 = 8;
 // @ts-ignore: decorator
 @inline function stride<K, V>(): usize { return (keyOffset<V>() + sizeOf<K>() + 7) & ~7; }
 
+/** Hash of a number, or of an unmanaged class's bytes. */
 // @ts-ignore: decorator
-@inline function hashOf<K>(key: K): u64 {
+@inline export function hashOf<K>(key: K): u64 {
   if (!isReference<K>()) return mix(<u64>key);
   const at = changetype<usize>(key);
   let hash: u64 = 0;
@@ -32,8 +33,9 @@ const FIRST_CAPACITY: u32 = 8;
   return hash;
 }
 
+/** True when the key at an address is this one. */
 // @ts-ignore: decorator
-@inline function equals<K>(at: usize, key: K): bool {
+@inline export function keysEqual<K>(at: usize, key: K): bool {
   if (!isReference<K>()) return load<K>(at) == key;
   const other = changetype<usize>(key);
   let i: usize = 0;
@@ -57,7 +59,7 @@ const FIRST_CAPACITY: u32 = 8;
     const slot = slots + <usize>i * stride<K, V>();
     const found: u32 = load<u32>(slot);
     if (found == 0) return 0;
-    if (found == tag && equals<K>(slot + keyOffset<V>(), key)) return slot + valueOffset<V>();
+    if (found == tag && keysEqual<K>(slot + keyOffset<V>(), key)) return slot + valueOffset<V>();
     i = (i + 1) & mask;
   }
 }

@@ -39,6 +39,13 @@ export class Ipv6Address {
     this.second = second;
   }
 
+  /** Makes it ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2); `address` in host order. For addresses of the stage's own. */
+  // @ts-ignore: decorator
+  @inline setIpv4(address: u32): void {
+    this.first = 0;
+    this.second = <u64>bswap(address) << 32 | 0xffff0000;
+  }
+
   /** True when the first `length` (0 to 128) bits are those of `prefix`. */
   matches(prefix: Ipv6Address, length: i32): bool {
     if (length <= 0) return true;
@@ -200,6 +207,21 @@ export class Tcp {
   @inline get rst(): bool { return (this.bits & 4) != 0; }
   // @ts-ignore: decorator
   @inline get window(): u32 { return bswap(this.win); }
+
+  /** Starts a header of 20 bytes, without options; the checksum is zero. For headers that a stage makes itself. */
+  begin(
+    sourcePort: u32, destinationPort: u32, sequence: u32, acknowledgment: u32, flags: u32, window: u32
+  ): void {
+    this.from = bswap(<u16>sourcePort);
+    this.to = bswap(<u16>destinationPort);
+    this.seq = bswap(sequence);
+    this.ack = bswap(acknowledgment);
+    this.offset = 5 << 4;
+    this.bits = <u8>flags;
+    this.win = bswap(<u16>window);
+    this.sum = 0;
+    this.urgent = 0;
+  }
 }
 
 /** RFC 768. */

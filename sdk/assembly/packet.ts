@@ -59,6 +59,9 @@ export class Packet extends PacketBytes {
   /** An ICMP or ICMPv6 error whose quoted packet can be read through `quoted`. */
   // @ts-ignore: decorator
   @inline get hasQuoted(): bool { return load<u16>(changetype<usize>(this), SLOT_INNER_L3_OFFSET) != 0; }
+  /** An ICMP or ICMPv6 error, whether or not its quoted packet can be read. */
+  // @ts-ignore: decorator
+  @inline get isIcmpError(): bool { return this.hasFlag(Flag.ICMP_ERROR); }
   // @ts-ignore: decorator
   @inline get isFragment(): bool { return this.hasFlag(Flag.FRAGMENT); }
   /** A GSO frame that is segmented on its way out. */

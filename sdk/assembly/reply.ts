@@ -33,7 +33,7 @@ export function turnRound(packet: Packet): bool {
 }
 
 /** Sender and receiver are one station each (RFC 1122, section 3.2.2). */
-function hasTwoEnds(packet: Packet): bool {
+export function hasTwoEnds(packet: Packet): bool {
   if (packet.isIpv4) {
     const source = packet.ipv4.source;
     const destination = packet.ipv4.destination;

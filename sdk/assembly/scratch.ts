@@ -1,3 +1,5 @@
+import { takePrivate } from "./private";
+
 /**
  * Zeroed bytes of a worker's own, for sketches, samples and small caches: `const seen = new Scratch(4096)` at a file's top
  * level. They live as long as the instance: a hot swap or a failed stage's reload starts with zeroes again; what must
@@ -7,9 +9,8 @@
 export class Scratch {
   // Layout: u64 size, then the bytes.
   constructor(bytes: u32) {
-    const made = heap.alloc(8 + <usize>bytes);
+    const made = takePrivate(8 + <u64>bytes);
     store<u64>(made, bytes);
-    for (let i: usize = 0; i < <usize>bytes; i++) store<u8>(made + 8 + i, 0);
     return changetype<Scratch>(made);
   }
 
