@@ -1,10 +1,13 @@
 #include "control/stage_runner.h"
 
+#include <rte_cycles.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
 #include <tuple>
 
+#include "control/burst_timer.h"
 #include "control/json_reader.h"
 #include "parse/parse.h"
 #include "wasm/sha256.h"
@@ -59,17 +62,55 @@ struct RowPacket {
 /// One row with all that it needs: a Wasm host with flow slots of its own, ports, packets.
 class RowRun {
  public:
-  RowRun(Node& node, const Json& row) : node_(node), row_(row), reader_(row_, "/row", error_) {}
+  RowRun(Node& node, const Json& row, uint32_t budget_us = PluginConfig{}.budget_us)
+      : node_(node), row_(row), budget_us_(budget_us), reader_(row_, "/row", error_) {}
   ~RowRun() {
     for (RowPacket& packet : packets_) rte_pktmbuf_free(packet.mbuf);
   }
 
   Result<std::string> run(const std::vector<uint8_t>& wasm) {
-    if (Status status = load(wasm); !status) return status.error();
+    if (Status status = prepare(wasm); !status) return status.error();
+    node_.workers().front()->run([this](WorkerContext& ctx) { as_row(ctx, [&] { run_on(ctx); }); });
+    return result().dump();
+  }
+
+  /// The stage with its packets in buffers, ready to run.
+  Status prepare(const std::vector<uint8_t>& wasm) {
+    if (Status status = load(wasm); !status) return status;
     reader_.each("packets", [this](const Json& packet, const std::string& path) { add_packet(packet, path); });
     if (error_) return *error_;
-    node_.workers().front()->run([this](WorkerContext& ctx) { run_on(ctx); });
-    return result().dump();
+    return {};
+  }
+
+  /// Cycles a packet, of `bursts` bursts of `size` packets.
+  double cycles_a_packet(uint16_t size, uint32_t bursts) {
+    if (!timer_) {
+      std::vector<rte_mbuf*> mbufs;
+      for (const RowPacket& packet : packets_) mbufs.push_back(packet.mbuf);
+      timer_.emplace(*pipeline_, packets_.front().hook, std::move(mbufs), kRowStartNs);
+    }
+    uint64_t cycles = 0;
+    node_.workers().front()->run(
+        [&](WorkerContext& ctx) { as_row(ctx, [&] { cycles = timer_->cycles(ctx, size, bursts); }); });
+    return static_cast<double>(cycles) / bursts / size;
+  }
+
+  /// What is wrong with the packets as those of a benchmark.
+  Status check_packets() const {
+    if (packets_.empty() || packets_.size() % kMaxBurst != 0) {
+      return Error{"invalid-row", "/row/packets", "must be a multiple of " + std::to_string(kMaxBurst)};
+    }
+    for (size_t i = 0; i < packets_.size(); i++) {
+      if (!packets_[i].refused && packets_[i].hook == packets_[0].hook) continue;
+      return Error{"invalid-row", "/row/packets/" + std::to_string(i), "must be whole, and for the hook of the first"};
+    }
+    return {};
+  }
+
+  /// Why the stage is out of work; null while it is not.
+  const Json& trap() {
+    note_trap();
+    return trap_;
   }
 
  private:
@@ -89,6 +130,7 @@ class RowRun {
     plugin.name = manifest_.name;
     plugin.digest = digest;
     plugin.failure = strategy_of(manifest_.failure);
+    plugin.budget_us = budget_us_;
     if (const auto config = row_.find("config"); config != row_.end()) plugin.config = config->dump();
     std::array<std::vector<std::string>, kHooks> hooks;
     for (const abi::Hook hook : manifest_.hooks) hooks[static_cast<size_t>(hook)] = {plugin.name};
@@ -175,13 +217,22 @@ class RowRun {
     meta.ct_direction = reader.text("direction", "original") == "reply" ? 1 : 0;
   }
 
-  /// On the packet thread: bursts of packets that share time and hook.
-  void run_on(WorkerContext& ctx) {
+  /// On the packet thread: does the work with the row's ports, and leaves the context as it was.
+  template <typename Work>
+  void as_row(WorkerContext& ctx, Work work) {
     const uint64_t now = ctx.now_ns;
     const PortTable* ports = ctx.ports;
     const uint16_t worker = ctx.id;
     ctx.ports = &ports_;
     ctx.id = 0;  // the row's host has one worker
+    work();
+    ctx.now_ns = now;
+    ctx.ports = ports;
+    ctx.id = worker;
+  }
+
+  /// Bursts of packets that share time and hook.
+  void run_on(WorkerContext& ctx) {
     for (size_t start = 0; start < packets_.size();) {
       size_t end = start + 1;
       while (end < packets_.size() && end - start < kMaxBurst && packets_[end].at_ms == packets_[start].at_ms &&
@@ -192,9 +243,6 @@ class RowRun {
       run_burst(ctx, start, end);
       start = end;
     }
-    ctx.now_ns = now;
-    ctx.ports = ports;
-    ctx.id = worker;
   }
 
   void run_burst(WorkerContext& ctx, size_t start, size_t end) {
@@ -293,6 +341,7 @@ class RowRun {
 
   Node& node_;
   const Json& row_;
+  const uint32_t budget_us_;
   std::optional<Error> error_;
   JsonReader reader_;
   std::vector<uint8_t> slots_ = std::vector<uint8_t>(size_t{kRowFlows} * kSlotBytes);
@@ -307,6 +356,49 @@ class RowRun {
   size_t first_of_burst_ = 0;
   Json results_ = Json::array();
   Json trap_;
+  std::optional<BurstTimer> timer_;
+};
+
+/// Cycles a packet of several stages, by turns, so that what else the machine does meets all of them alike.
+class Benchmark {
+ public:
+  Benchmark(Node& node, const Json& request) : node_(node), request_(request) {}
+
+  Result<std::string> run() {
+    const Json& stages = request_["bench"];
+    for (size_t i = 0; i < stages.size(); i++) {
+      std::vector<uint8_t> wasm;
+      const std::string path = "/bench/" + std::to_string(i);
+      if (!from_hex(stages[i].value("wasm", ""), wasm)) return Error{"invalid-row", path, "must be a module in hex"};
+      runs_.push_back(std::make_unique<RowRun>(node_, stages[i]["row"], kBudgetUs));
+      if (Status status = runs_.back()->prepare(wasm); !status) return status.error();
+      if (Status status = runs_.back()->check_packets(); !status) return status.error();
+    }
+    Json cycles = Json::array();
+    for (const uint16_t size : {uint16_t{32}, kMaxBurst}) {
+      cycles.push_back({{"burst", size}, {"stages", medians(size)}});
+      for (const auto& run : runs_) {
+        if (!run->trap().is_null()) return Json{{"trap", run->trap()}}.dump();
+      }
+    }
+    return Json{{"tscHz", rte_get_tsc_hz()}, {"cycles", cycles}}.dump();
+  }
+
+ private:
+  static constexpr uint32_t kBudgetUs =
+      500'000;  ///< the most there is: a packet thread that has to wait for its CPU is no failure
+
+  std::vector<double> medians(uint16_t size) {
+    std::vector<TimedStage> stages;
+    for (const auto& run : runs_) {
+      stages.push_back([&run](uint16_t burst, uint32_t bursts) { return run->cycles_a_packet(burst, bursts); });
+    }
+    return median_cycles(stages, size);
+  }
+
+  Node& node_;
+  const Json& request_;
+  std::vector<std::unique_ptr<RowRun>> runs_;
 };
 
 }  // namespace
@@ -314,6 +406,7 @@ class RowRun {
 Result<std::string> run_stage(Node& node, const std::string& request) {
   if (node.workers().empty()) return Error{"not-applied", "", "no packet thread runs yet; apply a state first"};
   const Json json = Json::parse(request, nullptr, false);
+  if (json.is_object() && json.contains("bench")) return Benchmark(node, json).run();
   if (!json.is_object() || !json.contains("row") || !json["row"].is_object()) {
     return Error{"invalid-row", "/row", "the request needs a row"};
   }
