@@ -59,7 +59,7 @@ stateDir: ${this.path("state")}\ncacheDir: ${this.path("cache")}\nlogLevel: info
   }
 
   command(...args: string[]): Promise<Output> {
-    return collect(spawn(process.execPath, [SLUICE, ...args]));
+    return script(SLUICE, args);
   }
 
   async json(...args: string[]): Promise<unknown> {
@@ -82,6 +82,11 @@ stateDir: ${this.path("state")}\ncacheDir: ${this.path("cache")}\nlogLevel: info
 export interface Running {
   pid: number;
   stop(signal: NodeJS.Signals): Promise<Output>;
+}
+
+/** A script of Node's, to its end. */
+export function script(path: string, args: readonly string[], env = process.env): Promise<Output> {
+  return collect(spawn(process.execPath, [path, ...args], { env }));
 }
 
 async function collect(child: ChildProcessWithoutNullStreams): Promise<Output> {
