@@ -142,20 +142,16 @@ void read_migrates_from(Reader& reader, Manifest& manifest) {
   }
 }
 
-/// JavaScript's safe integers: the manifest's reader in the SDK is to see the same.
-constexpr int64_t kLargestBound = (int64_t{1} << 53) - 1;
-
-void read_bounds(Reader& reader, const std::string& path, const json& item, std::vector<int64_t>& bounds) {
+void read_bounds(Reader& reader, const std::string& path, const json& item, std::vector<uint64_t>& bounds) {
+  constexpr uint64_t kLargest = (uint64_t{1} << 53) - 1;  // JavaScript's
   const auto found = item.find("bounds");
   if (found == item.end() || !found->is_array() || found->empty() || found->size() > abi::MAX_COUNTERS) {
-    return reader.fail(path, "must be a list of 1 to " + std::to_string(abi::MAX_COUNTERS) + " integers");
+    return reader.fail(path, "must be a list of 1 to " + std::to_string(abi::MAX_COUNTERS) + " whole numbers");
   }
   for (size_t i = 0; i < found->size(); i++) {
     const json& bound = (*found)[i];
     const std::string at = path + "/" + std::to_string(i);
-    if (!bound.is_number_integer()) return reader.fail(at, shown(bound) + " is not an integer");
-    const auto value = bound.get<int64_t>();
-    if (value > kLargestBound || value < -kLargestBound) return reader.fail(at, shown(bound) + " is beyond 2^53 - 1");
+    const uint64_t value = reader.integer_at(at, bound, 0, kLargest);
     if (!bounds.empty() && value <= bounds.back())
       return reader.fail(at, shown(bound) + " is not above the one before");
     bounds.push_back(value);

@@ -13,7 +13,7 @@ namespace sluice {
 
 struct Histogram {
   std::string name;
-  std::vector<int64_t> bounds;  ///< ascending; a value belongs to the first that it is not above
+  std::vector<uint64_t> bounds;  ///< ascending; a value belongs to the first that it is not above
 };
 
 /// What a module says about itself, in its custom section abi::MANIFEST_SECTION (JSON; docs/architecture.md, "Stages").

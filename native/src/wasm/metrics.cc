@@ -17,7 +17,7 @@ void MetricTotals::add_lasting(const Manifest& manifest, const uint64_t* cells) 
     total.bounds = histogram.bounds;
     total.counts.resize(histogram.bounds.size() + 1);
     for (uint64_t& count : total.counts) count += load(cells++);
-    total.sum += static_cast<int64_t>(load(cells++));
+    total.sum += load(cells++);
   }
 }
 

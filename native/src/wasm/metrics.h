@@ -10,9 +10,9 @@
 namespace sluice {
 
 struct HistogramTotals {
-  std::vector<int64_t> bounds;
+  std::vector<uint64_t> bounds;
   std::vector<uint64_t> counts;  ///< one for each bound, one for what is above the last
-  int64_t sum = 0;
+  uint64_t sum = 0;
 };
 
 /// A plugin's own metrics by name, added up over instances.

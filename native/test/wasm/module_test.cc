@@ -36,6 +36,10 @@ StageText with_manifest(json patch) {
   return stage;
 }
 
+json histogram(const char* name, const json& bounds) {
+  return {{"name", name}, {"bounds", bounds}};
+}
+
 TEST(Module, AStageThatDoesNothingIsAccepted) {
   EXPECT_EQ(node().refusal(StageText().build()), "accepted");
 }
@@ -117,6 +121,31 @@ TEST(Module, RefusalsSayWhatAndWhere) {
        "manifest-invalid manifest/migratesFrom"},
       {"counter twice", with_manifest({{"counters", {"a", "a"}}}), "manifest-invalid manifest/counters/1"},
       {"counters not a list", with_manifest({{"counters", {{"a", 1}}}}), "manifest-invalid manifest/counters"},
+      {"gauge twice", with_manifest({{"gauges", {"a", "a"}}}), "manifest-invalid manifest/gauges/1"},
+      {"a gauge of a counter's name", with_manifest({{"counters", {"a"}}, {"gauges", {"b", "a"}}}),
+       "manifest-invalid manifest/gauges/1"},
+      {"a histogram of a gauge's name", with_manifest({{"gauges", {"a"}}, {"histograms", {histogram("a", {1})}}}),
+       "manifest-invalid manifest/histograms/0/name"},
+      {"two histograms of a name", with_manifest({{"histograms", {histogram("a", {1}), histogram("a", {2})}}}),
+       "manifest-invalid manifest/histograms/1/name"},
+      {"a histogram without bounds", with_manifest({{"histograms", {{{"name", "a"}}}}}),
+       "manifest-invalid manifest/histograms/0/bounds"},
+      {"a histogram with no bounds", with_manifest({{"histograms", {histogram("a", json::array())}}}),
+       "manifest-invalid manifest/histograms/0/bounds"},
+      {"a histogram without a name", with_manifest({{"histograms", {{{"bounds", {1}}}}}}),
+       "manifest-invalid manifest/histograms/0"},
+      {"a histogram that is a name", with_manifest({{"histograms", {"a"}}}), "manifest-invalid manifest/histograms/0"},
+      {"bounds that fall", with_manifest({{"histograms", {histogram("a", {1, 3, 2})}}}),
+       "manifest-invalid manifest/histograms/0/bounds/2"},
+      {"equal bounds", with_manifest({{"histograms", {histogram("a", {1, 1})}}}),
+       "manifest-invalid manifest/histograms/0/bounds/1"},
+      {"a bound with a fraction", with_manifest({{"histograms", {histogram("a", {0.5})}}}),
+       "manifest-invalid manifest/histograms/0/bounds/0"},
+      {"a bound that JavaScript cannot hold", with_manifest({{"histograms", {histogram("a", {9007199254740992})}}}),
+       "manifest-invalid manifest/histograms/0/bounds/0"},
+      {"a negative bound", with_manifest({{"histograms", {histogram("a", {-1})}}}),
+       "manifest-invalid manifest/histograms/0/bounds/0"},
+      {"trace value twice", with_manifest({{"traceValues", {"a", "a"}}}), "manifest-invalid manifest/traceValues/1"},
       {"segment too large", with_manifest({{"segmentBytes", 67108865}}), "manifest-invalid manifest/segmentBytes"},
       {"segment without configure", with_manifest({{"segmentBytes", 4096}}), "manifest-invalid manifest/segmentBytes"},
       {"unknown failure strategy", with_manifest({{"failure", "Shrug"}}), "manifest-invalid manifest/failure"},
@@ -129,6 +158,16 @@ TEST(Module, TooManyCountersAreRefused) {
   json counters = json::array();
   for (int i = 0; i < 1025; i++) counters.push_back("c" + std::to_string(i));
   EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}}).build()), "manifest-invalid manifest/counters");
+  counters.erase(0);
+  EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}}).build()), "accepted");
+  EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}, {"gauges", {"g"}}}).build()),
+            "manifest-invalid manifest");
+  for (int i = 0; i < 3; i++) counters.erase(0);
+  const json one = {histogram("h", {10})};  // three cells
+  EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}, {"histograms", one}}).build()), "accepted");
+  const json two = {histogram("h", {10, 20})};
+  EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}, {"histograms", two}}).build()),
+            "manifest-invalid manifest");
 }
 
 TEST(Module, ManifestSectionMustBeThereOnceAndBeJson) {

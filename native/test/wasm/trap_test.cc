@@ -148,6 +148,39 @@ TEST_F(Trap, TheOperatorSeesWhichPacketAndWhere) {
   EXPECT_EQ(trap.frames[0].function, "inner");
 }
 
+TEST_F(Trap, FramesTellWhereInTheModulesFileTheInstructionsAre) {
+  struct Row {
+    const char* inner;
+    const char* code;
+    uint8_t opcode;
+  };
+  const Row rows[] = {
+      // The compiler makes one conditional trap of it, at the if.
+      {"(if (i32.eq (local.get 0) (i32.const 1)) (then unreachable))", "unreachable", 0x04},
+      {"(drop (i32.load (i32.mul (local.get 0) (i32.const 0x00c00000))))", "memory-out-of-bounds", 0x28},
+      {"(i32.store (i32.const 8) (i32.div_u (i32.const 1) (i32.sub (local.get 0) (i32.const 1))))", "division-by-zero",
+       0x6e},
+      {"(call $abort (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 2))", "abort", 0x10},
+  };
+  for (const Row& row : rows) {
+    StageText stage;
+    stage.process = "(call $middle (local.get $hook))";  // 1, forward
+    stage.extra = "(func $middle (param i32) nop (call $inner (local.get 0))) (func $inner (param i32) nop " +
+                  std::string(row.inner) + ")";
+    const std::vector<uint8_t> module = stage.build();
+    const TrapInfo trap = run(stage);
+    EXPECT_EQ(trap.code, row.code);
+    ASSERT_EQ(trap.frames.size(), 3u) << row.code;
+    const char* const functions[] = {"inner", "middle", "function 2"};  // process has no name but its export's
+    const uint8_t opcodes[] = {row.opcode, 0x10, 0x10};
+    for (size_t i = 0; i < 3; i++) {
+      EXPECT_EQ(trap.frames[i].function, functions[i]) << row.code;
+      ASSERT_LT(trap.frames[i].offset, module.size());
+      EXPECT_EQ(module[trap.frames[i].offset], opcodes[i]) << row.code << ", frame " << i;
+    }
+  }
+}
+
 TEST_F(Trap, AbortInStartIsTold) {
   StageText stage;
   stage.extra =
