@@ -1,5 +1,8 @@
 import { Ipv6Address } from "./headers";
 
+/** An IPv4 address in host order: 10.0.0.1 is 0x0a000001. */
+export type Ipv4Address = u32;
+
 /** "10.0.0.1" in the bytes from `start` to `end`, in host order; -1 when it is no IPv4 address. */
 export function parseAddress4(start: usize, end: usize): i64 {
   let address: u32 = 0;

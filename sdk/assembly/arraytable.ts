@@ -65,15 +65,3 @@ export class ArrayTable<T> {
     return true;
   }
 }
-
-/** One record in the config segment, for single values: `const limits = new Settings<Limits>("limits")`. */
-@unmanaged
-export class Settings<T> {
-  constructor(name: string) { unreachable(); }
-
-  /** A view of the record, or null when nothing was configured. */
-  // @ts-ignore: decorator
-  @inline get value(): T | null { return changetype<T | null>(tableAddress(changetype<usize>(this))); }
-  /** Configure only: the record, zeroed at first; null when the segment is too small. */
-  make(): T | null { return changetype<T | null>(makeTable(changetype<usize>(this), <u32>offsetof<T>())); }
-}

@@ -1,7 +1,7 @@
 // What the generated `configure` does around the plugin's own function.
 
-import { BURST_ERROR_LENGTH, ConfigureResult, WINDOW_BASE } from "./generated/abi";
-import { hasError, Json, parseInput } from "./json";
+import { BURST_ERROR_LENGTH, BURST_SEGMENT_SIZE, ConfigureResult, WINDOW_BASE } from "./generated/abi";
+import { hasError, isTooLarge, Json, parseInput, reportError } from "./json";
 import { segmentIsTooSmall, startSegment } from "./segment";
 
 /** The root of the configuration; absent when the text is no JSON, which is reported. */
@@ -14,6 +14,9 @@ export function beginConfigure(): Json {
 let isStarted = false;
 
 export function endConfigure(): i32 {
-  if (hasError()) return ConfigureResult.INVALID;
-  return isStarted && !segmentIsTooSmall() ? ConfigureResult.OK : ConfigureResult.TOO_LARGE;
+  if (hasError()) return isTooLarge ? ConfigureResult.TOO_LARGE : ConfigureResult.INVALID;
+  if (isStarted && !segmentIsTooSmall()) return ConfigureResult.OK;
+  const size = load<u32>(WINDOW_BASE + BURST_SEGMENT_SIZE).toString();
+  reportError("the configuration's tables need more than segmentBytes, " + size + "; definePlugin can raise it");
+  return ConfigureResult.TOO_LARGE;
 }

@@ -2,7 +2,8 @@
 // checked once, before configure; from then on it is known to be well-formed. For configure only: strings are allocated.
 
 import {
-  BURST_ERROR_LENGTH, BURST_ERROR_TEXT, BURST_ERROR_TEXT_SIZE, BURST_INPUT_LENGTH, INPUT_BASE, WINDOW_BASE
+  BURST_ERROR_LENGTH, BURST_ERROR_TEXT, BURST_ERROR_TEXT_SIZE, BURST_INPUT_LENGTH, INPUT_BASE, PRIVATE_SIZE,
+  WINDOW_BASE
 } from "./generated/abi";
 import { hexDigit, parseAddress4, parseAddress6 } from "./address";
 import { Ipv6Address } from "./headers";
@@ -25,6 +26,22 @@ export function reportError(text: string): void {
   store<u32>(WINDOW_BASE + BURST_ERROR_LENGTH, <u32>bytes);
 }
 export function hasError(): bool { return load<u32>(WINDOW_BASE + BURST_ERROR_LENGTH) != 0; }
+
+/** Reports what is wrong with a value of the configuration, or with a member of it that need not be there. */
+export function reportAt(value: Json, member: string, message: string): void {
+  if (hasError()) return;
+  let path = value.isPresent ? pathTo(skipSpace(INPUT_BASE), changetype<usize>(value)) : "";
+  if (path.length != 0 && member.length != 0) path += ".";
+  path += member;
+  reportError((path.length == 0 ? "the configuration" : path) + " " + message);
+}
+/** Reports that the stage's own memory is full; configure then ends with TOO_LARGE. */
+export function reportTooLarge(at: Json): void {
+  if (!hasError()) isTooLarge = true;
+  const memory = (PRIVATE_SIZE >>> 20).toString();
+  reportAt(at, "", "is too large: the plugin has " + memory + " MiB of memory for what it reads; split it, or read it as Json");
+}
+export let isTooLarge: bool = false;
 
 /** An address prefix as the configuration has it. */
 @unmanaged
@@ -67,7 +84,7 @@ export class Json {
       return changetype<Json>(0);
     }
     for (let member = this.first; member.isPresent; member = member.next) {
-      if (member.key == name) return member;
+      if (member.isNamed(name)) return member;
     }
     return changetype<Json>(0);
   }
@@ -104,6 +121,13 @@ export class Json {
     const start = keyStart(changetype<usize>(this));
     return start == 0 ? "" : decode(start);
   }
+  /** True when this is an object's member of that name. */
+  isNamed(name: string): bool {
+    const start = keyStart(changetype<usize>(this));
+    return start != 0 && equals(start, name);
+  }
+  /** True when this is that string. */
+  isText(text: string): bool { return this.isString && equals(changetype<usize>(this), text); }
 
   text(): string {
     if (!this.isPresent) return "";
@@ -177,12 +201,7 @@ export class Json {
   }
 
   /** Reports that this value is wrong: `message` continues "rules[3].port ". */
-  fail(message: string): void {
-    if (hasError()) return;
-    const root = skipSpace(INPUT_BASE);
-    const path = pathTo(root, changetype<usize>(this));
-    reportError((path.length == 0 ? "the configuration" : path) + " " + message);
-  }
+  fail(message: string): void { reportAt(this, "", message); }
 
   // @ts-ignore: decorator
   @inline private startsWith(byte: u32): bool {
@@ -390,6 +409,18 @@ function simpleEscape(letter: u32): u32 {
   if (letter == 0x6e) return 10;
   if (letter == 0x72) return 13;
   return letter == 0x74 ? 9 : 0;
+}
+
+/** True when the string whose opening quote is at `at` is `text`; allocates only when it has escapes or is not ASCII. */
+function equals(at: usize, text: string): bool {
+  const end = skipString(at) - 1;
+  const length = <usize>text.length;
+  for (let i: usize = 0; i < length; i++) {
+    const byte: u32 = at + 1 + i < end ? load<u8>(at + 1 + i) : 0;
+    if (byte == BACKSLASH || byte > 0x7f) return decode(at) == text;
+    if (byte != <u32>load<u16>(changetype<usize>(text) + (i << 1))) return false;
+  }
+  return at + 1 + length == end;
 }
 
 /** The string whose opening quote is at `at`. */

@@ -157,5 +157,5 @@ test("without a configuration all tables are empty", async () => {
 
 test("tables that do not fit in segmentBytes are refused", async () => {
   const ports = Array.from({ length: 60000 }, (_, port) => ({ port, value: 1 }));
-  await expect(answers({ ports }, [])).rejects.toThrow("the tables do not fit in segmentBytes, 131072");
+  await expect(answers({ ports }, [])).rejects.toThrow("need more than segmentBytes, 131072");
 });

@@ -140,8 +140,7 @@ function checkBackend(packet: Packet, translation: Translation): bool {
       packet.drop(DropReason.NoBackend);
       return false;
     }
-    const all = options.value;
-    if (all != null && all.dropsRemoved != 0) {
+    if (options.value.dropsRemoved != 0) {
       packet.drop(backendRemoved);
       return false;
     }
@@ -203,7 +202,7 @@ const REFUSED: u32 = 0xffffffff;
 /** Number of the pool + 1 for a flow's source; 0: it stays as it is. */
 function findPool(packet: Packet, translation: Translation): u32 {
   const all = options.value;
-  if (all == null) return 0;
+  if (!options.isSet) return 0;
   const isIpv6 = packet.isIpv6;
   const sourceHigh: u64 = isIpv6 ? packet.ipv6.source.high : 0;
   const sourceLow: u64 = isIpv6 ? packet.ipv6.source.low : packet.ipv4.source;

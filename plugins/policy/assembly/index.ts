@@ -37,7 +37,7 @@ export function output(batch: Batch): void { filter(batch, Hook.OUTPUT); }
 // @ts-ignore: decorator
 @inline function filter(batch: Batch, hook: u32): void {
   const all = settings.value;
-  if (all == null) return;
+  if (!settings.isSet) return;
   const current = generation();
   let passed: u64 = 0;
   for (let i = 0, n = batch.length; i < n; i++) {

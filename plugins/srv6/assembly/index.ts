@@ -8,7 +8,7 @@ export { build } from "./configure";
 @hook("prerouting")
 export function prerouting(batch: Batch): void {
   const all = options.value;
-  if (all == null) return;
+  if (!options.isSet) return;
   const encapsulates = all.encapsAt == Hook.PREROUTING;
   for (let i = 0, n = batch.length; i < n; i++) {
     const packet = batch.at(i);
@@ -21,6 +21,6 @@ export function prerouting(batch: Batch): void {
 @hook("postrouting")
 export function postrouting(batch: Batch): void {
   const all = options.value;
-  if (all == null || all.encapsAt != Hook.POSTROUTING) return;
+  if (!options.isSet || all.encapsAt != Hook.POSTROUTING) return;
   for (let i = 0, n = batch.length; i < n; i++) encapsulate(batch.at(i));
 }

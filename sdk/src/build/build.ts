@@ -1,13 +1,17 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { ABI_VERSION } from "../generated/abi.js";
 import type { CompileOutput } from "./compile.js";
 import { compileInWorker } from "./compile-service.js";
+import { schemaOf } from "./config/schema.js";
 import { BuildError, type Diagnostic, ModuleError, type Place } from "./errors.js";
 import { inspectModule } from "./inspect.js";
+import { takesConfiguration } from "./main.js";
 import { embedManifest, type FailureStrategy, type Json, type Manifest, manifestProblems } from "./manifest.js";
 import { importRemedy } from "./remedies.js";
+import { embedMap, finishMap } from "./sourcemap.js";
+import { suggestion } from "./suggest.js";
 
 /** What to build: a file on disk, or a text. */
 export interface BuildOptions {
@@ -21,14 +25,23 @@ export interface BuildOptions {
   /** Before what the source's definePlugin() and the nearest package.json say. */
   name?: string;
   version?: string;
+  /** For debuggers: nothing is optimised, assertions stay, and the source map has the sources' texts. Default: false. */
+  debug?: boolean;
+  /** Of a debug build: where debuggers find the source map as a file; default: the plugin's name with ".wasm.map". */
+  sourceMapUrl?: string;
+  /** Longest that the compiler may take, in milliseconds; default 120,000. */
+  timeoutMs?: number;
 }
 
+/** A built plugin. */
 export interface BuildResult {
   /** The module, manifest included. */
   wasm: Uint8Array;
   manifest: Manifest;
   /** SHA-256 of `wasm`, hex. */
   digest: string;
+  /** Source map (ECMA-426) of `wasm`, JSON; the module has it in its section "sluice.sourcemap". */
+  sourceMap: string;
   warnings: Diagnostic[];
 }
 
@@ -36,37 +49,48 @@ const DEFAULT_HEADER_BYTES = 128;
 const DEFAULT_SEGMENT_BYTES = 1 << 20;
 const pluginKeys = ["name", "version", "headerBytes", "segmentBytes", "failure", "configSchema"];
 
-/** Compiles a plugin, checks it against the ABI and embeds its manifest. Throws BuildError. */
+/** Compiles a plugin, checks it against the ABI and embeds its manifest and source map. Throws BuildError. */
 export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
   if (options.entry === undefined && options.source === undefined)
     throw new TypeError("buildPlugin needs an entry or a source");
   const entry = resolve(options.entry ?? "plugin.ts");
-  const compiled = await compileInWorker({
-    entry,
-    ...(options.source === undefined ? {} : { source: options.source }),
-  });
-  const { declarations } = compiled;
+  const { source, timeoutMs, debug = false } = options;
+  const isAlone = options.entry === undefined;
+  const compiled = await compileInWorker(
+    { entry, isAlone, debug, ...(source === undefined ? {} : { source }) },
+    timeoutMs,
+  );
   checkPluginKeys(compiled);
-  if (declarations.hooks.size === 0) {
-    const remedy = 'Mark a function: @hook("forward") export function process(batch: Batch): void';
-    throw new BuildError([{ severity: "error", code: "hook", message: "The plugin has no hook", remedy, file: entry }]);
-  }
-  if (declarations.tables.length > 0 && !declarations.configure) {
-    const message = `The plugin has tables (${declarations.tables.join(", ")}), but nothing fills them`;
-    const remedy = "Add @configure export function build(config: Json): void";
-    throw new BuildError([{ severity: "error", code: "configure", message, remedy, file: entry }]);
-  }
-  const manifest = await makeManifest(options, entry, compiled);
-  const wasm = embedManifest(compiled.wasm, manifest);
-  checkModule(wasm, entry);
-  return { wasm, manifest, digest: createHash("sha256").update(wasm).digest("hex"), warnings: compiled.warnings };
+  checkDeclarations(compiled, basename(entry));
+  const project = isAlone ? undefined : await nearestPackage(dirname(entry));
+  const manifest = makeManifest(options, entry, compiled, source === undefined ? project : undefined);
+  const folder = project ? relative(project.folder, dirname(entry)).split(sep).join("/") : "";
+  const sourceMap = finishMap(compiled.sourceMap, { folder, hasTexts: debug });
+  const url = debug ? (options.sourceMapUrl ?? `${manifest.name}.wasm.map`) : undefined;
+  const wasm = embedManifest(embedMap(compiled.wasm, sourceMap, url), manifest);
+  checkModule(wasm, basename(entry));
+  const digest = createHash("sha256").update(wasm).digest("hex");
+  return { wasm, manifest, digest, sourceMap, warnings: compiled.warnings };
 }
 
-async function makeManifest(options: BuildOptions, entry: string, compiled: CompileOutput): Promise<Manifest> {
+function checkDeclarations({ declarations }: CompileOutput, file: string): void {
+  const fail = (code: string, message: string, remedy: string) => {
+    throw new BuildError([{ severity: "error", code, message, remedy, file, line: 1, column: 1 }]);
+  };
+  if (declarations.hooks.size === 0) {
+    const remedy = 'Mark a function: @hook("forward") export function process(batch: Batch): void';
+    fail("hook", "The plugin has no hook", remedy);
+  }
+  if (declarations.tables.length > 0 && !takesConfiguration(declarations)) {
+    const message = `The plugin has tables (${declarations.tables.join(", ")}), but nothing fills them`;
+    fail("configure", message, "Add @configure function build(config: ...): void, with a class marked @config");
+  }
+}
+
+function makeManifest(options: BuildOptions, entry: string, compiled: CompileOutput, fallback: Package = {}): Manifest {
   const { declarations: found, flowStateSize } = compiled;
   const { plugin } = found;
-  const fallback = options.source === undefined ? await nearestPackage(dirname(entry)) : {};
-  const segmentBytes = plugin.segmentBytes ?? (found.configure ? DEFAULT_SEGMENT_BYTES : 0);
+  const segmentBytes = plugin.segmentBytes ?? (takesConfiguration(found) ? DEFAULT_SEGMENT_BYTES : 0);
   const manifest: Manifest = {
     abi: ABI_VERSION,
     name: options.name ?? (plugin.name as string) ?? fallback.name ?? "plugin",
@@ -83,7 +107,7 @@ async function makeManifest(options: BuildOptions, entry: string, compiled: Comp
     dropReasons: found.dropReasons,
     segmentBytes: typeof segmentBytes === "number" ? Math.ceil(segmentBytes / 65536) * 65536 : (segmentBytes as never),
     failure: (plugin.failure as FailureStrategy) ?? "FailClosed",
-    configSchema: (plugin.configSchema as Json) ?? null,
+    configSchema: found.configuration ? schemaOf(found.configuration.class) : ((plugin.configSchema as Json) ?? null),
     help: found.help,
   };
   const problems = manifestProblems(manifest);
@@ -114,25 +138,47 @@ function checkModule(wasm: Uint8Array, entry: string): void {
 function checkPluginKeys({ declarations: { plugin, pluginAt } }: CompileOutput): void {
   const unknown = Object.keys(plugin).filter((key) => !pluginKeys.includes(key));
   if (unknown.length === 0 || !pluginAt) return;
-  const message = `definePlugin() does not know ${unknown.join(", ")}`;
-  const remedy = `It takes ${pluginKeys.join(", ")}`;
+  const message = `definePlugin() does not know ${unknown.map((key) => key + suggestion(key, pluginKeys)).join(", ")}`;
+  const remedy = unknown.includes("configSchema")
+    ? "The schema is derived from the class marked @config that the function marked @configure takes"
+    : `It takes ${pluginKeys.join(", ")}`;
   throw new BuildError([{ severity: "error", code: "plugin", message, remedy, ...pluginAt }]);
 }
 
-/** Name (without scope and "plugin-") and version of the package.json that is nearest above a folder. */
-async function nearestPackage(folder: string): Promise<{ name?: string; version?: string }> {
-  for (let at = folder; ; at = dirname(at)) {
-    const text = await readFile(join(at, "package.json"), "utf8").catch((error: NodeJS.ErrnoException) => {
+interface Package {
+  name?: string;
+  version?: string;
+}
+
+/** Name (without scope and "plugin-") and version of the package.json that is nearest above a folder, and its folder. */
+async function nearestPackage(from: string): Promise<(Package & { folder: string }) | undefined> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const file = join(folder, "package.json");
+    const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-      throw error;
+      throw packageError(file, error);
     });
-    if (text !== undefined) {
-      const { name, version } = JSON.parse(text) as { name?: string; version?: string };
-      return {
-        ...(name === undefined ? {} : { name: name.replace(/^@[^/]+\//, "").replace(/^plugin-/, "") }),
-        ...(version === undefined ? {} : { version }),
-      };
-    }
-    if (dirname(at) === at) return {};
+    if (text !== undefined) return { folder, ...readPackage(file, text) };
+    if (dirname(folder) === folder) return undefined;
   }
 }
+
+function readPackage(file: string, text: string): Package {
+  try {
+    const { name, version } = JSON.parse(text) as { name?: string; version?: string };
+    return {
+      ...(name === undefined ? {} : { name: name.replace(/^@[^/]+\//, "").replace(/^plugin-/, "") }),
+      ...(version === undefined ? {} : { version }),
+    };
+  } catch (error) {
+    throw packageError(file, error as Error);
+  }
+}
+
+const packageError = (file: string, { message }: Error): BuildError =>
+  new BuildError([
+    {
+      ...{ severity: "error", code: "package", message: `The package.json cannot be read: ${message}` },
+      ...{ remedy: "Correct it: the plugin's name and version are taken from it", file },
+    },
+  ]);

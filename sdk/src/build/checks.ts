@@ -1,12 +1,14 @@
 // What the compiler allows and a stage may not do, found in the compiled module before it is optimised.
 
 import { PRIVATE_BASE, PRIVATE_SIZE } from "../generated/abi.js";
-import type { Program } from "./ast.js";
+import { type Program, placeOf } from "./ast.js";
 import type { CallGraph } from "./callgraph.js";
-import { type Declarations, placeOf } from "./declarations.js";
+import type { Declarations } from "./declarations.js";
 import { BuildError, type Diagnostic, type Place } from "./errors.js";
+import { MAIN_PATH } from "./main.js";
 
 const allocators = new Set(["__alloc", "__new", "__renew", "__realloc"].map((name) => `~lib/rt/stub/${name}`));
+const MAIN_MODULE = MAIN_PATH.replace(/\.ts$/, "/");
 const error = (code: string, message: string, remedy: string, at?: Place): Diagnostic => ({
   severity: "error",
   ...{ code, message, remedy },
@@ -18,13 +20,21 @@ export function allocationProblems(graph: CallGraph, program: Program): Diagnost
   return ["process", "migrate"].flatMap((entry) => {
     const path = graph.pathFrom(entry, (name) => allocators.has(name));
     if (!path) return [];
-    const own = path.findLast((name) => !name.startsWith("~lib/")) ?? entry;
-    const chain = path.slice(path.indexOf(own)).join(" -> ");
+    const index = path.findLastIndex(({ function: name }) => isOwn(name) && !name.endsWith("#constructor"));
+    const own = path[index]?.function ?? entry;
+    const told = path.map((step) => step.function).filter((name) => !name.startsWith("~lib/rt/") && !isEntry(name));
+    const chain = told.map(shown).join(" -> ");
     const remedy = "Make objects, strings and arrays at the top level or in configure; reuse them on the packet path";
-    const message = `'${own}' allocates memory, and ${entry} can reach it: ${chain}`;
-    return [error("allocation", message, remedy, functionPlace(own, program))];
+    const message = `'${shown(own)}' allocates memory, and ${entry} can reach it: ${chain}`;
+    return [error("allocation", message, remedy, path[index + 1]?.at ?? functionPlace(own, program))];
   });
 }
+/** A function of the plugin's, not of a library's or the generated entry's. */
+const isOwn = (name: string): boolean => !name.startsWith("~lib/") && !isEntry(name);
+const isEntry = (name: string): boolean => name.startsWith(MAIN_MODULE);
+/** As an author reads it: "Class#method", with the library's file before it. */
+const shown = (name: string): string =>
+  isOwn(name) ? name.replace(/^.*\/(?=[^/<]+(?:<|$))/, "") : name.replace("~lib/", "");
 
 /** Where "folder/file/Class#method<u32>", or at least its class, is declared. */
 function functionPlace(internalName: string, program: Program): Place {

@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MEMORY_PAGES } from "../generated/abi.js";
+import { MEMORY_PAGES, PRIVATE_BASE, PRIVATE_SIZE } from "../generated/abi.js";
 import type { BinaryenModule, Parser, Program } from "./ast.js";
 import { SourceKind } from "./ast.js";
 import { CallGraph } from "./callgraph.js";
 import { allocationProblems, flowStateProblems, flowStateSize, sizeProblems } from "./checks.js";
 import { DeclarationCollector, type Declarations } from "./declarations.js";
-import { BuildError, type Diagnostic } from "./errors.js";
+import { BuildError, type Diagnostic, formatDiagnostic } from "./errors.js";
 import { MAIN_PATH, mainSource } from "./main.js";
 import { remedyFor } from "./remedies.js";
 
@@ -18,9 +18,14 @@ export interface CompileInput {
   source?: string;
   /** True: no file is read but the SDK's. */
   isAlone?: boolean;
+  /** Keeps the compiler's assertions, optimises nothing. */
+  debug: boolean;
 }
 export interface CompileOutput {
+  /** With a name section. */
   wasm: Uint8Array;
+  /** The compiler's source map of it; sources as the compiler names them. */
+  sourceMap: string;
   declarations: Declarations;
   flowStateSize: number;
   /** A hook can change header bytes, HEAD or lengths. */
@@ -34,9 +39,10 @@ const sdkFile = /(?:^|[\\/])node_modules[\\/]@sluice[\\/]sdk[\\/](.*)$/;
 const MEMORY_BASE = 4096;
 const WRITE_MARKER = "~lib/@sluice/sdk/slot/PacketBytes#markWritten";
 
-const options = (file: string): string[] => [
+const options = (file: string, debug: boolean): string[] => [
   file,
-  ...["--runtime", "stub", "--disable", "bulk-memory", "--optimizeLevel", "3", "--shrinkLevel", "0", "--noAssert"],
+  ...(debug ? ["--optimizeLevel", "0"] : ["--optimizeLevel", "3", "--shrinkLevel", "0", "--noAssert"]),
+  ...["--runtime", "stub", "--disable", "bulk-memory", "--debug", "--sourceMap"],
   ...["--exportStart", "init", "--memoryBase", String(MEMORY_BASE), "--noColors"],
   ...["--initialMemory", String(MEMORY_PAGES), "--maximumMemory", String(MEMORY_PAGES), "--outFile", "stage.wasm"],
 ];
@@ -44,11 +50,13 @@ const options = (file: string): string[] => [
 /** Runs the AssemblyScript compiler with the SDK's transform. Throws BuildError. */
 export async function compile(input: CompileInput): Promise<CompileOutput> {
   const asc = await import("assemblyscript/asc");
+  asc.libraryFiles["rt/stub"] = await runtimeSource();
   const folder = dirname(resolve(input.entry));
   const file = basename(input.entry);
   const diagnostics: Diagnostic[] = [];
   const sources = new Map<string, string>();
   let wasm: Uint8Array | undefined;
+  let sourceMap: string | undefined;
   let collector: DeclarationCollector | undefined;
   let graph: CallGraph | undefined;
   let program: Program | undefined;
@@ -80,7 +88,7 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
     }
   }
 
-  const result = await asc.main(options(file), {
+  const result = await asc.main(options(file, input.debug), {
     readFile: async (name: string, base: string) => {
       if (name === file && input.source !== undefined) return remember(sources, name, input.source);
       if (name === "asconfig.json") return null;
@@ -89,30 +97,51 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
       const path = sdk ?? resolve(base === "." ? folder : join(folder, base), name);
       return readFile(path, "utf8").then(
         (text) => remember(sources, name, text),
-        () => null, // asc asks for many candidates; it reports a file that none of them is
+        (error: NodeJS.ErrnoException) => {
+          // asc asks for many candidates; it reports a file that none of them is
+          if (error.code !== "ENOENT" && error.code !== "ENOTDIR") diagnostics.push(unreadable(name, error));
+          return null;
+        },
       );
     },
     writeFile: (_name: string, contents: Uint8Array | string) => {
-      if (typeof contents !== "string") wasm = contents;
+      if (typeof contents === "string") sourceMap = contents;
+      else wasm = contents;
     },
     listFiles: () => [],
     transforms: [SluiceTransform as never],
-    reportDiagnostic: (reported: unknown) => diagnostics.push(convert(reported as AscDiagnostic, sources)),
+    reportDiagnostic: (reported: unknown) => {
+      const diagnostic = convert(reported as AscDiagnostic, sources);
+      const isKnown = diagnostics.some((each) => formatDiagnostic(each) === formatDiagnostic(diagnostic));
+      if (!isKnown) diagnostics.push(diagnostic); // the parser and the compiler may both tell of one
+    },
   });
   const errors = diagnostics.filter((each) => each.severity === "error");
   if (errors.length > 0) throw new BuildError(errors);
   if (result.error instanceof BuildError) throw result.error;
-  if (result.error || !wasm || !collector || !graph || !program) {
+  if (result.error || !wasm || !sourceMap || !collector || !graph || !program) {
     const message = result.error?.message ?? "the compiler wrote no module";
     throw new BuildError([{ severity: "error", code: "compiler", message, file }]);
   }
   return {
     wasm,
+    sourceMap,
     declarations: collector.found,
     flowStateSize: flowStateSize(collector.found, program),
     writes: graph.pathFrom("process", (name) => name === WRITE_MARKER) !== undefined,
     warnings: diagnostics,
   };
+}
+
+const unreadable = (file: string, { message }: Error): Diagnostic => ({
+  ...{ severity: "error", code: "unreadable", message: `The file cannot be read: ${message}` },
+  ...{ remedy: "Make it a readable file, or change its import", file },
+});
+
+/** What takes the place of AssemblyScript's own "stub" runtime. */
+async function runtimeSource(): Promise<string> {
+  const text = await readFile(join(sdkFolder, "runtime.ts"), "utf8");
+  return text.replace("const END: usize = 0;", `const END: usize = ${PRIVATE_BASE + PRIVATE_SIZE};`);
 }
 
 const remember = (sources: Map<string, string>, name: string, text: string): string => {
@@ -127,7 +156,8 @@ function sdkPath(name: string): string | undefined {
   return file === undefined ? undefined : join(sdkFolder, file);
 }
 
-const SIGNATURES = "Hooks and migrations take one Batch, configure takes one Json; none returns a value";
+const SIGNATURES =
+  "Hooks and migrations take one Batch, configure takes an object of a @config class; none returns a value";
 
 interface AscDiagnostic {
   message: string;

@@ -17,6 +17,7 @@ export interface Diagnostic extends Partial<Place> {
   remedy?: string;
 }
 
+/** "file:line:column: message [code]", and the remedy on a line of its own. */
 export const formatDiagnostic = (diagnostic: Diagnostic): string => {
   const { file, line, column, message, remedy, code } = diagnostic;
   const place = file === undefined ? "" : `${file}${line === undefined ? "" : `:${line}:${column ?? 1}`}: `;
@@ -31,6 +32,7 @@ export class BuildError extends Error {
   }
 }
 
+/** What about a module is wrong. */
 export type ModuleErrorCode =
   | "not-wasm"
   | "unsupported"
@@ -40,7 +42,8 @@ export type ModuleErrorCode =
   | "data"
   | "imports"
   | "exports"
-  | "start";
+  | "start"
+  | "source-map";
 
 /** A .wasm is no Sluice stage, or one of another ABI. */
 export class ModuleError extends Error {
@@ -51,8 +54,9 @@ export class ModuleError extends Error {
     readonly code: ModuleErrorCode,
     message: string,
     readonly remedy: string,
+    options?: ErrorOptions,
   ) {
-    super(`${message}. ${remedy}`);
+    super(`${message}. ${remedy}`, options);
     this.problem = message;
   }
 }

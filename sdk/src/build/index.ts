@@ -12,3 +12,4 @@ export {
   type Manifest,
   readManifest,
 } from "./manifest.js";
+export { type SourceLocation, type SourcePlace, sourceOf } from "./sourcemap.js";

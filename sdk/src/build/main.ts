@@ -1,4 +1,5 @@
 import { ABI_EXPORT, ABI_VERSION, WINDOW_BASE } from "../generated/abi.js";
+import { DecoderWriter } from "./config/decoder.js";
 import type { Declarations, FunctionReference } from "./declarations.js";
 import { hookNumber } from "./manifest.js";
 
@@ -20,17 +21,7 @@ export function mainSource(found: Declarations): string {
     // The use of __heap_base makes the compiler say where static data ends; see sizeProblems.
     `export function ${ABI_EXPORT}(): i32 { return __heap_base != 0 ? ${ABI_VERSION} : 0; }`,
   ];
-  if (found.configure) {
-    imports.push('import { beginConfigure, endConfigure } from "@sluice/sdk/configure";');
-    const build = use(found.configure, "build");
-    body.push(
-      "export function configure(): i32 {",
-      "  const config = beginConfigure();",
-      `  if (config.isPresent) ${build}(config);`,
-      "  return endConfigure();",
-      "}",
-    );
-  }
+  if (takesConfiguration(found)) body.push(...configureSource(found, imports, use));
   if (found.migrations.size > 0) {
     const cases = [...found.migrations].map(
       ([schema, reference], i) => `  if (from == ${schema}) ${use(reference, `migration${i}`)}(${batch});`,
@@ -38,4 +29,47 @@ export function mainSource(found: Declarations): string {
     body.push("export function migrate(from: i32, count: i32): void {", ...cases, "}");
   }
   return [`import { Batch } from "@sluice/sdk";`, ...imports, ...body, ""].join("\n");
+}
+
+/** True when the module has a `configure`. */
+export const takesConfiguration = (found: Declarations): boolean =>
+  found.configure !== undefined || found.configuration !== undefined;
+
+function configureSource(
+  { configure, configuration }: Declarations,
+  imports: string[],
+  use: (reference: FunctionReference, as: string) => string,
+): string[] {
+  imports.push('import { beginConfigure, endConfigure } from "@sluice/sdk/configure";');
+  const build = configure && use(configure, "build");
+  const call: string[] = [];
+  const writer = new DecoderWriter();
+  if (configuration) {
+    const { class: root, settings } = configuration;
+    const type = writer.use(root.reference);
+    const decoder = writer.decoder(root);
+    imports.push(
+      'import * as $config from "@sluice/sdk/config";',
+      'import { Ipv6Address, Json, PortRange, Prefix, Settings } from "@sluice/sdk";',
+    );
+    call.push(
+      `    const read = ${decoder}(config);`,
+      ...settings.map(
+        (entry) => `    if (!$config.hasFailed()) changetype<Settings<${type}>>(<usize>${entry}).set(read);`,
+      ),
+      ...(build === undefined ? [] : [`    if (!$config.hasFailed()) ${build}(read);`]),
+    );
+  } else if (build !== undefined) {
+    call.push(`    ${build}(config);`);
+  }
+  return [
+    writer.source,
+    "export function configure(): i32 {",
+    "  const config = beginConfigure();",
+    "  if (config.isPresent) {",
+    ...call,
+    "  }",
+    "  return endConfigure();",
+    "}",
+  ];
 }

@@ -118,7 +118,9 @@ function encodeUnsigned(value: number): Uint8Array {
 export function withCustomSections(wasm: Uint8Array, sections: [name: string, content: Uint8Array][]): Uint8Array {
   const names = sections.map(([name]) => name);
   const kept = readSections(wasm).filter(({ id, name }) => id !== SectionId.Custom || !names.includes(name));
-  const added = sections.filter(([, content]) => content.length > 0).map(([name, content]) => customSection(name, content));
+  const added = sections
+    .filter(([, content]) => content.length > 0)
+    .map(([name, content]) => customSection(name, content));
   return new Uint8Array(Buffer.concat([wasm.subarray(0, 8), ...kept.map(({ bytes }) => bytes), ...added]));
 }
 

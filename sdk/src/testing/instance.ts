@@ -79,9 +79,11 @@ export class StageInstance {
     this.burst.writeUInt32LE(SEGMENT_A_BASE, BURST_SEGMENT_BASE);
     this.burst.writeUInt32LE(segmentBytes, BURST_SEGMENT_SIZE);
     const result = this.exports.configure();
-    if (result === ConfigureResult.TOO_LARGE)
-      throw new ConfigureError(`the tables do not fit in segmentBytes, ${segmentBytes}`);
-    if (result !== ConfigureResult.OK) throw new ConfigureError(this.errorText());
+    if (result !== ConfigureResult.OK) {
+      const silent =
+        result === ConfigureResult.TOO_LARGE ? "the tables do not fit in segmentBytes" : "it gives no reason";
+      throw new ConfigureError(this.errorText() || silent);
+    }
     return new Uint8Array(this.memory, SEGMENT_A_BASE, segmentBytes).slice();
   }
 
