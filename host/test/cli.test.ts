@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createProgram, EXIT, main } from "../src/cli/main.js";
-import { bytes, count, duration, TABLE_WIDTH, table } from "../src/cli/output.js";
+import { bytes, count, duration, type Io, TABLE_WIDTH, table } from "../src/cli/output.js";
 import { outcomesText, pluginsText, statusText } from "../src/cli/tables.js";
 import { digest, FULL_STATUS } from "./helpers.js";
 
@@ -15,11 +15,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
+const SILENT: Io = { out: () => {}, err: () => {}, bytes: () => {}, closed: new AbortController().signal };
+
 /** Runs a command line in this process. */
 async function sluice(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const out: string[] = [];
   const err: string[] = [];
-  const code = await main(args, { out: (text) => out.push(text), err: (text) => err.push(text) });
+  const code = await main(args, { ...SILENT, out: (text) => out.push(text), err: (text) => err.push(text) });
   return { code, out: out.join("\n"), err: err.join("\n") };
 }
 
@@ -35,7 +37,7 @@ function commands(command: Command, words: string[] = []): { words: string[]; co
   return [{ words, command }, ...below];
 }
 
-const COMMANDS = commands(createProgram({ out: () => {}, err: () => {} }));
+const COMMANDS = commands(createProgram(SILENT));
 
 describe("help", () => {
   test("of all commands is what CLI.md says", async () => {
@@ -80,8 +82,40 @@ const WRONG: [string[], number, string][] = [
   [
     ["status", "--timeout", "soon"],
     EXIT.usage,
-    "error: option '--timeout <seconds>' argument 'soon' is invalid. Found \"soon\"; allowed: seconds above 0.",
+    "error: option '--timeout <time>' argument 'soon' is invalid. Found \"soon\"; allowed: a time such as 500ms, 10s, 2m or 1h, up to 24 days.",
   ],
+  [
+    ["top", "--interval", "0"],
+    EXIT.usage,
+    "error: option '--interval <time>' argument '0' is invalid. Found \"0\"; allowed: a time such as 500ms,",
+  ],
+  [["trace", "-c", "0"], EXIT.usage, "error: option '-c, --count <n>' argument '0' is invalid. Found \"0\";"],
+  [
+    ["pcap", "--snap-length", "1GiB"],
+    EXIT.usage,
+    "error: option '--snap-length <size>' argument '1GiB' is invalid. Found \"1GiB\"; allowed: 14 to 65600 bytes, such as 96, 2KiB or 1MiB.",
+  ],
+  [["pcap", "-w", "-", "-o", "json"], EXIT.usage, "error: -w - and -o json: allowed: one of them"],
+  [
+    ["flows", "--address", "10.0.0"],
+    EXIT.usage,
+    "error: option '--address <ip>' argument '10.0.0' is invalid. Found \"10.0.0\"; allowed: an IPv4 or IPv6 address.",
+  ],
+  [
+    ["flows", "--port", "65536"],
+    EXIT.usage,
+    "error: option '--port <n>' argument '65536' is invalid. Found \"65536\"; allowed: a port, 0 to 65535.",
+  ],
+  [
+    ["flows", "--protocol", "tpc"],
+    EXIT.usage,
+    "error: option '--protocol <name>' argument 'tpc' is invalid. Found \"tpc\"; allowed: icmp, tcp, udp, icmpv6, sctp, or 0 to 255.",
+  ],
+  ...["trace", "drops", "flows", "top", "pcap"].map((command): [string[], number, string] => [
+    [command, "--socket", "/nowhere/s.sock"],
+    EXIT.failed,
+    "error: not-running /nowhere/s.sock: no dataplane answers there;",
+  ]),
   [["plugin", "swap"], EXIT.usage, "error: missing required argument 'name=file'"],
   [
     ["plugin", "swap", "=x"],
@@ -173,10 +207,11 @@ test("sluice version and schema print JSON for programs", async () => {
 
 describe("tables", () => {
   test("the status of a busy node", () => {
-    const text = statusText({ name: "node-a", pid: 42, version: "0.1.0", native: FULL_STATUS });
+    const text = statusText({ name: "node-a", pid: 42, version: "0.1.0", native: FULL_STATUS, observers: 2 });
     expect(text).toMatchInlineSnapshot(`
       "node node-a  sluice 0.1.0  pid 42  up 1h 2m  generation 7
       memory 256 MiB in hugepages  buffers free 16000 of 16384, jumbo 500 of 512
+      2 traces and captures are in work
 
       PORT                               KIND       STATE   MTU     RX  RX BYTES      TX  TX BYTES  ERRORS
       pod-1                              tap        up     1500  1.23M  1.40 GiB  999999    1023 B       3
@@ -185,7 +220,10 @@ describe("tables", () => {
       STAGE   VERSION  STATE        HOOKS          PACKETS  CYCLES/PKT  DROPS  FAILURES
       policy  1.2.3    active       forward,input     1000        31.1      5         0
       faulty  0.1.0    backing-off  postrouting          0           -      0         3
-      faulty failed last: trap-unreachable: at packet 3, 10.0.0.1 > 10.0.0.2 TCP
+      faulty 0.1.0 failed last 03:04:05.678 in postrouting, worker 1:
+        memory-out-of-bounds: a load outside of memory
+        at assembly/index.ts:13:67 in process (from ~sdk/packet.ts:98:12)
+        packet 10.0.0.1:1000 > 10.0.0.2:667 UDP
 
       STAGE   COUNTER         VALUE
       policy  denied_packets      5

@@ -1,7 +1,15 @@
 import type { Manifest } from "@sluice/native";
 import { parseNodeSpec } from "../src/config/load.js";
 import type { NodeSpec, PluginSpec } from "../src/config/schema.js";
-import type { Figures } from "../src/dataplane/protocol.js";
+import type { Figures, Trap } from "../src/dataplane/protocol.js";
+import type { Handlers } from "../src/dataplane/server.js";
+
+/** The transport alone: every call and stream ends with this error, but those given. */
+export function refusing(error: unknown, given: Partial<Handlers> = {}): Handlers {
+  const refuse = () => Promise.reject(error);
+  const calls = { apply: refuse, changePlugins: refuse, listPlugins: refuse, status: refuse };
+  return { ...calls, drops: refuse, flows: refuse, profile: refuse, trace: refuse, capture: refuse, ...given };
+}
 
 /** A digest that is told apart at a glance. */
 export function digest(letter: string): string {
@@ -19,6 +27,9 @@ export function manifest(name: string, change: Partial<Manifest> = {}): Manifest
     flowState: null,
     migratesFrom: [],
     counters: [],
+    gauges: [],
+    histograms: [],
+    traceValues: [],
     dropReasons: [],
     segmentBytes: 65536,
     failure: "FailClosed",
@@ -37,6 +48,32 @@ export function plugin(name: string, letter: string, change: Partial<PluginSpec>
 export function node(change: Record<string, unknown> = {}): NodeSpec {
   return parseNodeSpec({ name: "n", ...change });
 }
+
+const TRAP: Trap = {
+  code: "memory-out-of-bounds",
+  message: "a load outside of memory",
+  version: "0.1.0",
+  digest: digest("b"),
+  hook: "postrouting",
+  worker: 1,
+  at: new Date(2024, 0, 2, 3, 4, 5, 678).getTime(),
+  packetHex: "4500001c000040004011b6cf0a0000010a00000203e8029b00080000",
+  packetSummary: "IPv4 10.0.0.1 > 10.0.0.2 protocol 17, 28 bytes",
+  frames: [
+    {
+      function: "assembly/index/process",
+      offset: 1234,
+      source: {
+        file: "~sdk/packet.ts",
+        line: 98,
+        column: 12,
+        function: "process",
+        near: { file: "assembly/index.ts", line: 13, column: 67 },
+      },
+    },
+    { function: "export:assembly/index/process", offset: -1, source: null },
+  ],
+};
 
 /** A status with something in every field. */
 export const FULL_STATUS: Figures = {
@@ -101,6 +138,13 @@ export const FULL_STATUS: Figures = {
       cycles: 31_100,
       drops: { policy: 5 },
       counters: { denied_packets: 5 },
+      gauges: { rules: -2 },
+      histograms: { packet_bytes: { bounds: [64, 1500], counts: [3, 6, 1], sum: 5000 } },
+      workers: [
+        { packets: 600, bursts: 6, cycles: 18_000 },
+        { packets: 400, bursts: 4, cycles: 13_100 },
+      ],
+      lastTrap: null,
       failures: 0,
       invalidOutputs: 0,
       lastFailure: "",
@@ -116,9 +160,13 @@ export const FULL_STATUS: Figures = {
       cycles: 0,
       drops: {},
       counters: {},
+      gauges: {},
+      histograms: {},
+      workers: [],
       failures: 2,
       invalidOutputs: 1,
-      lastFailure: "trap-unreachable: at packet 3, 10.0.0.1 > 10.0.0.2 TCP",
+      lastFailure: "memory-out-of-bounds: at packet 3, 10.0.0.1 > 10.0.0.2 TCP",
+      lastTrap: TRAP,
     },
   ],
   drops: { "no-route": 12, "ttl-expired": 3 },

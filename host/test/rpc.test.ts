@@ -7,10 +7,18 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DataplaneClient, probeSocket } from "../src/dataplane/client.js";
-import { CALL_NAMES, type CallName, type Calls, methodOf } from "../src/dataplane/protocol.js";
-import { DataplaneServer, type Handlers } from "../src/dataplane/server.js";
+import {
+  CALL_NAMES,
+  type CallName,
+  type Calls,
+  methodOf,
+  STREAM_NAMES,
+  type StreamName,
+  type Streams,
+} from "../src/dataplane/protocol.js";
+import { DataplaneServer } from "../src/dataplane/server.js";
 import { SluiceError } from "../src/errors.js";
-import { digest, FULL_STATUS } from "./helpers.js";
+import { digest, FULL_STATUS, refusing } from "./helpers.js";
 
 let folder: string;
 let socket: string;
@@ -21,12 +29,6 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const log = pino({ level: "silent" });
-
-/** The transport alone: every call ends with this error. */
-function refusing(error: unknown): Handlers {
-  const refuse = () => Promise.reject(error);
-  return { apply: refuse, changePlugins: refuse, listPlugins: refuse, status: refuse };
-}
 
 async function errorOfCall(thrown: unknown): Promise<unknown> {
   const server = await DataplaneServer.listen(socket, refusing(thrown), log);
@@ -39,7 +41,11 @@ async function errorOfCall(thrown: unknown): Promise<unknown> {
   }
 }
 
-type Messages = { [Name in CallName]: { request: Calls[Name][0]; response: Calls[Name][1] } };
+type Messages = { [Name in CallName]: { request: Calls[Name][0]; response: Calls[Name][1] } } & {
+  [Name in StreamName]: { request: Streams[Name][0]; response: Streams[Name][1] };
+};
+
+const PACKET = { packetHex: "45", length: 1500, summary: "IPv4 10.0.0.1 > 10.0.0.2 protocol 6, 1500 bytes" };
 
 /** One of each message with something in every field: types and proto file can't drift apart unseen. */
 const MESSAGES: Messages = {
@@ -87,11 +93,109 @@ const MESSAGES: Messages = {
       ],
     },
   },
-  status: { request: {}, response: { name: "n", pid: 7, version: "0.1.0", native: FULL_STATUS } },
+  status: { request: {}, response: { name: "n", pid: 7, version: "0.1.0", native: FULL_STATUS, observers: 2 } },
+  drops: {
+    request: {},
+    response: {
+      drops: [
+        { reason: "no-route", meaning: "No route", stage: "", packets: 2 ** 40, last: null },
+        {
+          reason: "policy",
+          meaning: "",
+          stage: "policy",
+          packets: 1,
+          last: { at: 1_700_000_000_123.5, worker: 1, inPort: "pod-1", ...PACKET },
+        },
+      ],
+    },
+  },
+  flows: {
+    request: { max: 100, after: 2 ** 33, address: "10.0.0.1", port: 80, protocol: 6 },
+    response: {
+      flows: [
+        {
+          number: 17,
+          protocol: 6,
+          original: { source: "10.0.0.1", sourcePort: 4000, destination: "10.96.0.10", destinationPort: 80 },
+          reply: { source: "10.0.0.7", sourcePort: 8080, destination: "10.0.0.1", destinationPort: 4000 },
+          state: "established",
+          idleMs: 1.5,
+          expiresInMs: 432_000_000,
+          slots: { nat: "0a000007" },
+        },
+      ],
+    },
+  },
+  profile: {
+    request: { plugin: "nat", durationMs: 5000, hertz: 997 },
+    response: {
+      samples: 5000,
+      inPlugin: 1000,
+      digest: digest("a"),
+      places: [
+        {
+          function: "nat/translate",
+          offset: 77,
+          samples: 999,
+          source: { file: "assembly/translate.ts", line: 30, column: 3, function: "translate", near: null },
+        },
+        { function: "?", offset: -1, samples: 1, source: null },
+      ],
+    },
+  },
+  trace: {
+    request: { filter: "icmp", packets: 10 },
+    response: {
+      packets: [
+        {
+          number: 1,
+          worker: 0,
+          at: 1_700_000_000_123.25,
+          ...PACKET,
+          steps: [
+            { kind: "rx", afterNs: 0, detail: "port pod-1", rewrites: [], values: [] },
+            {
+              kind: "stage",
+              afterNs: 1234,
+              detail: "",
+              stage: "nat",
+              hook: "prerouting",
+              verdict: "pass",
+              rewrites: [{ offset: 16, before: "0a60000a", after: "0a000007" }],
+              values: [{ name: "backend", value: -3 }],
+              cycles: 31.5,
+            },
+            { kind: "drop", afterNs: 2000, detail: "", reason: "policy", rewrites: [], values: [] },
+          ],
+        },
+      ],
+      left: 9,
+      inWork: 1,
+      lost: 3,
+    },
+  },
+  capture: {
+    request: { filter: "", points: ["rx", "stage:nat"], ports: ["pod-1"], snapLength: 128 },
+    response: {
+      packets: [
+        {
+          seconds: 1_700_000_000,
+          nanoseconds: 999_999_999,
+          point: "drop",
+          port: "pod-1",
+          length: 9000,
+          bytes: Buffer.from([0, 1, 255]),
+          reason: "policy",
+        },
+        { seconds: 1, nanoseconds: 0, point: "rx", port: "pod-1", length: 60, bytes: Buffer.alloc(60) },
+      ],
+      lost: 12,
+    },
+  },
 };
 
 describe("messages come through whole", () => {
-  test.each(CALL_NAMES)("%s", (name) => {
+  test.each([...CALL_NAMES, ...STREAM_NAMES])("%s", (name) => {
     const method = methodOf(name);
     const { request, response } = MESSAGES[name];
     expect(method.requestDeserialize(method.requestSerialize(request))).toEqual(request);

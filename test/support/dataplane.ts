@@ -4,7 +4,7 @@ import type { NativeStatus } from "@sluice/native";
 import type { Cleanup } from "./cleanup.js";
 import type { Namespace } from "./namespace.js";
 import type { NodeFile } from "./node-file.js";
-import { type Background, CommandError, eventually, type Output, run } from "./process.js";
+import { Background, CommandError, eventually, type Output, run } from "./process.js";
 
 /** The repository's root: this file is test/support/*.ts, or test/dist/support/*.js once compiled. */
 export const root = fileURLToPath(
@@ -12,6 +12,7 @@ export const root = fileURLToPath(
 ).replace(/\/$/, "");
 const SLUICE = [process.execPath, `${root}/host/bin/sluice.js`];
 const READY_MS = 20_000;
+const OBSERVING_MS = 10_000;
 
 /** What `sluice status -o json` prints. */
 export interface NodeStatus {
@@ -19,6 +20,7 @@ export interface NodeStatus {
   pid: number;
   version: string;
   native: NativeStatus;
+  observers: number;
 }
 
 /** A running `sluice run -f` in a namespace, and its command line. */
@@ -78,6 +80,11 @@ export class Dataplane {
     return this.#program.stop(signal);
   }
 
+  /** The command line of `sluice <args>`. */
+  command(args: readonly string[]): string[] {
+    return [...SLUICE, ...args];
+  }
+
   /** Runs `sluice <args>` against this dataplane, whatever comes of it. */
   sluice(...args: string[]): Promise<Output> {
     return run([...SLUICE, ...args, "--socket", this.socket], { timeoutMs: 60_000 });
@@ -93,6 +100,19 @@ export class Dataplane {
   /** `sluice <args> -o json`, parsed; throws unless it succeeds. */
   async json<T>(...args: string[]): Promise<T> {
     return JSON.parse(await this.must(...args, "-o", "json")) as T;
+  }
+
+  /** Starts `sluice <args>` in the background, and waits until it says on stderr that it looks at packets. */
+  async observe(...args: string[]): Promise<Background> {
+    const program = new Background([...SLUICE, ...args, "--socket", this.socket]);
+    this.cleanup.defer(`sluice ${args.join(" ")}`, async () => {
+      await program.stop();
+    });
+    await eventually(`sluice ${args.join(" ")}`, OBSERVING_MS, async () => {
+      if (!program.running) throw new CommandError(["sluice", ...args], await program.ended);
+      return /waiting for|capturing at/.test(program.stderr) ? true : undefined;
+    });
+    return program;
   }
 
   status(): Promise<NodeStatus> {

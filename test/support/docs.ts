@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import {
+  cpSync,
   type Dirent,
   mkdirSync,
   mkdtempSync,
@@ -16,6 +17,7 @@ import { root } from "./dataplane.js";
 // What a fence's info string makes of a block in the documentation:
 //   ts                    a whole stage: it must build
 //   <language> file=PATH  a file of the reader's folder; later commands find it
+//   yaml config           a configuration of the plugin whose page it is, as a node file has it: the plugin must take it
 //   sh                    commands that are run in the reader's folder, in the page's order
 //   sh node               likewise, beside a running node
 //   sh manual             commands that no test runs; their npm scripts must exist
@@ -42,10 +44,11 @@ const commands = new Set(["sh", "sh node", "sh manual"]);
 export const infoOf = (block: Block): string => `${block.language} ${block.kind}`.trim();
 export const fileOf = (block: Block): string | undefined => /^file=(\S+)$/.exec(block.kind)?.[1];
 export const isStage = (block: Block): boolean => infoOf(block) === "ts";
+export const isConfig = (block: Block): boolean => infoOf(block) === "yaml config";
 export const isCommands = (block: Block): boolean => commands.has(infoOf(block));
 /** It says what is to be done with it. */
 export const isKnown = (block: Block): boolean =>
-  isStage(block) || isCommands(block) || fileOf(block) !== undefined || unchecked.has(infoOf(block));
+  isStage(block) || isConfig(block) || isCommands(block) || fileOf(block) !== undefined || unchecked.has(infoOf(block));
 
 /** Pages that readers are told things by. */
 export function pages(): string[] {
@@ -75,8 +78,14 @@ export class Reader {
   readonly folder = mkdtempSync(join(tmpdir(), "sluice-docs-"));
   private at = this.folder;
 
-  /** `sdk`: npm's packages are there already, the SDK among them. `bin`: a folder to find programs in first. */
-  constructor(private readonly options: { sdk: boolean; bin?: string }) {
+  /**
+   * `sdk`: npm's packages are there already, the SDK among them. `bin`: a folder to find programs in first. `copy`: a folder
+   * of the repository that the reader begins with a copy of.
+   */
+  constructor(private readonly options: { sdk: boolean; bin?: string; copy?: string }) {
+    const { copy } = options;
+    const isSource = (path: string) => !/\/(?:node_modules|build)(?:\/|$)/.test(path.slice(root.length));
+    if (copy !== undefined) cpSync(join(root, copy), this.folder, { recursive: true, filter: isSource });
     if (options.sdk) symlinkSync(join(root, "node_modules"), join(this.folder, "node_modules"));
   }
 

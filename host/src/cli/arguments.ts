@@ -17,12 +17,32 @@ export function signedNumber(text: string): number {
   return Number(text);
 }
 
-/** Seconds, with fractions. */
-export function seconds(text: string): number {
-  const value = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0)
-    throw new InvalidArgumentError(`Found "${text}"; allowed: seconds above 0.`);
+const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** setTimeout's longest. */
+const MAX_MS = 2 ** 31 - 1;
+
+/** "500ms", "10s", "1.5m", "2h", or seconds without a unit. @returns milliseconds */
+export function durationMs(text: string): number {
+  const { number, unit = "s" } = /^(?<number>\d+(\.\d+)?)(?<unit>ms|s|m|h)?$/.exec(text)?.groups ?? {};
+  const value = Math.round(Number(number) * (MILLISECONDS[unit] ?? 0));
+  if (!(value >= 1 && value <= MAX_MS)) {
+    throw new InvalidArgumentError(`Found "${text}"; allowed: a time such as 500ms, 10s, 2m or 1h, up to 24 days.`);
+  }
   return value;
+}
+
+const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 * 1024 };
+
+/** "96", "96B", "64KiB". @returns bytes, from `min` to `max` */
+export function sizeBytes(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const { number, unit = "B" } = /^(?<number>\d{1,9})(?<unit>B|KiB|MiB)?$/.exec(text)?.groups ?? {};
+    const value = Number(number) * (BYTES[unit] ?? 0);
+    if (!(value >= min && value <= max)) {
+      throw new InvalidArgumentError(`Found "${text}"; allowed: ${min} to ${max} bytes, such as 96, 2KiB or 1MiB.`);
+    }
+    return value;
+  };
 }
 
 /** "packets=1000,max-differences=0" with the keys of `defaults`, whose values stand where a key is absent. */

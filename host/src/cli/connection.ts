@@ -1,16 +1,20 @@
 import { type Command, Option } from "commander";
 import { DataplaneClient } from "../dataplane/client.js";
 import { defaultSocket, onlySocket } from "../dataplane/paths.js";
-import { seconds } from "./arguments.js";
+import { durationMs } from "./arguments.js";
 
 export interface OutputOptions {
   output: "table" | "json";
 }
 
-export interface ConnectionOptions extends OutputOptions {
+/** Which node. */
+export interface NodeOptions extends OutputOptions {
   name?: string;
   socket?: string;
-  /** Seconds. */
+}
+
+export interface ConnectionOptions extends NodeOptions {
+  /** Milliseconds. */
   timeout: number;
 }
 
@@ -20,17 +24,23 @@ export function withOutput(command: Command): Command {
   );
 }
 
-/** The options of commands that talk to a running dataplane. */
-export function withConnection(command: Command): Command {
+/** The options of commands that talk to a running dataplane for as long as they like. */
+export function withNode(command: Command): Command {
   return withOutput(command)
     .option("-n, --name <node>", "name of the node; not needed when one runs on this machine")
-    .option("--socket <path>", "the dataplane's socket, where it is not /run/sluice/<node>.sock")
-    .option("--timeout <seconds>", "how long to wait for the dataplane", seconds, 120);
+    .option("--socket <path>", "the dataplane's socket, where it is not /run/sluice/<node>.sock");
+}
+
+/** The options of commands that ask a running dataplane and wait for its answer. */
+export function withConnection(command: Command): Command {
+  return withNode(command).addOption(
+    new Option("--timeout <time>", "how long to wait for the dataplane").argParser(durationMs).default(120_000, "2m"),
+  );
 }
 
 /** Calls work with a client that is closed after it. @param node whose name stands in for --name */
 export async function connected<Value>(
-  { socket, name }: ConnectionOptions,
+  { socket, name }: NodeOptions,
   work: (client: DataplaneClient) => Promise<Value>,
   node?: string,
 ): Promise<Value> {

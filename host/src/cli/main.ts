@@ -1,7 +1,12 @@
 import { Command, CommanderError } from "commander";
 import { formatProblem, messageOf, type Problem, SluiceError } from "../errors.js";
+import { addDrops } from "./commands/drops.js";
+import { addFlows } from "./commands/flows.js";
 import { addNodeCommands } from "./commands/node.js";
+import { addPcap } from "./commands/pcap.js";
 import { addPluginCommands } from "./commands/plugin.js";
+import { addTop } from "./commands/top.js";
+import { addTrace } from "./commands/trace.js";
 import { example } from "./example.js";
 import { type Io, TABLE_WIDTH } from "./output.js";
 
@@ -20,6 +25,11 @@ export function createProgram(io: Io): Command {
     .showHelpAfterError("(--help shows what is allowed, with an example)");
   addNodeCommands(program, io);
   addPluginCommands(program, io);
+  addTop(program, io);
+  addTrace(program, io);
+  addDrops(program, io);
+  addFlows(program, io);
+  addPcap(program, io);
   example(program, "sluice run -f node.yaml", "then, elsewhere: sluice status");
   return program;
 }

@@ -1,11 +1,27 @@
-/** Where a command writes; tests give their own. */
+/** Where a command writes, and what ends it early; tests give their own. */
 export interface Io {
   out(text: string): void;
   err(text: string): void;
+  /** Bytes to where `out` goes. */
+  bytes(data: Uint8Array): void;
+  /** Aborted when nobody reads what is written any more. */
+  readonly closed: AbortSignal;
+  /** Where `out` goes to a terminal. */
+  readonly terminal?: Terminal;
+}
+
+export interface Terminal {
+  readonly columns: number;
+  readonly rows: number;
+  write(text: string): void;
+  /** Hands on each key until the function that it returns is called. */
+  keys(listener: (key: string) => void): () => void;
 }
 
 /** No table is wider. */
 export const TABLE_WIDTH = 100;
+/** What shows live figures and single packets is no wider. */
+export const NARROW_WIDTH = 80;
 
 export interface Column {
   readonly title: string;
@@ -13,11 +29,15 @@ export interface Column {
 }
 
 /** Aligned columns, two spaces apart. When they don't fit, the widest one that holds text is cut. */
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  maxWidth = TABLE_WIDTH,
+): string {
   const widths = columns.map(({ title }, index) =>
     Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
-  let excess = widths.reduce((sum, width) => sum + width, 2 * (columns.length - 1)) - TABLE_WIDTH;
+  let excess = widths.reduce((sum, width) => sum + width, 2 * (columns.length - 1)) - maxWidth;
   while (excess > 0) {
     const texts = columns.flatMap(({ right }, index) => (right ? [] : [index]));
     const widest = texts.reduce(
@@ -39,7 +59,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return [line(columns.map(({ title }) => title)), ...rows.map(line)].join("\n");
 }
 
-function shorten(text: string, width: number): string {
+export function shorten(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }
 
@@ -51,6 +71,32 @@ export function count(value: number): string {
 
 export function bytes(value: number): string {
   return value < 1024 ? `${value} B` : scaled(value, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]);
+}
+
+/** Breaks a line between words; the lines after the first are indented. */
+export function wrap(text: string, indent: number, width = NARROW_WIDTH): string {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/(?<=\S) (?=\S)/)) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = " ".repeat(indent) + word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join("\n");
+}
+
+/** A rate: what is below ten with one digit after the point. */
+export function rate(value: number): string {
+  return value > 0 && value < 9.95 ? value.toFixed(1) : count(value);
+}
+
+/** Time of day with milliseconds. @param at Unix time in ms */
+export function clock(at: number): string {
+  const date = new Date(at);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const ms = String(date.getMilliseconds()).padStart(3, "0");
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
 }
 
 function scaled(value: number, base: number, units: readonly string[]): string {

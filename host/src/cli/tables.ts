@@ -1,21 +1,25 @@
-import type { ApplyResult, PortStatus, StageStatus, WorkerStatus } from "@sluice/native";
-import type { Figures, PluginInfo, ShadowReport, StatusResponse } from "../dataplane/protocol.js";
+import type { ApplyResult, PortStatus, WorkerStatus } from "@sluice/native";
+import type { Figures, PluginInfo, ShadowReport, StageFigures, StatusResponse } from "../dataplane/protocol.js";
 import { bytes, count, duration, table } from "./output.js";
+import { countersTable, metricsText } from "./views/metrics.js";
+import { trapLines } from "./views/traps.js";
 
 // What commands print for people. One function a table; each gives lines of at most 100 columns.
 
-export function statusText({ name, pid, version, native }: StatusResponse): string {
+/** @param isVerbose with gauges and histograms, and all of stages' last failures */
+export function statusText({ name, pid, version, native, observers }: StatusResponse, isVerbose = false): string {
   const { generation, uptimeMs, memoryMb, hugepages, buffers } = native;
   const head = [
     `node ${name}  sluice ${version}  pid ${pid}  up ${duration(uptimeMs)}  generation ${generation}`,
     `memory ${memoryMb} MiB ${hugepages ? "in hugepages" : "without hugepages"}  ` +
       `buffers free ${buffers.packetsFree} of ${buffers.packets}, jumbo ${buffers.jumbosFree} of ${buffers.jumbos}`,
+    ...(observers === 0 ? [] : [`${observers} traces and captures are in work`]),
   ].join("\n");
   return [
     head,
     portsTable(native.ports),
-    stagesTable(native.stages),
-    countersTable(native.stages),
+    stagesTable(native.stages, isVerbose),
+    isVerbose ? metricsText(native.stages) : countersTable(native.stages),
     workersTable(native),
     dropsTable(native),
     flowsLine(native),
@@ -51,7 +55,7 @@ function portsTable(ports: readonly PortStatus[]): string {
   return table(columns, rows);
 }
 
-function stagesTable(stages: readonly StageStatus[]): string {
+function stagesTable(stages: readonly StageFigures[], isVerbose: boolean): string {
   if (stages.length === 0) return "no plugins";
   const columns = [
     { title: "STAGE" },
@@ -73,18 +77,7 @@ function stagesTable(stages: readonly StageStatus[]): string {
     count(sum(stage.drops)),
     count(stage.failures + stage.invalidOutputs),
   ]);
-  const failures = stages.flatMap(({ name, lastFailure }) =>
-    lastFailure === "" ? [] : [`${name} failed last: ${lastFailure}`],
-  );
-  return [table(columns, rows), ...failures].join("\n");
-}
-
-function countersTable(stages: readonly StageStatus[]): string {
-  const rows = stages.flatMap(({ name, counters }) =>
-    Object.entries(counters).map(([counter, value]) => [name, counter, count(value)]),
-  );
-  if (rows.length === 0) return "";
-  return table([{ title: "STAGE" }, { title: "COUNTER" }, { title: "VALUE", right: true }], rows);
+  return [table(columns, rows), ...stages.flatMap((stage) => trapLines(stage, isVerbose))].join("\n");
 }
 
 function workersTable({ workers, tscHz, uptimeMs }: Figures): string {

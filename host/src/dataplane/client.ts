@@ -2,7 +2,16 @@ import { connect } from "node:net";
 import { type Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { z } from "zod";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
-import { type CallName, type Calls, dataplaneService, MAX_MESSAGE_BYTES, methodOf, PROBLEMS_KEY } from "./protocol.js";
+import {
+  type CallName,
+  type Calls,
+  dataplaneService,
+  MAX_MESSAGE_BYTES,
+  methodOf,
+  PROBLEMS_KEY,
+  type StreamName,
+  type Streams,
+} from "./protocol.js";
 
 const problemsSchema = z.array(z.object({ code: z.string(), path: z.string(), message: z.string() })).min(1);
 
@@ -19,13 +28,7 @@ export class DataplaneClient {
 
   /** @throws SluiceError as the dataplane gave it; "not-running" when nobody answers */
   async call<Name extends CallName>(name: Name, request: Calls[Name][0], timeoutMs: number): Promise<Calls[Name][1]> {
-    if ((await probeSocket(this.socket)) !== "alive") {
-      throw SluiceError.of(
-        "not-running",
-        this.socket,
-        "no dataplane answers there; start one with sluice run, or name its socket with --socket",
-      );
-    }
+    await this.probe();
     const method = methodOf(name);
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(
@@ -44,8 +47,48 @@ export class DataplaneClient {
     });
   }
 
+  /**
+   * The messages of a stream, read no faster than they are taken. Ends when the dataplane ends it or `signal` is aborted;
+   * whoever stops to take them ends the call too.
+   * @throws SluiceError as the dataplane gave it; "not-running" when nobody answers, "connection-lost" when it is gone
+   */
+  async *stream<Name extends StreamName>(
+    name: Name,
+    request: Streams[Name][0],
+    signal: AbortSignal,
+  ): AsyncGenerator<Streams[Name][1], void, undefined> {
+    await this.probe();
+    if (signal.aborted) return;
+    const method = methodOf(name);
+    const call = this.client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      (bytes) => method.responseDeserialize(bytes) as Streams[Name][1],
+      request,
+    );
+    const cancel = () => call.cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      for await (const message of call) yield message as Streams[Name][1];
+    } catch (error) {
+      if (!signal.aborted) throw isServiceError(error) ? toSluice(error, this.socket) : error;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      call.cancel();
+    }
+  }
+
   close(): void {
     this.client.close();
+  }
+
+  private async probe(): Promise<void> {
+    if ((await probeSocket(this.socket)) === "alive") return;
+    throw SluiceError.of(
+      "not-running",
+      this.socket,
+      "no dataplane answers there; start one with sluice run, or name its socket with --socket",
+    );
   }
 }
 
@@ -66,6 +109,10 @@ export async function probeSocket(socket: string): Promise<"alive" | "stale" | "
   });
 }
 
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "metadata" in error && error.metadata instanceof Metadata;
+}
+
 function toSluice(error: ServiceError, socket: string): Error {
   const [encoded] = error.metadata.get(PROBLEMS_KEY);
   if (Buffer.isBuffer(encoded)) {
@@ -78,6 +125,10 @@ function toSluice(error: ServiceError, socket: string): Error {
       "the dataplane did not answer in time; see its log, and raise --timeout",
       { cause: error },
     );
+  }
+  // CANCELLED is what the server makes of a call that it can't wait for; who cancels a call here is not asked.
+  if (error.code === status.UNAVAILABLE || error.code === status.CANCELLED) {
+    return SluiceError.of("connection-lost", socket, "the dataplane has ended; its log says why", { cause: error });
   }
   return SluiceError.of("call-failed", socket, error.details || error.message, { cause: error });
 }

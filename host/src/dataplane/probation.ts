@@ -1,10 +1,10 @@
 import type { StageStatus } from "@sluice/native";
-import type { Figures } from "./protocol.js";
+import type { NativeFigures } from "./protocol.js";
 
 /** Failures of stages between two readings; a counter that went down was started anew. */
 export function failuresSince(
-  before: Figures,
-  after: Figures,
+  before: NativeFigures,
+  after: NativeFigures,
   plugins: readonly string[],
 ): { name: string; failures: number; last: string }[] {
   return after.stages

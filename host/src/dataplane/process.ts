@@ -2,16 +2,16 @@ import type { Dataplane, StartOptions } from "@sluice/native";
 import { type Logger, pino } from "pino";
 import type { NodeSpec } from "../config/schema.js";
 import { messageOf, SluiceError } from "../errors.js";
-import { digestOf, inspect } from "../plugins/builder.js";
-import { VERSION } from "../version.js";
+import { inspect } from "../plugins/builder.js";
 import { FileStore } from "./file-store.js";
 import { FolderLock } from "./folder-lock.js";
+import { type Cell, handlersOf, runningOf } from "./handlers.js";
 import { fromNative } from "./native-errors.js";
 import { DEFAULT_CACHE_DIR, defaultSocket, defaultStateDir } from "./paths.js";
-import type { Module } from "./protocol.js";
-import { DataplaneServer, type Handlers } from "./server.js";
+import { DataplaneServer } from "./server.js";
 import { Shell } from "./shell.js";
 import type { Modules } from "./store.js";
+import { TrapLog } from "./traps.js";
 
 export interface RunOptions {
   readonly spec: NodeSpec;
@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly onReady?: (socket: string) => void;
 }
 
-/** How often the addon is asked for messages. */
+/** How often the addon is asked for messages and traps. */
 const MESSAGES_MS = 1000;
 
 /**
@@ -34,10 +34,14 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   const { spec } = options;
   const log = pino({ level: spec.logLevel, base: { node: spec.name } }, pino.destination({ fd: 2, sync: true }));
   const stopping = signalled(log);
-  const cell: { shell?: Shell } = {};
+  const cell: Cell = {};
   const folder = spec.stateDir ?? defaultStateDir(spec.name);
   // The socket and the lock come first: they make sure that there is one dataplane of a name and of a state directory.
-  const server = await DataplaneServer.listen(options.socket ?? defaultSocket(spec.name), handlersOf(cell, spec), log);
+  const server = await DataplaneServer.listen(
+    options.socket ?? defaultSocket(spec.name),
+    handlersOf(cell, spec.name),
+    log,
+  );
   let native: Dataplane | undefined;
   let lock: FolderLock | undefined;
   try {
@@ -47,13 +51,16 @@ export async function runDataplane(options: RunOptions): Promise<void> {
     const shell = new Shell({ native, store, log, started: spec, inspect });
     const resumed = options.resume && (await shell.resume());
     if (!resumed) await shell.apply(spec, options.modules);
-    cell.shell = shell;
+    const running = runningOf({ native, store, shell, log });
+    cell.running = running;
     log.info({ socket: server.socket, pid: process.pid, resumed }, "ready");
     options.onReady?.(server.socket);
-    const messages = setInterval(() => shell.status(), MESSAGES_MS);
+    const traps = new TrapLog(log);
+    const messages = setInterval(() => void running.figures().then((now) => traps.write(now)), MESSAGES_MS);
     await stopping;
     clearInterval(messages);
-    delete cell.shell;
+    delete cell.running;
+    await running.observer.close();
     await shell.close();
   } finally {
     await server.close();
@@ -100,40 +107,6 @@ function startOptions(spec: NodeSpec): StartOptions {
     ...(memory.buffers === undefined ? {} : { buffers: memory.buffers }),
     ...(memory.jumbos === undefined ? {} : { jumbos: memory.jumbos }),
   };
-}
-
-function handlersOf(cell: { readonly shell?: Shell }, { name }: NodeSpec): Handlers {
-  const shell = () => {
-    if (cell.shell !== undefined) return cell.shell;
-    throw SluiceError.of("not-running", "", `the dataplane "${name}" is starting or stopping; try again`);
-  };
-  return {
-    apply: async ({ specJson, modules }) => shell().apply(parseSpec(specJson), byDigest(modules)),
-    changePlugins: async (request) => shell().change(request, byDigest(request.modules)),
-    listPlugins: async () => ({ plugins: shell().plugins() }),
-    status: async () => ({ name, pid: process.pid, version: VERSION, native: shell().status() }),
-  };
-}
-
-function parseSpec(json: string): unknown {
-  try {
-    return JSON.parse(json) as unknown;
-  } catch (error) {
-    throw SluiceError.of("invalid-config", "", `the spec is no JSON: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-function byDigest(modules: readonly Module[]): Modules {
-  for (const [index, { digest, wasm }] of modules.entries()) {
-    const found = digestOf(wasm);
-    if (found === digest) continue;
-    throw SluiceError.of(
-      "module-wrong-digest",
-      `/modules/${index}/digest`,
-      `found ${digest}; the module's sha-256 is ${found}`,
-    );
-  }
-  return new Map(modules.map(({ digest, wasm }) => [digest, wasm]));
 }
 
 /** A terminal and a parent process often both send the signal for one Ctrl-C: those of this long count as one. */

@@ -6,7 +6,21 @@ import {
   type ServiceClientConstructor,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import type { ApplyResult, ShadowReport as NativeShadowReport, NativeStatus } from "@sluice/native";
+import type {
+  ApplyResult,
+  CaptureOptions,
+  FlowQuery,
+  FlowRecord,
+  DropRecord as NativeDropRecord,
+  Profile as NativeProfile,
+  ShadowReport as NativeShadowReport,
+  NativeStatus,
+  ProfileOptions,
+  StageStatus,
+  StageTrap,
+  TraceOptions,
+  TraceRead,
+} from "@sluice/native";
 
 // proto/sluice/v1/dataplane.proto in TypeScript: field names in camel case, 64-bit numbers as numbers.
 
@@ -76,15 +90,64 @@ export interface ListPluginsResponse {
   plugins: PluginInfo[];
 }
 
+/** Lines and columns from 1. */
+export interface Place {
+  file: string;
+  line: number;
+  column: number;
+}
+
+/** A place in a plugin's source, or in the library that it is built with (~sdk/, ~lib/). */
+export interface Source extends Place {
+  function: string;
+  /** Of a place in the library: the nearest of the plugin's own before it, most often the call's. */
+  near: Place | null;
+}
+
+/** With where it is in the source; null: the module has no source map, or the dataplane has the module no longer. */
+export type Placed<Item> = Item & { source: Source | null };
+
+export type Trap = Omit<StageTrap, "frames"> & { frames: Placed<StageTrap["frames"][number]>[] };
+export type StageFigures = Omit<StageStatus, "lastTrap"> & { lastTrap: Trap | null };
+
 /** The addon's messages go to the log, not to who asks for the status. */
-export type Figures = Omit<NativeStatus, "messages">;
+export type NativeFigures = Omit<NativeStatus, "messages">;
+export type Figures = Omit<NativeFigures, "stages"> & { stages: StageFigures[] };
 
 export interface StatusResponse {
   name: string;
   pid: number;
   version: string;
   native: Figures;
+  /** Traces and captures in work; each costs its packets time. */
+  observers: number;
 }
+
+export interface CapturedPacket {
+  /** Unix time. */
+  seconds: number;
+  nanoseconds: number;
+  point: string;
+  port: string;
+  /** Of the whole frame. */
+  length: number;
+  bytes: Uint8Array;
+  /** Of a drop. */
+  reason?: string;
+}
+
+export type CaptureRequest = Omit<CaptureOptions, "points"> & { points: string[] };
+
+export interface CaptureResponse {
+  packets: CapturedPacket[];
+  /** Did not fit into the buffer since the message before. */
+  lost: number;
+}
+
+/** `meaning`: of the reason; empty where nobody knows it. */
+export type DropRecord = NativeDropRecord & { meaning: string };
+
+export type Profile = Omit<NativeProfile, "places"> & { places: Placed<NativeProfile["places"][number]>[] };
 
 /** Each call's request and response. */
 export interface Calls {
@@ -92,9 +155,28 @@ export interface Calls {
   changePlugins: [ChangePluginsRequest, ChangePluginsResponse];
   listPlugins: [Record<string, never>, ListPluginsResponse];
   status: [Record<string, never>, StatusResponse];
+  drops: [Record<string, never>, { drops: DropRecord[] }];
+  flows: [FlowQuery, { flows: FlowRecord[] }];
+  profile: [ProfileOptions, Profile];
 }
 export type CallName = keyof Calls;
-export const CALL_NAMES: readonly CallName[] = ["apply", "changePlugins", "listPlugins", "status"];
+export const CALL_NAMES: readonly CallName[] = [
+  "apply",
+  "changePlugins",
+  "listPlugins",
+  "status",
+  "drops",
+  "flows",
+  "profile",
+];
+
+/** Each stream's request and the message that comes again and again. */
+export interface Streams {
+  trace: [TraceOptions, TraceRead];
+  capture: [CaptureRequest, CaptureResponse];
+}
+export type StreamName = keyof Streams;
+export const STREAM_NAMES: readonly StreamName[] = ["trace", "capture"];
 
 /** Metadata key of a refused call's problems. */
 export const PROBLEMS_KEY = "sluice-problems-bin";
@@ -114,7 +196,7 @@ export function dataplaneService(): ServiceClientConstructor {
 }
 
 /** A call's path and serializers. */
-export function methodOf(name: CallName): MethodDefinition<object, object> {
+export function methodOf(name: CallName | StreamName): MethodDefinition<object, object> {
   const method = Object.values(dataplaneService().service).find(({ originalName }) => originalName === name);
   if (method === undefined) throw new Error(`${PROTO} has no call ${name}`);
   return method;

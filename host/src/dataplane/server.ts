@@ -1,6 +1,7 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
+  type handleServerStreamingCall,
   type handleUnaryCall,
   Metadata,
   Server,
@@ -19,9 +20,26 @@ import {
   dataplaneService,
   MAX_MESSAGE_BYTES,
   PROBLEMS_KEY,
+  STREAM_NAMES,
+  type StreamName,
+  type Streams,
 } from "./protocol.js";
 
-export type Handlers = { [Name in CallName]: (request: Calls[Name][0]) => Promise<Calls[Name][1]> };
+/** Where a stream's messages go. */
+export interface Sink<Message> {
+  /** Resolves once the client has room for more, or the call has ended: who waits for it fills no memory. */
+  write(message: Message): Promise<void>;
+  /** Aborted when the call has ended, whoever ended it. */
+  readonly ended: AbortSignal;
+}
+
+export type StreamHandlers = {
+  [Name in StreamName]: (request: Streams[Name][0], sink: Sink<Streams[Name][1]>) => Promise<void>;
+};
+
+export type CallHandlers = { [Name in CallName]: (request: Calls[Name][0]) => Promise<Calls[Name][1]> };
+
+export type Handlers = CallHandlers & StreamHandlers;
 
 /** The gRPC server on its unix socket. Having the socket is having the node's name: one dataplane a name. */
 export class DataplaneServer {
@@ -96,10 +114,15 @@ async function bind(server: Server, socket: string): Promise<void> {
 }
 
 function implementation(handlers: Handlers, log: Logger): UntypedServiceImplementation {
-  return Object.fromEntries(CALL_NAMES.map((name) => [name, unary(name, handlers[name], log)]));
+  const calls: CallHandlers = handlers;
+  const streams: StreamHandlers = handlers;
+  return Object.fromEntries([
+    ...CALL_NAMES.map((name) => [name, unary(name, calls[name], log)]),
+    ...STREAM_NAMES.map((name) => [name, streaming(name, streams[name], log)]),
+  ]);
 }
 
-function unary<Name extends CallName>(name: Name, handler: Handlers[Name], log: Logger) {
+function unary<Name extends CallName>(name: Name, handler: CallHandlers[Name], log: Logger) {
   const handle: handleUnaryCall<Calls[Name][0], Calls[Name][1]> = (call, respond) => {
     handler(call.request).then(
       (response) => respond(null, response),
@@ -109,7 +132,29 @@ function unary<Name extends CallName>(name: Name, handler: Handlers[Name], log: 
   return handle;
 }
 
-function refusal(call: CallName, error: unknown, log: Logger): Partial<ServiceError> {
+function streaming<Name extends StreamName>(name: Name, handler: StreamHandlers[Name], log: Logger) {
+  const handle: handleServerStreamingCall<Streams[Name][0], Streams[Name][1]> = (call) => {
+    const ended = new AbortController();
+    call.once("cancelled", () => ended.abort());
+    const write = (message: Streams[Name][1]) =>
+      new Promise<void>((done) => {
+        if (ended.signal.aborted) return done();
+        const settle = () => {
+          ended.signal.removeEventListener("abort", settle);
+          done();
+        };
+        ended.signal.addEventListener("abort", settle);
+        call.write(message, settle);
+      });
+    handler(call.request, { write, ended: ended.signal }).then(
+      () => call.end(),
+      (error: unknown) => call.emit("error", refusal(name, error, log)),
+    );
+  };
+  return handle;
+}
+
+function refusal(call: CallName | StreamName, error: unknown, log: Logger): Partial<ServiceError> {
   if (!(error instanceof SluiceError)) log.error({ call, err: error }, "defect in a call");
   else log.warn({ call, problems: error.problems.slice(0, 20) }, "refused");
   const problems = error instanceof SluiceError ? error.problems : [defect(error)];
@@ -124,7 +169,9 @@ function refusal(call: CallName, error: unknown, log: Logger): Partial<ServiceEr
 
 function codeOf(error: unknown): status {
   if (!(error instanceof SluiceError)) return status.INTERNAL;
-  return error.problems[0]?.code === "not-running" ? status.UNAVAILABLE : status.FAILED_PRECONDITION;
+  return /^(not-running|stopped)$/.test(error.problems[0]?.code ?? "")
+    ? status.UNAVAILABLE
+    : status.FAILED_PRECONDITION;
 }
 
 function defect(error: unknown): Problem {

@@ -12,7 +12,7 @@ import { failuresSince } from "./probation.js";
 import type {
   ChangePluginsRequest,
   ChangePluginsResponse,
-  Figures,
+  NativeFigures,
   PluginInfo,
   Probation,
   Shadow,
@@ -125,7 +125,7 @@ export class Shell {
   }
 
   /** Reading it takes the addon's messages, which go to the log. */
-  status(): Figures {
+  status(): NativeFigures {
     const { messages, ...figures } = this.options.native.status();
     for (const message of messages) this.options.log.warn(message);
     return figures;
@@ -217,7 +217,7 @@ export class Shell {
   private async probation(
     { durationMs, maxFailures }: Probation,
     plugins: readonly string[],
-    counted: Figures,
+    counted: NativeFigures,
     before: Live,
   ): Promise<void> {
     const end = Date.now() + durationMs;

@@ -4,7 +4,7 @@ import { nodeFileJsonSchema } from "../../config/schema.js";
 import type { StatusResponse } from "../../dataplane/protocol.js";
 import { SluiceError } from "../../errors.js";
 import { VERSION } from "../../version.js";
-import { seconds } from "../arguments.js";
+import { durationMs } from "../arguments.js";
 import { type ConnectionOptions, connected, type OutputOptions, withConnection, withOutput } from "../connection.js";
 import { example } from "../example.js";
 import { located, readNode } from "../node-file.js";
@@ -65,7 +65,7 @@ function addApply(program: Command, io: Io): void {
     const modules = [...wasms].map(([digest, wasm]) => ({ digest, wasm }));
     const request = { specJson: JSON.stringify(spec), modules };
     const result = await located(file, () =>
-      connected(options, (client) => client.call("apply", request, options.timeout * 1000), spec.name),
+      connected(options, (client) => client.call("apply", request, options.timeout), spec.name),
     );
     io.out(options.output === "json" ? JSON.stringify(result) : outcomesText(result));
   });
@@ -79,10 +79,11 @@ function addStatus(program: Command, io: Io): void {
     .description(
       "Show ports, stages with their cycles for each packet, drops by reason, workers and flows of a running node.",
     )
-    .option("--wait <seconds>", "wait this long for the node to be ready", seconds);
-  withConnection(command).action(async (options: ConnectionOptions & { wait?: number }) => {
-    const status = await readyStatus(options, Date.now() + (options.wait ?? 0) * 1000);
-    io.out(options.output === "json" ? JSON.stringify(status) : statusText(status));
+    .option("--wait <time>", "wait this long for the node to be ready", durationMs)
+    .option("-v, --verbose", "with gauges and histograms, and all of stages' last failures");
+  withConnection(command).action(async (options: ConnectionOptions & { wait?: number; verbose?: boolean }) => {
+    const status = await readyStatus(options, Date.now() + (options.wait ?? 0));
+    io.out(options.output === "json" ? JSON.stringify(status) : statusText(status, options.verbose));
   });
   example(command, "sluice status --name node-a -o json", "all figures of node-a, for programs");
 }
@@ -90,7 +91,7 @@ function addStatus(program: Command, io: Io): void {
 async function readyStatus(options: ConnectionOptions, deadline: number): Promise<StatusResponse> {
   for (;;) {
     try {
-      return await connected(options, (client) => client.call("status", {}, options.timeout * 1000));
+      return await connected(options, (client) => client.call("status", {}, options.timeout));
     } catch (error) {
       const starting = error instanceof SluiceError && error.problems.every(({ code }) => code === "not-running");
       if (!starting || Date.now() >= deadline) throw error;

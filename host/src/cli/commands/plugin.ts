@@ -17,17 +17,20 @@ import { type Assignment, assignments, names, numbersByKey, signedNumber, wholeN
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
 import { example } from "../example.js";
 import type { Io } from "../output.js";
-import { outcomesText, pluginsText, shadowsText } from "../tables.js";
+import { outcomesText, shadowsText } from "../tables.js";
+import { addPluginViews } from "./plugin-views.js";
 
 export function addPluginCommands(program: Command, io: Io): void {
   const plugin = program
     .command("plugin")
-    .summary("load, swap, list, roll back and unload plugins of a running node")
-    .description("Change the plugins of a running node. No packet is lost by it; each command is one transaction.");
+    .summary("load, swap, show, profile, roll back and unload plugins of a running node")
+    .description(
+      "Change and look at the plugins of a running node. No packet is lost by a change; each command is one transaction.",
+    );
   example(plugin, "sluice plugin swap policy=./policy.ts", "the new version of a plugin goes live, built on the way");
   addLoad(plugin, io);
   addSwap(plugin, io);
-  addList(plugin, io);
+  addPluginViews(plugin, io);
   addRollback(plugin, io);
   addUnload(plugin, io);
 }
@@ -135,18 +138,6 @@ function addSwap(plugin: Command, io: Io): void {
   );
 }
 
-function addList(plugin: Command, io: Io): void {
-  const command = plugin
-    .command("list")
-    .summary("show the plugins and their revisions")
-    .description("Show the plugins of a running node with the revisions that they can be rolled back to.");
-  withConnection(command).action(async (options: ConnectionOptions) => {
-    const { plugins } = await connected(options, (client) => client.call("listPlugins", {}, options.timeout * 1000));
-    io.out(options.output === "json" ? JSON.stringify(plugins) : pluginsText(plugins));
-  });
-  example(command, "sluice plugin list", "");
-}
-
 function addRollback(plugin: Command, io: Io): void {
   const command = plugin
     .command("rollback")
@@ -174,7 +165,7 @@ function addUnload(plugin: Command, io: Io): void {
 }
 
 async function change(io: Io, options: ConnectionOptions, request: ChangePluginsRequest): Promise<void> {
-  const result = await connected(options, (client) => client.call("changePlugins", request, options.timeout * 1000));
+  const result = await connected(options, (client) => client.call("changePlugins", request, options.timeout));
   io.out(options.output === "json" ? JSON.stringify(result) : changeText(result));
 }
 

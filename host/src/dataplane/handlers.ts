@@ -1,0 +1,86 @@
+import type { Dataplane } from "@sluice/native";
+import type { Logger } from "pino";
+import { messageOf, SluiceError } from "../errors.js";
+import { digestOf } from "../plugins/builder.js";
+import { VERSION } from "../version.js";
+import { Observer } from "./observer.js";
+import { PluginSources } from "./plugin-sources.js";
+import type { Figures, Module } from "./protocol.js";
+import type { Handlers } from "./server.js";
+import type { Shell } from "./shell.js";
+import type { Modules, Store } from "./store.js";
+import { withSources } from "./traps.js";
+
+/** What calls need. */
+export interface Running {
+  readonly shell: Shell;
+  readonly observer: Observer;
+  /** With stages' traps placed in their sources. */
+  readonly figures: () => Promise<Figures>;
+}
+
+/** @param store with the modules that traps and profiles are placed by */
+export function runningOf({
+  native,
+  store,
+  shell,
+  log,
+}: {
+  native: Dataplane;
+  store: Store;
+  shell: Shell;
+  log: Logger;
+}): Running {
+  const sources = new PluginSources((digest) => store.module(digest), log);
+  const observer = new Observer({ native, figures: () => shell.status(), sources });
+  return { shell, observer, figures: () => withSources(shell.status(), sources) };
+}
+
+/** Filled while the dataplane runs. */
+export interface Cell {
+  running?: Running;
+}
+
+/** What the dataplane answers; each call is refused while the cell is empty. */
+export function handlersOf(cell: Readonly<Cell>, name: string): Handlers {
+  const running = () => {
+    if (cell.running !== undefined) return cell.running;
+    throw SluiceError.of("not-running", "", `the dataplane "${name}" is starting or stopping; try again`);
+  };
+  return {
+    apply: async ({ specJson, modules }) => running().shell.apply(parseSpec(specJson), byDigest(modules)),
+    changePlugins: async (request) => running().shell.change(request, byDigest(request.modules)),
+    listPlugins: async () => ({ plugins: running().shell.plugins() }),
+    status: async () => {
+      const { figures, observer } = running();
+      const { count: observers } = observer;
+      return { name, pid: process.pid, version: VERSION, native: await figures(), observers };
+    },
+    trace: async (request, sink) => running().observer.trace(request, sink),
+    capture: async (request, sink) => running().observer.capture(request, sink),
+    drops: async () => ({ drops: await running().observer.drops() }),
+    flows: async (query) => ({ flows: running().observer.flows(query) }),
+    profile: async (request) => running().observer.profile(request),
+  };
+}
+
+function parseSpec(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch (error) {
+    throw SluiceError.of("invalid-config", "", `the spec is no JSON: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function byDigest(modules: readonly Module[]): Modules {
+  for (const [index, { digest, wasm }] of modules.entries()) {
+    const found = digestOf(wasm);
+    if (found === digest) continue;
+    throw SluiceError.of(
+      "module-wrong-digest",
+      `/modules/${index}/digest`,
+      `found ${digest}; the module's sha-256 is ${found}`,
+    );
+  }
+  return new Map(modules.map(({ digest, wasm }) => [digest, wasm]));
+}
