@@ -1,3 +1,4 @@
+export { type RunPcapOptions, type RunPcapSummary, runPcap } from "../offline/run-pcap.js";
 export { addressBytes, addressText } from "./addresses.js";
 export { checksum, crc32c, onesSum, pseudoHeader } from "./checksums.js";
 export { describeFrame, describePacket } from "./describe.js";
@@ -32,6 +33,8 @@ export {
   udp,
 } from "./packets.js";
 export { isMalformed, type Malformed, type Parsed, parsePacket } from "./parse.js";
+export { PcapWriter, type PcapWriterOptions, packetsOf, readPcap, type WritablePacket, writePcap } from "./pcap.js";
+export { type LinkType, PcapError, type PcapPacket } from "./pcap-format.js";
 export {
   type CapturedFrame,
   type CaptureInterface,
@@ -56,6 +59,7 @@ export {
   type StageExecutor,
   type VerdictName,
 } from "./rows.js";
-export { loadPlugin, type Packet, type SendOptions, type SendResult, Stage, type StageOptions } from "./stage.js";
+export type { Packet, SendOptions, SendResult } from "./send.js";
+export { loadPlugin, Stage, type StageOptions } from "./stage.js";
 export { StageTimeout } from "./time-limit.js";
 export { verifyStages } from "./verify.js";

@@ -6,7 +6,7 @@ import { afterAll, expect } from "vitest";
 import { stopNative } from "./native-stage.js";
 import type { HistogramExpectation, RedirectExpectation } from "./packet-matchers.js";
 import { matchers } from "./packet-matchers.js";
-import type { Packet } from "./stage.js";
+import type { Packet } from "./send.js";
 import { verifyStages } from "./verify.js";
 
 expect.extend(matchers);

@@ -4,7 +4,8 @@ import { describePacket } from "./describe.js";
 import { fieldDifferences, hexRegion } from "./diff.js";
 import type { HistogramValue } from "./metrics.js";
 import type { VerdictName } from "./rows.js";
-import { type Packet, type SendResult, Stage } from "./stage.js";
+import { hexOf, type Packet, type SendResult } from "./send.js";
+import { Stage } from "./stage.js";
 
 export interface RedirectExpectation {
   port?: number;
@@ -18,14 +19,12 @@ interface MatcherResult {
   message: () => string;
 }
 
-const hexOf = (packet: Packet): string =>
-  typeof packet === "string" ? packet.toLowerCase() : Buffer.from(packet).toString("hex");
-const indented = (lines: string[]): string => lines.map((line) => `  ${line}`).join("\n");
+const indented = (lines: string[]): string[] => lines.map((line) => line && `  ${line}`);
 
 /** `problems` empty: as expected. `opposite`: what to say when that is wrong. */
 const verdictOf = (title: string, problems: string[], opposite: string): MatcherResult => ({
   pass: problems.length === 0,
-  message: () => (problems.length === 0 ? opposite : `${title}\n${indented(problems)}`),
+  message: () => (problems.length === 0 ? opposite : [title, ...indented(problems)].join("\n")),
 });
 
 /** How two packets differ: field by field, then the bytes. */
@@ -162,7 +161,8 @@ export const matchers = {
     const found = emittedBy(of);
     const problems = same("number of packets", found.length, packets.length);
     packets.slice(0, found.length).forEach((packet, i) => {
-      problems.push(...packetProblems(packet, found[i]).map((line) => (line === "" ? line : `packet ${i}: ${line}`)));
+      const different = packetProblems(packet, found[i]);
+      if (different.length > 0) problems.push(`packet ${i}:`, ...indented(different));
     });
     return verdictOf("the stage was to send other packets", problems, "the stage sent these packets");
   },

@@ -1,21 +1,15 @@
 // A stage under test, packet by packet.
 
-import type { HookName, Json, Manifest } from "../build/manifest.js";
-import { hookNumber } from "../build/manifest.js";
-import { Conntrack, type Tracked } from "./conntrack.js";
+import type { Json, Manifest } from "../build/manifest.js";
 import { type LoadedPlugin, load, type PluginSource } from "./load.js";
 import type { HistogramValue } from "./metrics.js";
-import { burstFacts } from "./node-stage.js";
-import { isMalformed, parsePacket } from "./parse.js";
-import type { CtStateName, MirroredPacket, PacketResult, PacketRow, Row, RowResult, VerdictName } from "./rows.js";
+import { Passage, usualHooks } from "./passage.js";
+import type { MirroredPacket, PacketResult, PacketRow, Row, RowResult } from "./rows.js";
+import { bytesOf, type Packet, type SendOptions, type SendResult } from "./send.js";
 import { StageSession } from "./session.js";
 import { DEFAULT_TIME_LIMIT } from "./time-limit.js";
 import { verifyLater } from "./verify.js";
 
-/** A packet from its L3 header on: bytes, or hex. */
-export type Packet = Uint8Array | string;
-
-/** How a stage is started. */
 export interface StageOptions {
   /** Given to the stage's configure; without it configure is not called. */
   config?: Json;
@@ -25,112 +19,30 @@ export interface StageOptions {
   timeLimit?: number;
 }
 
-/** How a packet comes to the stage. */
-export interface SendOptions {
-  /**
-   * Where it meets the stage: one hook, or several one after the other as on its way through a node. Default: those of
-   * prerouting, forward and postrouting that the stage has; else its first.
-   */
-  hook?: HookName | HookName[];
-  /** Milliseconds since the stage was loaded; not before the packet before. Default: now. */
-  at?: number;
-  /**
-   * Default: the flow that conntrack finds, with its state and direction, as in a node. A name: packets with the same name
-   * share a flow. False: no flow (untracked).
-   */
-  flow?: string | false;
-  /** Instead of what conntrack says. */
-  ctState?: CtStateName;
-  /** Instead of what conntrack says. */
-  direction?: "original" | "reply";
-  /** Default 0. */
-  inPort?: number;
-  /** The port that it was routed to; default: not routed yet. */
-  outPort?: number;
-  /** Routing table; default 0. */
-  table?: number;
-  /** Default 0. */
-  mark?: number;
-  /** The link header it came with. */
-  link?: Packet;
-  /** The L4 checksum field holds the pseudo-header's sum only. */
-  partial?: boolean;
-  /** A super-frame, with segments of so many payload bytes. */
-  gsoSize?: number;
-  /** Collect the values that the stage notes of it; default true. */
-  traced?: boolean;
-}
-
-/** What came of one packet. */
-export interface SendResult {
-  /** "redirect" and "reply" as the last hook said; "drop" as the first did. */
-  verdict: VerdictName;
-  /** Of a drop: a well-known reason's name, or one of the stage's own. */
-  reason?: string;
-  /** As it was sent. */
-  sent: Uint8Array;
-  /** As it left the stage; absent for a drop. */
-  packet?: Uint8Array;
-  table: number;
-  mark: number;
-  /** Of a redirect. */
-  outPort?: number;
-  /** Of a redirect: the neighbour's address, or "" for the packet's destination. */
-  nextHop?: string;
-  /** The conntrack state it came with. */
-  ctState: CtStateName;
-  direction: "original" | "reply";
-  /** The name of its flow. */
-  flow?: string;
-  /** The stage's state in the flow, after the call. */
-  flowState?: Uint8Array;
-  /** What the stage noted of it, by name. */
-  trace: Record<string, number>;
-  /** Packets that the stage sent by itself in the calls that this packet was in, from their L3 header on. */
-  emitted: Uint8Array[];
-  /** Copies of this packet that it had sent out by a port. */
-  mirrored: { port: number; packet: Uint8Array }[];
-  /** Why the stage failed, if it did with this packet or has before. */
-  trap?: string;
-}
-
-const bytesOf = (packet: Packet): Uint8Array => (typeof packet === "string" ? Buffer.from(packet, "hex") : packet);
-const hexOf = (packet: Packet): string => (typeof packet === "string" ? packet : Buffer.from(packet).toString("hex"));
-
 /** Builds (or reads) a plugin and starts it in Node. Throws BuildError, ModuleError, ConfigureError. */
 export async function loadPlugin(plugin: PluginSource, options: StageOptions = {}): Promise<Stage> {
   return new Stage(await load(plugin), options);
 }
 
-/** A packet on its way. */
-interface Travel {
-  options: SendOptions;
-  tracked: Tracked;
-  result: SendResult;
-  /** The row as the stage gets it next; undefined: dropped, or out of the pipeline. */
-  next?: PacketRow;
-}
-
 /** A running stage. Time stands still but for `advance` and `at`. */
 export class Stage {
   private readonly session: StageSession;
-  private readonly conntrack = new Conntrack({ onEnd: (flow) => this.session.forget(flow) });
-  private nowMs = 0;
-  private bursts = 0;
-  private taken = 0;
-  private isReplayable = true;
+  private readonly passage: Passage;
   private readonly sent: PacketRow[] = [];
-  private plugin: LoadedPlugin;
+  private nowMs = 0;
+  private isReplayable = true;
 
   /** Use loadPlugin. */
   constructor(
-    plugin: LoadedPlugin,
+    private plugin: LoadedPlugin,
     private readonly options: StageOptions,
   ) {
-    this.plugin = plugin;
     this.session = new StageSession(plugin.node, segmentOf(plugin, options.config), {
       timeLimit: options.timeLimit ?? DEFAULT_TIME_LIMIT,
       ...(options.ports ? { ports: options.ports } : {}),
+    });
+    this.passage = new Passage(this.session, undefined, (rows, results) => {
+      this.sent.push(...rows.map((row, i) => ({ ...row, expect: results[i] as PacketResult })));
     });
     verifyLater(this);
   }
@@ -180,29 +92,17 @@ export class Stage {
   }
 
   /** Packets in one burst, at most 256, each with what is said of it before what is said of all. */
-  burst(
-    packets: (Packet | [Packet, SendOptions])[],
-    options: Omit<SendOptions, "at"> & { at?: number } = {},
-  ): SendResult[] {
+  burst(packets: (Packet | [Packet, Omit<SendOptions, "at" | "hook">])[], options: SendOptions = {}): SendResult[] {
     this.setTime(options.at ?? this.nowMs);
-    const travels = packets.map((each) => {
-      const [packet, own] = Array.isArray(each) ? each : [each, {}];
-      return this.begin(packet, { ...options, ...own });
-    });
-    for (const hook of this.hooksOf(options.hook))
-      this.runHook(
-        hook,
-        travels.filter(({ next }) => next),
-      );
+    const given = packets.map((each): [Packet, SendOptions] =>
+      Array.isArray(each) ? [each[0], { ...options, ...each[1] }] : [each, options],
+    );
+    const { hook = usualHooks(this.manifest) } = options;
+    const passedNs = BigInt(this.nowMs) * 1_000_000n;
+    const results = this.passage.run(passedNs, given, typeof hook === "string" ? [hook] : hook);
     this.session.checkSegment();
-    for (const { tracked, result } of travels) {
-      if (result.packet && result.verdict !== "reply") this.conntrack.confirm(tracked, result.sent, result.packet);
-    }
-    this.conntrack.settle(travels.map(({ tracked }) => tracked));
-    return travels.map(({ result }) => {
-      if (this.session.trap) result.trap = this.session.trap.message;
-      return result;
-    });
+    const { trap } = this.session;
+    return trap ? results.map((result) => ({ ...result, trap: trap.message })) : results;
   }
 
   /** Publishes a new configuration: flows, counters and per-worker tables stay. Throws ConfigureError, and nothing changes. */
@@ -252,99 +152,9 @@ export class Stage {
     }
     this.nowMs = milliseconds;
   }
-
-  private hooksOf(hook: SendOptions["hook"]): HookName[] {
-    if (hook !== undefined) return typeof hook === "string" ? [hook] : hook;
-    const transit = transitHooks.filter((name) => this.manifest.hooks.includes(name));
-    return transit.length > 0 ? transit : this.manifest.hooks.slice(0, 1);
-  }
-
-  private begin(packet: Packet, options: SendOptions): Travel {
-    const sent = bytesOf(packet);
-    const tracked = this.track(sent, options);
-    const { table, mark, inPort, outPort, partial, gsoSize, link } = options;
-    const given = {
-      table,
-      mark,
-      inPort,
-      outPort,
-      partial,
-      gsoSize,
-      link: link === undefined ? undefined : hexOf(link),
-    };
-    const next = {
-      in: hexOf(packet),
-      ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-      ...tracked,
-      traced: options.traced ?? true,
-    } as PacketRow;
-    const result: SendResult = {
-      ...{ verdict: "pass", sent, table: 0, mark: 0, trace: {}, emitted: [], mirrored: [] },
-      ...tracked,
-    };
-    return { options, tracked, result, next };
-  }
-
-  private track(packet: Uint8Array, { flow, ctState, direction }: SendOptions): Tracked {
-    const parsed = parsePacket(packet);
-    const found: Tracked =
-      flow === undefined && !isMalformed(parsed)
-        ? this.conntrack.track(parsed, BigInt(this.nowMs) * 1_000_000n)
-        : { ctState: "untracked", direction: "original", ...(flow ? this.named(flow) : {}) };
-    return { ...found, ...(ctState ? { ctState } : {}), ...(direction ? { direction } : {}) };
-  }
-
-  private readonly names = new Set<string>();
-  private named(flow: string): { flow: string; ctState: CtStateName } {
-    const ctState = this.names.has(flow) ? "established" : "new";
-    this.names.add(flow);
-    return { flow, ctState };
-  }
-
-  private runHook(hook: HookName, travels: Travel[]): void {
-    if (travels.length === 0) return;
-    const rows = travels.map(({ next }): PacketRow => ({ ...(next as PacketRow), hook, at: this.nowMs }));
-    const { emitted, mirrored } = this.session;
-    const [before, copied, first] = [emitted.length, mirrored.length, this.sent.length];
-    const facts = burstFacts(hookNumber(hook), BigInt(this.nowMs) * 1_000_000n, this.bursts++);
-    const results = this.session.burst(facts, rows);
-    travels.forEach((travel, i) => {
-      const found = results[i] as PacketResult;
-      const row = rows[i] as PacketRow;
-      this.sent.push({ ...row, expect: found });
-      take(travel, row, found);
-      travel.result.emitted.push(...emitted.slice(before).map(bytesOf));
-      const copies = mirrored.slice(copied).filter(({ packet }) => packet === first + i);
-      travel.result.mirrored.push(...copies.map(({ port, hex }) => ({ port, packet: bytesOf(hex) })));
-    });
-  }
 }
 
-const transitHooks: HookName[] = ["prerouting", "forward", "postrouting"];
-
-function segmentOf(plugin: LoadedPlugin, config: Json | undefined): Uint8Array {
+/** The tables that a configuration makes; empty without one. Throws ConfigureError. */
+export function segmentOf(plugin: LoadedPlugin, config: Json | undefined): Uint8Array {
   return config === undefined ? new Uint8Array() : plugin.node.build(JSON.stringify(config));
-}
-
-/** Notes what one hook made of a packet. */
-function take(travel: Travel, row: PacketRow, found: PacketResult): void {
-  const { result } = travel;
-  const { verdict, out, flowState, trace, outPort, nextHop, reason, table, mark } = found;
-  Object.assign(result, { table, mark });
-  if (verdict !== "pass") result.verdict = verdict;
-  if (reason !== undefined) result.reason = reason;
-  if (outPort !== undefined) result.outPort = outPort;
-  if (nextHop !== undefined) result.nextHop = nextHop;
-  if (flowState !== undefined) result.flowState = bytesOf(flowState);
-  Object.assign(result.trace, trace);
-  if (out === undefined) {
-    delete result.packet;
-    delete travel.next;
-    return;
-  }
-  result.packet = bytesOf(out);
-  const { expect: _expect, ...came } = row;
-  if (verdict === "pass" || verdict === "redirect") {
-    travel.next = { ...came, in: out, table, mark, ...(outPort === undefined ? {} : { outPort }) } as PacketRow;
-  } else delete travel.next;
 }
