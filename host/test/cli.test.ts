@@ -8,6 +8,7 @@ import { createProgram, EXIT, main } from "../src/cli/main.js";
 import { bytes, count, duration, type Io, TABLE_WIDTH, table } from "../src/cli/output.js";
 import { outcomesText, pluginsText, statusText } from "../src/cli/tables.js";
 import { digest, FULL_STATUS } from "./helpers.js";
+import { SAMPLES } from "./samples.js";
 
 let folder: string;
 beforeEach(async () => {
@@ -37,6 +38,14 @@ function commands(command: Command, words: string[] = []): { words: string[]; co
   return [{ words, command }, ...below];
 }
 
+const block = (text: string) => `\`\`\`\n${text}\n\`\`\`\n`;
+
+/** What a command prints, where there is a sample of it. */
+function sampleOf(command: string): string {
+  const [line, text] = SAMPLES[command] ?? [];
+  return line === undefined ? "" : `\nIt prints, for example:\n\n${block(`$ sluice ${line}\n${text}`)}`;
+}
+
 const COMMANDS = commands(createProgram(SILENT));
 
 describe("help", () => {
@@ -45,7 +54,8 @@ describe("help", () => {
       COMMANDS.map(async ({ words }) => {
         const { code, out } = await sluice(...words, "--help");
         expect(code).toBe(EXIT.ok);
-        return `## ${["sluice", ...words].join(" ")}\n\n\`\`\`\n${out.trimEnd()}\n\`\`\`\n`;
+        const name = ["sluice", ...words].join(" ");
+        return `## ${name}\n\n${block(out.trimEnd())}${sampleOf(words.join(" "))}`;
       }),
     );
     const intro =

@@ -1,5 +1,4 @@
-import type { FlowRecord, TracedPacket } from "@sluice/native";
-import { ipv4, ipv6, packetHex, tcp, udp } from "@sluice/sdk/testing";
+import { ipv4, ipv6, packetHex, udp } from "@sluice/sdk/testing";
 import { describe, expect, test } from "vitest";
 import { durationMs, sizeBytes } from "../src/cli/arguments.js";
 import { clock, rate, wrap } from "../src/cli/output.js";
@@ -10,13 +9,11 @@ import { metricsText } from "../src/cli/views/metrics.js";
 import { hotPlaces, profileText } from "../src/cli/views/profile.js";
 import { traceText, withFields } from "../src/cli/views/trace.js";
 import { trapLines } from "../src/cli/views/traps.js";
-import type { DropRecord, Profile } from "../src/dataplane/protocol.js";
-import { digest, FULL_STATUS } from "./helpers.js";
+import { FULL_STATUS } from "./helpers.js";
+import { DROPS, FLOWS, flow, NOON, PROFILE, REPLY, SYN, TRACED } from "./samples.js";
 
 const NARROW = 80;
 const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
-const NOON = new Date(2024, 0, 2, 12, 0, 1, 250).getTime();
-
 describe("arguments", () => {
   test.each([
     ["500ms", 500],
@@ -67,10 +64,6 @@ describe("text", () => {
   ])("%j is wrapped between words", (text, wrapped) => expect(wrap(text, 2, 7)).toBe(wrapped));
 });
 
-const SYN = packetHex(
-  ipv4({ source: "10.1.1.10", destination: "10.96.0.10" }),
-  tcp({ sourcePort: 43210, destinationPort: 80 }),
-);
 const V6 = packetHex(
   ipv6({ source: "fd00::1", destination: "fd00::2" }),
   udp({ sourcePort: 1, destinationPort: 53 }),
@@ -127,51 +120,20 @@ describe("what a rewrite changed", () => {
   });
 });
 
-const TRACED: TracedPacket = {
-  number: 1,
-  worker: 0,
-  at: NOON,
-  packetHex: SYN,
-  length: 40,
-  summary: "IPv4 10.1.1.10 > 10.96.0.10 protocol 6, 40 bytes",
-  steps: [
-    { kind: "rx", afterNs: 0, detail: "port pod-1" },
-    { kind: "conntrack", afterNs: 420, detail: "new, original, flow 17" },
-    {
-      kind: "stage",
-      afterNs: 1234,
-      detail: "",
-      stage: "nat",
-      hook: "prerouting",
-      verdict: "pass",
-      cycles: 31.4,
-      rewrites: [
-        { offset: 10, before: "8a52", after: "8a53" },
-        { offset: 16, before: "0a60000a", after: "0a000007" },
-        { offset: 22, before: "0050", after: "1f90" },
-      ],
-      values: [{ name: "backend", value: 3 }],
-    },
-    { kind: "route", afterNs: 2000, detail: "10.0.0.0/24 by port wire next hop 192.0.2.1" },
-    { kind: "stage", afterNs: 2500, detail: "", stage: "policy", hook: "forward", verdict: "drop", reason: "policy" },
-    { kind: "drop", afterNs: 2600, detail: "policy", reason: "policy" },
-  ],
-};
-
 describe("a traced packet", () => {
   test("shows its way in 80 columns", () => {
     const text = traceText(withFields(TRACED), false);
     expect(text).toMatchInlineSnapshot(`
       "packet 1  12:00:01.250  worker 0  10.1.1.10:43210 > 10.96.0.10:80 TCP  40 bytes
-           0.0 us  rx         port pod-1
-           0.4 us  conntrack  new, original, flow 17
-           1.2 us  prerouting nat  pass  31 cycles/pkt
-                              ipv4.destination 10.96.0.10 -> 10.0.0.7
-                              tcp.destinationPort 80 -> 8080
-                              backend = 3
-           2.0 us  route      10.0.0.0/24 by port wire next hop 192.0.2.1
-           2.5 us  forward    policy  drop  policy
-           2.6 us  drop       policy"
+           0.0 us  rx           port pod-1
+           0.4 us  conntrack    new, original, flow 17
+           1.2 us  prerouting   nat  pass  31 cycles/pkt
+                                ipv4.destination 10.96.0.10 -> 10.0.0.7
+                                tcp.destinationPort 80 -> 8080
+                                backend = 3
+           2.0 us  route        10.0.0.0/24 by port wire next hop 192.0.2.1
+           2.5 us  forward      policy  drop  policy
+           2.6 us  drop         policy"
     `);
     expect(widest(text)).toBeLessThanOrEqual(NARROW);
   });
@@ -189,17 +151,6 @@ describe("a traced packet", () => {
     expect(policy?.fields).toEqual([]);
   });
 });
-
-const DROPS: DropRecord[] = [
-  { reason: "no-route", meaning: "No route to the destination", stage: "", packets: 12, last: null },
-  {
-    reason: "policy",
-    meaning: "A stage said so, by a policy",
-    stage: "policy",
-    packets: 1_234_567,
-    last: { at: NOON, worker: 1, inPort: "pod-1", packetHex: SYN, length: 40, summary: TRACED.summary },
-  },
-];
 
 describe("drops", () => {
   test("are shown with what they mean and the last packet, the most frequent first", () => {
@@ -239,40 +190,8 @@ describe("drops", () => {
   });
 });
 
-const flow = (change: Partial<FlowRecord> = {}): FlowRecord => ({
-  number: 17,
-  protocol: 6,
-  original: { source: "10.1.1.10", sourcePort: 43210, destination: "10.96.0.10", destinationPort: 80 },
-  reply: { source: "10.96.0.10", sourcePort: 80, destination: "10.1.1.10", destinationPort: 43210 },
-  state: "established",
-  idleMs: 3000,
-  expiresInMs: 431_997_000,
-  slots: {},
-  ...change,
-});
-const REPLY = { source: "10.0.0.7", sourcePort: 8080, destination: "10.1.1.10", destinationPort: 43210 };
-const ICMP = { source: "10.1.1.10", sourcePort: 77, destination: "10.1.1.11", destinationPort: 77 };
-const LONG = {
-  source: "fd00:1:1::aaaa:bbbb",
-  sourcePort: 43210,
-  destination: "fd00:1:2::cccc:dddd",
-  destinationPort: 443,
-};
-
 test("flows are shown with where they go and when they expire", () => {
-  const inverse = ({ source, sourcePort, destination, destinationPort }: FlowRecord["original"]) => ({
-    source: destination,
-    sourcePort: destinationPort,
-    destination: source,
-    destinationPort: sourcePort,
-  });
-  const flows = [
-    flow(),
-    flow({ reply: REPLY, slots: { nat: "0a000007".repeat(10), policy: "01" } }),
-    flow({ protocol: 1, original: ICMP, reply: inverse(ICMP), state: "new", idleMs: 0, expiresInMs: 30_000 }),
-    flow({ protocol: 17, original: LONG, reply: inverse(LONG) }),
-  ];
-  const text = flowsText(flows, true);
+  const text = flowsText(FLOWS, true);
   expect(text).toMatchInlineSnapshot(`
     "PROTO   STATE           IDLE  EXPIRES  FLOW
     tcp     established       3s   4d 23h  10.1.1.10:43210 > 10.96.0.10:80
@@ -286,7 +205,7 @@ test("flows are shown with where they go and when they expire", () => {
       [fd00:1:1::aaaa:bbbb]:43210 > [fd00:1:2::cccc:dddd]:443"
   `);
   expect(widest(text)).toBeLessThanOrEqual(NARROW);
-  expect(flowsText(flows, false)).not.toContain("nat:");
+  expect(flowsText(FLOWS, false)).not.toContain("nat:");
   expect(translation(flow())).toBeUndefined();
   expect(translation(flow({ reply: REPLY }))).toEqual({
     source: "10.1.1.10",
@@ -295,30 +214,6 @@ test("flows are shown with where they go and when they expire", () => {
     destinationPort: 8080,
   });
 });
-
-const own = { file: "assembly/translate.ts", line: 30, column: 3, function: "translate", near: null };
-const PROFILE: Profile = {
-  samples: 5000,
-  inPlugin: 1000,
-  digest: digest("a"),
-  places: [
-    { function: "f1", offset: 10, samples: 400, source: { ...own } },
-    { function: "f1", offset: 20, samples: 200, source: { ...own, line: 28 } },
-    {
-      function: "f2",
-      offset: 30,
-      samples: 250,
-      source: {
-        ...own,
-        file: "~sdk/packet.ts",
-        line: 9,
-        function: "select",
-        near: { file: "assembly/maglev.ts", line: 12, column: 1 },
-      },
-    },
-    { function: "f3", offset: -1, samples: 150, source: null },
-  ],
-};
 
 describe("a profile", () => {
   test("names the hot functions with bars", () => {

@@ -18,7 +18,7 @@ export function withFields(packet: TracedPacket): NamedPacket {
 }
 
 /** Where a step's own words begin. */
-const INDENT = 24;
+const INDENT = 26;
 
 /** A traced packet and its way, a line or more a step. @param isVerbose with checksums and the packet's bytes */
 export function traceText(packet: NamedPacket, isVerbose: boolean): string {
@@ -40,7 +40,7 @@ function stepLines(step: NamedStep, isVerbose: boolean): string[] {
     ...(step.values ?? []).map(({ name, value }) => `${name} = ${value}`),
   ];
   return [
-    wrap(`${time}  ${place.padEnd(INDENT - 14)} ${headline(step)}`, INDENT),
+    wrap(`${time}  ${place.padEnd(INDENT - 15)}  ${headline(step)}`, INDENT),
     ...more.map((text) => margin + shorten(text, NARROW_WIDTH - INDENT)),
   ];
 }
