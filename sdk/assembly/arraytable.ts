@@ -12,6 +12,7 @@ const HEADER: u32 = 16;
 export class ArrayTable<T> {
   constructor(name: string) { unreachable(); }
 
+  /** Number of entries. */
   // @ts-ignore: decorator
   @inline get length(): u32 {
     const header = tableAddress(changetype<usize>(this));

@@ -48,12 +48,14 @@ export let isTooLarge: bool = false;
 export class Prefix {
   /** 4 or 6; 0: none was read. */
   family: u32;
+/** In bits: 0 to 32, or to 128. */
   length: u32;
   /** IPv4, host order. */
   address4: u32;
   private pad: u32;
   private high: u64;
   private low: u64;
+  /** The address of an IPv6 prefix. */
   // @ts-ignore: decorator
   @inline get address6(): Ipv6Address { return changetype<Ipv6Address>(changetype<usize>(this) + 16); }
 }
@@ -65,13 +67,20 @@ export class Prefix {
  */
 @unmanaged
 export class Json {
+  /** False for a member that is not there, and after the last item. */
   // @ts-ignore: decorator
   @inline get isPresent(): bool { return changetype<usize>(this) != 0; }
+  /** The value null. */
   get isNull(): bool { return this.startsWith(0x6e); }
+  /** An object. */
   get isObject(): bool { return this.startsWith(0x7b); }
+  /** A list. */
   get isArray(): bool { return this.startsWith(0x5b); }
+  /** A text. */
   get isString(): bool { return this.startsWith(QUOTE); }
+  /** True or false. */
   get isBoolean(): bool { return this.startsWith(0x74) || this.startsWith(0x66); }
+  /** A number. */
   get isNumber(): bool {
     return this.startsWith(0x2d) || this.isPresent && <u32>load<u8>(changetype<usize>(this)) - 0x30 < 10;
   }
@@ -129,6 +138,7 @@ export class Json {
   /** True when this is that string. */
   isText(text: string): bool { return this.isString && equals(changetype<usize>(this), text); }
 
+/** The string; "", and reported, when it is none. */
   text(): string {
     if (!this.isPresent) return "";
     if (!this.isString) {
@@ -137,6 +147,7 @@ export class Json {
     }
     return decode(changetype<usize>(this));
   }
+/** Its value; false, and reported, when it is none. */
   boolean(): bool {
     if (!this.isPresent) return false;
     if (!this.isBoolean) this.fail("must be true or false");
@@ -163,6 +174,7 @@ export class Json {
   }
   /** A whole number from 0 to `most`. */
   unsigned(most: u32 = 0xffffffff): u32 { return <u32>this.integer(0, <i64>most); }
+/** Its value; 0, and reported, when it is none. */
   number(): f64 {
     if (!this.isPresent) return 0;
     if (!this.isNumber) {

@@ -56,7 +56,10 @@ export class FlowKey {
   get source(): Ipv6Address { return changetype<Ipv6Address>(changetype<usize>(this)); }
   /** A view of the destination address. */
   get destination(): Ipv6Address { return changetype<Ipv6Address>(changetype<usize>(this) + 16); }
+  /** 0 without ports. */
   get sourcePort(): u32 { return this.ports >>> 16; }
+  /** 0 without ports. */
   get destinationPort(): u32 { return this.ports & 0xffff; }
+  /** See Protocol. */
   get protocol(): u32 { return this.number; }
 }

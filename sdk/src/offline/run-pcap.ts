@@ -16,6 +16,7 @@ import { segmentOf } from "../testing/stage.js";
 import { DEFAULT_TIME_LIMIT, StageTimeout, withTimeLimit } from "../testing/time-limit.js";
 import { linkLength, ownLink, withLink } from "./link.js";
 
+/** How a capture is taken through a stage. */
 export interface RunPcapOptions {
   /** The plugin: a source to build, or a module. */
   plugin: PluginSource;

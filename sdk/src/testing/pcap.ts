@@ -31,6 +31,7 @@ export function* packetsOf(file: string): Generator<PcapPacket, void, undefined>
   }
 }
 
+/** What kind of file is written. */
 export interface PcapWriterOptions {
   /** Default: pcapng where the file's name ends so, else pcap with nanoseconds. */
   format?: "pcap" | "pcapng";
@@ -71,6 +72,7 @@ export class PcapWriter {
     if (this.isNg) this.put(sectionBlock(options.application ?? "sluice-plugin"));
   }
 
+  /** Adds a packet. */
   write(packet: WritablePacket): void {
     const given = packet instanceof Uint8Array ? { bytes: packet } : packet;
     const { bytes, length, comment, linkType = this.options.linkType ?? "raw", at = this.last + 1_000_000n } = given;
