@@ -4,6 +4,16 @@ export { checksum, crc32c, onesSum, pseudoHeader } from "./checksums.js";
 export { describeFrame, describePacket } from "./describe.js";
 export { type FieldDifference, fieldDifferences, hexRegion, packetDiff } from "./diff.js";
 export { DisagreementError, type ExecutorName, executorName, stageExecutor } from "./executor.js";
+export {
+  type ArpFields,
+  arp,
+  type EthernetFields,
+  ethernet,
+  macBytes,
+  type VlanFields,
+  vlan,
+  vxlan,
+} from "./frames.js";
 export { StageAbort } from "./instance.js";
 export type { PluginSource } from "./load.js";
 export type { HistogramValue, Metrics } from "./metrics.js";
@@ -25,7 +35,9 @@ export {
   type PortFields,
   packet,
   packetHex,
+  type SctpFields,
   sctp,
+  sctpChunk,
   srh,
   type TcpFields,
   tcp,
@@ -33,6 +45,7 @@ export {
   udp,
 } from "./packets.js";
 export { isMalformed, type Malformed, type Parsed, parsePacket } from "./parse.js";
+export { type DnsFields, dnsQuery, type FragmentOptions, filler, fragmentsOf, hex, quoted } from "./payloads.js";
 export { PcapWriter, type PcapWriterOptions, packetsOf, readPcap, type WritablePacket, writePcap } from "./pcap.js";
 export { type LinkType, PcapError, type PcapPacket } from "./pcap-format.js";
 export {
@@ -61,5 +74,6 @@ export {
 } from "./rows.js";
 export type { Packet, SendOptions, SendResult } from "./send.js";
 export { loadPlugin, Stage, type StageOptions } from "./stage.js";
+export type { TcpOptions } from "./tcp-options.js";
 export { StageTimeout } from "./time-limit.js";
 export { verifyStages } from "./verify.js";

@@ -3,23 +3,26 @@
 
 import { addressBytes } from "./addresses.js";
 import { checksum, crc32c, onesSum, pseudoHeader } from "./checksums.js";
+import { optionBytes, type TcpOptions } from "./tcp-options.js";
 
 /** What an L4 header's checksum depends on: the innermost IP header around it. */
-interface Enclosing {
+export interface Enclosing {
   source: Uint8Array;
   /** With a routing header: the last segment. */
   destination: Uint8Array;
 }
 /** A header, to be given to `packet`. `build` gets what follows it. */
 export interface Layer {
-  /** Its number in the header before it. */
+  /** Its number in the IP header before it. */
   protocol: number;
+  /** Its number in the Ethernet or VLAN header before it. */
+  etherType?: number;
   build(rest: Part[], outer: Enclosing | undefined): Uint8Array;
 }
 /** A header, or bytes (as they are, or a text in UTF-8). */
 export type Part = Layer | Uint8Array | string;
 
-const isLayer = (part: Part | undefined): part is Layer => typeof part === "object" && "build" in part;
+export const isLayer = (part: Part | undefined): part is Layer => typeof part === "object" && "build" in part;
 
 /** Joins headers and payload into one packet. */
 export function packet(...parts: Part[]): Uint8Array {
@@ -29,7 +32,8 @@ export function packet(...parts: Part[]): Uint8Array {
 /** The same as hex, as rows have it. */
 export const packetHex = (...parts: Part[]): string => Buffer.from(packet(...parts)).toString("hex");
 
-function assemble([first, ...rest]: Part[], outer: Enclosing | undefined): Uint8Array {
+/** The bytes of headers and payload within an IP header, or within none. */
+export function assemble([first, ...rest]: Part[], outer: Enclosing | undefined): Uint8Array {
   if (first === undefined) return new Uint8Array();
   if (isLayer(first)) return first.build(rest, outer);
   const bytes = typeof first === "string" ? Buffer.from(first, "utf8") : first;
@@ -54,7 +58,7 @@ export interface Ipv4Fields {
   moreFragments?: boolean;
   /** Bytes; a multiple of 8. */
   fragmentOffset?: number;
-  /** A multiple of 4 bytes. */
+  /** As they are; filled up with zeroes to a multiple of 4 bytes, at most 40. */
   options?: Uint8Array;
   protocol?: number;
   /** Instead of the right one. */
@@ -65,11 +69,12 @@ export interface Ipv4Fields {
 export function ipv4(fields: Ipv4Fields): Layer {
   return {
     protocol: 4,
+    etherType: 0x0800,
     build(rest) {
       const source = addressBytes(fields.source);
       const destination = addressBytes(fields.destination);
       const payload = assemble(rest, { source, destination });
-      const options = fields.options ?? new Uint8Array();
+      const options = padded("IPv4", fields.options ?? new Uint8Array());
       const header = Buffer.alloc(20 + options.length);
       header[0] = 0x40 | (header.length / 4);
       header[1] = ((fields.dscp ?? 0) << 2) | (fields.ecn ?? 0);
@@ -103,6 +108,7 @@ export interface Ipv6Fields {
 export function ipv6(fields: Ipv6Fields): Layer {
   return {
     protocol: 41,
+    etherType: 0x86dd,
     build(rest) {
       const source = addressBytes(fields.source);
       const destination = addressBytes(fields.destination);
@@ -183,10 +189,25 @@ function withPseudoChecksum(
 }
 
 /** What TCP, UDP and SCTP have in common. */
+/** Zeroes end a list of options, in IPv4 and TCP. */
+function padded(header: string, options: Uint8Array): Uint8Array {
+  if (options.length > 40)
+    throw new RangeError(`${header} has room for 40 bytes of options, not for ${options.length}`);
+  return Buffer.concat([options, Buffer.alloc(-options.length & 3)]);
+}
+
+/** What TCP, UDP and SCTP have in common. */
 export interface PortFields {
   sourcePort: number;
   destinationPort: number;
 }
+const FLAGS = "FSRPAUEC";
+function flagBits(letters: string): number {
+  const unknown = [...letters].find((letter) => !FLAGS.includes(letter));
+  if (unknown !== undefined) throw new RangeError(`'${unknown}' is no TCP flag; there are ${[...FLAGS].join(", ")}`);
+  return [...letters].reduce((bits, letter) => bits | (1 << FLAGS.indexOf(letter)), 0);
+}
+
 /** RFC 9293. What is left out is zero, or what a plain packet has. */
 export interface TcpFields extends PortFields {
   sequence?: number;
@@ -194,8 +215,8 @@ export interface TcpFields extends PortFields {
   /** Letters of C E U A P R S F. */
   flags?: string;
   window?: number;
-  /** A multiple of 4 bytes. */
-  options?: Uint8Array;
+  /** By name, or as they are; filled up with zeroes to a multiple of 4 bytes, at most 40. */
+  options?: TcpOptions | Uint8Array;
   checksum?: ChecksumMode;
 }
 /** A TCP header. */
@@ -203,14 +224,14 @@ export function tcp(fields: TcpFields): Layer {
   return {
     protocol: 6,
     build(rest, outer) {
-      const extra = fields.options ?? new Uint8Array();
+      const extra = padded("TCP", optionBytes(fields.options ?? {}));
       const header = Buffer.alloc(20 + extra.length);
       header.writeUInt16BE(fields.sourcePort, 0);
       header.writeUInt16BE(fields.destinationPort, 2);
       header.writeUInt32BE(fields.sequence ?? 0, 4);
       header.writeUInt32BE(fields.acknowledgment ?? 0, 8);
       header[12] = (header.length / 4) << 4;
-      header[13] = [...(fields.flags ?? "A")].reduce((bits, letter) => bits | (1 << "FSRPAUEC".indexOf(letter)), 0);
+      header[13] = flagBits(fields.flags ?? "A");
       header.writeUInt16BE(fields.window ?? 65535, 14);
       header.set(extra, 20);
       return withPseudoChecksum(
@@ -245,8 +266,15 @@ export function udp(fields: UdpFields): Layer {
   };
 }
 
-/** With one DATA-less common header; the CRC32c covers what follows. */
-export function sctp(fields: PortFields & { tag?: number }): Layer {
+/** RFC 9260, section 3.1. */
+export interface SctpFields extends PortFields {
+  /** Verification tag. */
+  tag?: number;
+  /** As a number whose least significant byte is stored first; instead of the right one. */
+  checksum?: number;
+}
+/** The common header; chunks are what follows (see `sctpChunk`). */
+export function sctp(fields: SctpFields): Layer {
   return {
     protocol: 132,
     build(rest) {
@@ -255,10 +283,17 @@ export function sctp(fields: PortFields & { tag?: number }): Layer {
       header.writeUInt16BE(fields.destinationPort, 2);
       header.writeUInt32BE(fields.tag ?? 0, 4);
       const segment = Buffer.concat([header, assemble(rest, undefined)]);
-      segment.writeUInt32LE(crc32c(segment), 8);
+      segment.writeUInt32LE(fields.checksum ?? crc32c(segment), 8);
       return segment;
     },
   };
+}
+/** A chunk of this type (0 DATA, 1 INIT, 3 SACK, ...), filled up to a multiple of 4 bytes. */
+export function sctpChunk(fields: { type: number; flags?: number; value?: Uint8Array | string }): Uint8Array {
+  const value = Buffer.from(fields.value ?? "");
+  const header = Buffer.from([fields.type, fields.flags ?? 0, 0, 0]);
+  header.writeUInt16BE(4 + value.length, 2);
+  return Buffer.concat([header, value, Buffer.alloc(-value.length & 3)]);
 }
 
 /** RFC 792 and RFC 4443. */
