@@ -83,7 +83,7 @@ describe("packets in a line", () => {
   ])("%s", (hex, text) => expect(packetSummary(hex)).toBe(text));
   test.each([
     [`${"00".repeat(12)}0800${SYN}`, "10.1.1.10:43210 > 10.96.0.10:80 TCP"],
-    [`${"00".repeat(12)}0806`, "ARP"],
+    [`${"00".repeat(12)}0806${"00".repeat(28)}`, "ARP"],
     [`${"00".repeat(12)}88cc`, "ethertype 0x88cc"],
   ])("frame %s", (hex, text) => expect(frameSummary(Buffer.from(hex, "hex"))).toBe(text));
 });

@@ -1,4 +1,4 @@
-import { describePacket } from "@sluice/sdk/testing";
+import { describeFrame, describePacket, fieldDifferences } from "@sluice/sdk/testing";
 
 /** A header field that is not what it was; null: the packet has no such field. */
 export interface FieldChange {
@@ -24,19 +24,27 @@ export function rewritten(packet: string, rewrites: readonly Rewrite[]): string 
 
 /** Fields by name ("ipv4.destination") that differ between two packets (hex, from the L3 header). */
 export function changedFields(before: string, after: string): FieldChange[] {
-  if (before === after) return [];
-  const old = describePacket(before);
-  const now = describePacket(after);
-  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
-    .filter((field) => old[field] !== now[field])
-    .map((field) => ({ field, before: old[field] ?? null, after: now[field] ?? null }));
+  const differences = fieldDifferences(before, after);
+  return differences.map(({ field, expected, found }) => ({ field, before: expected ?? null, after: found ?? null }));
 }
 
 /** In one line: "10.0.0.1:1234 > 10.0.0.2:80 TCP". @param packet hex, from the L3 header @param otherwise of no IP packet */
 export function packetSummary(packet: string, otherwise = "no IP packet"): string {
-  const fields = describePacket(packet);
+  return summaryOf(describePacket(packet)) ?? otherwise;
+}
+
+/** The same of an Ethernet frame. */
+export function frameSummary(frame: Uint8Array): string {
+  const fields = describeFrame(frame);
+  const others = ["arp", "vlan"].find((each) => Object.keys(fields).some((field) => field.startsWith(`${each}.`)));
+  return summaryOf(fields) ?? others?.toUpperCase() ?? `ethertype 0x${fields["ethernet.etherType"]}`;
+}
+
+type Fields = Readonly<Record<string, string>>;
+
+function summaryOf(fields: Fields): string | undefined {
   const family = ["ipv4", "ipv6"].find((each) => fields[`${each}.source`] !== undefined);
-  if (family === undefined) return otherwise;
+  if (family === undefined) return undefined;
   const protocol = ["tcp", "udp", "sctp"].find((each) => fields[`${each}.sourcePort`] !== undefined);
   const end = (side: "source" | "destination") => {
     const address = fields[`${family}.${side}`] ?? "";
@@ -50,20 +58,10 @@ export function endpoint(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function plainProtocol(fields: Readonly<Record<string, string>>, family: string): string {
+function plainProtocol(fields: Fields, family: string): string {
   const icmp = ["icmp", "icmpv6"].find((each) => fields[`${each}.type`] !== undefined);
   if (icmp !== undefined) return `${icmp.toUpperCase()} type ${fields[`${icmp}.type`]} code ${fields[`${icmp}.code`]}`;
   return `protocol ${fields[family === "ipv4" ? "ipv4.protocol" : "ipv6.nextHeader"]}`;
-}
-
-const ETHERTYPES: Readonly<Record<string, string>> = { "0806": "ARP", "8100": "VLAN", "88a8": "VLAN" };
-
-/** The same of an Ethernet frame. */
-export function frameSummary(frame: Uint8Array): string {
-  const hex = Buffer.from(frame).toString("hex");
-  const ethertype = hex.slice(24, 28);
-  if (ethertype === "0800" || ethertype === "86dd") return packetSummary(hex.slice(28));
-  return ETHERTYPES[ethertype] ?? `ethertype 0x${ethertype}`;
 }
 
 /** Sixteen bytes a line with their offsets. */
