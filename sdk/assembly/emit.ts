@@ -120,13 +120,13 @@ export class Emit {
     this.check();
     return end;
   }
-/** Writes a byte. */
+  /** Writes a byte. */
   u8(value: u32): void { store<u8>(this.take(1), value); }
-/** Writes 2 bytes. */
+  /** Writes 2 bytes. */
   u16(value: u32): void { store<u16>(this.take(2), bswap(<u16>value)); }
-/** Writes 4 bytes. */
+  /** Writes 4 bytes. */
   u32(value: u32): void { store<u32>(this.take(4), bswap(value)); }
-/** Writes 8 bytes. */
+  /** Writes 8 bytes. */
   u64(value: u64): void { store<u64>(this.take(8), bswap(value)); }
   /** 16 bytes. */
   address6(address: Ipv6Address): void { changetype<Ipv6Address>(this.take(16)).copyFrom(address); }

@@ -8,7 +8,10 @@ export { renewReply } from "./flow";
 export { CtDirection, CtState, DropReason, Flag, Hook, NO_PORT, Verdict } from "./generated/abi";
 export { hashText, jumpHash, mix, mixPair, mixSymmetric, reduce } from "./hash";
 export { HashTable } from "./hashtable";
-export { Icmp, Ipv4, Ipv6, Ipv6Address, Sctp, Srh, Tcp, Udp } from "./headers";
+export {
+  Arp, Authentication, Esp, Ethernet, Extension, ExtensionOption, Fragment, HeaderOption, Icmp, Icmpv6, Ipv4, Ipv6, Ipv6Address,
+  Sctp, SctpChunk, Srh, Tcp, TcpOption, Udp, Vlan, Vxlan
+} from "./headers";
 export { Interval } from "./interval";
 export { Json, Prefix } from "./json";
 export { FlowKey, readDestination, readSource } from "./keys";

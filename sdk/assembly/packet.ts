@@ -1,152 +1,25 @@
 import {
-  CtDirection, CtState, Flag, mirror, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FAMILY, SLOT_FLAGS, SLOT_FLOW,
-  SLOT_FLOW_STATE, SLOT_HASH, SLOT_IN_PORT, SLOT_INNER_L3_OFFSET, SLOT_L4_OFFSET, SLOT_MARK, SLOT_NEXT_HOP,
-  SLOT_OUT_PORT, SLOT_PROTOCOL, SLOT_REASON, SLOT_TABLE, SLOT_VERDICT, Verdict
+  CtDirection, CtState, Flag, mirror, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FLAGS, SLOT_FLOW, SLOT_FLOW_STATE, SLOT_HASH,
+  SLOT_IN_PORT, SLOT_MARK, SLOT_NEXT_HOP, SLOT_OUT_PORT, SLOT_REASON, SLOT_TABLE, SLOT_VERDICT, Verdict
 } from "./generated/abi";
-import { Icmp, Ipv4, Ipv6, Ipv6Address, Sctp, Srh, Tcp, Udp } from "./headers";
+import { Ipv6Address, TcpOption } from "./headers";
+import { PacketHeaders } from "./packet-headers";
 import { noPayload, Payload, readPayload } from "./payload";
-import { Protocol } from "./protocol";
-import { Quoted } from "./quoted";
 import { turnRound } from "./reply";
 import {
-  patch, rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteHopLimit, rewriteIcmpIdentifier, rewritePort
+  patch, rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteEcn, rewriteHopLimit, rewriteIcmpIdentifier, rewriteIpv4Word,
+  rewritePort
 } from "./rewrite";
-import { PacketBytes } from "./slot";
-
-/** Extension headers whose second byte is their length in units of 8 bytes, without the first. */
-// @ts-ignore: decorator
-@inline function isPlainExtension(type: u32): bool {
-  return type == Protocol.HopByHop || type == Protocol.Routing || type == Protocol.DestinationOptions
-    || type == Protocol.Mobility || type == Protocol.Hip || type == Protocol.Shim6;
-}
 
 /**
- * A packet in the burst: a view over its slot. Offsets are in bytes from the packet's first byte, its L3 header.
- * Header views, offsets and lengths are those that the host found; after `push` or `pop` they no longer hold, so
- * `family`, `protocol` and the header views are gone until a later stage sees the packet parsed again.
+ * A packet in the burst: a view over its slot. Offsets are in bytes from the packet's first byte, its L3 header; ports, lengths
+ * and IPv4 addresses are in host order.
  */
 @unmanaged
-export class Packet extends PacketBytes {
-  // What it is.
-
-  // @ts-ignore: decorator
-  @inline get isIpv4(): bool { return load<u8>(changetype<usize>(this), SLOT_FAMILY) == 4; }
-  // @ts-ignore: decorator
-  @inline get isIpv6(): bool { return load<u8>(changetype<usize>(this), SLOT_FAMILY) == 6; }
-  /** The L4 protocol, behind all IPv6 extension headers; see Protocol. */
-  // @ts-ignore: decorator
-  @inline get protocol(): u32 { return load<u8>(changetype<usize>(this), SLOT_PROTOCOL); }
-  /** True when the L4 header's fixed part is in the window, as the views need it. */
-  // @ts-ignore: decorator
-  @inline get hasL4(): bool { return load<u16>(changetype<usize>(this), SLOT_L4_OFFSET) != 0; }
-  // @ts-ignore: decorator
-  @inline get isTcp(): bool { return this.protocol == Protocol.Tcp && this.hasL4; }
-  // @ts-ignore: decorator
-  @inline get isUdp(): bool { return this.protocol == Protocol.Udp && this.hasL4; }
-  // @ts-ignore: decorator
-  @inline get isSctp(): bool { return this.protocol == Protocol.Sctp && this.hasL4; }
-  /** ICMP in IPv4 or ICMPv6 in IPv6. */
-  // @ts-ignore: decorator
-  @inline get isIcmp(): bool {
-    return this.protocol == (this.isIpv6 ? Protocol.Icmpv6 : Protocol.Icmp) && this.hasL4;
-  }
-  /** TCP, UDP or SCTP, with its ports in the window. */
-  // @ts-ignore: decorator
-  @inline get hasPorts(): bool {
-    const protocol = this.protocol;
-    return (protocol == Protocol.Tcp || protocol == Protocol.Udp || protocol == Protocol.Sctp) && this.hasL4;
-  }
-  /** An ICMP or ICMPv6 error whose quoted packet can be read through `quoted`. */
-  // @ts-ignore: decorator
-  @inline get hasQuoted(): bool { return load<u16>(changetype<usize>(this), SLOT_INNER_L3_OFFSET) != 0; }
-  /** An ICMP or ICMPv6 error, whether or not its quoted packet can be read. */
-  // @ts-ignore: decorator
-  @inline get isIcmpError(): bool { return this.hasFlag(Flag.ICMP_ERROR); }
-  // @ts-ignore: decorator
-  @inline get isFragment(): bool { return this.hasFlag(Flag.FRAGMENT); }
-  /** A GSO frame that is segmented on its way out. */
-  // @ts-ignore: decorator
-  @inline get isSuperFrame(): bool { return this.hasFlag(Flag.SUPER_FRAME); }
-
-  // Its headers. Each traps when the packet has no such header in the window.
-
-  // @ts-ignore: decorator
-  @inline get ipv4(): Ipv4 {
-    if (!this.isIpv4) unreachable();
-    return changetype<Ipv4>(this.head);
-  }
-  // @ts-ignore: decorator
-  @inline get ipv6(): Ipv6 {
-    if (!this.isIpv6) unreachable();
-    return changetype<Ipv6>(this.head);
-  }
-  // @ts-ignore: decorator
-  @inline get tcp(): Tcp {
-    if (!this.isTcp) unreachable();
-    return changetype<Tcp>(this.l4);
-  }
-  // @ts-ignore: decorator
-  @inline get udp(): Udp {
-    if (!this.isUdp) unreachable();
-    return changetype<Udp>(this.l4);
-  }
-  // @ts-ignore: decorator
-  @inline get sctp(): Sctp {
-    if (!this.isSctp) unreachable();
-    return changetype<Sctp>(this.l4);
-  }
-  // @ts-ignore: decorator
-  @inline get icmp(): Icmp {
-    if (!this.isIcmp) unreachable();
-    return changetype<Icmp>(this.l4);
-  }
-  /** The packet quoted in an ICMP error. */
-  // @ts-ignore: decorator
-  @inline get quoted(): Quoted {
-    if (!this.hasQuoted) unreachable();
-    return changetype<Quoted>(changetype<usize>(this));
-  }
-  /** Port of a TCP, UDP or SCTP packet; 0 when `hasPorts` is false. */
-  // @ts-ignore: decorator
-  @inline get sourcePort(): u32 { return this.hasPorts ? bswap(load<u16>(this.l4)) : 0; }
-  /** Port of a TCP, UDP or SCTP packet; 0 when `hasPorts` is false. */
-  // @ts-ignore: decorator
-  @inline get destinationPort(): u32 { return this.hasPorts ? bswap(load<u16>(this.l4, 2)) : 0; }
-  /** Offset of the first IPv6 extension header of this type; 0 when there is none in the window. */
-  extensionOffset(type: u32): u32 {
-    if (!this.isIpv6) return 0;
-    let next: u32 = this.ipv6.nextHeader;
-    let offset: u32 = 40;
-    const end = this.viewLength;
-    while (offset + 8 <= end) {
-      if (next == type) return offset;
-      let length: u32 = 8;
-      if (isPlainExtension(next)) {
-        length = (this.u8At(offset + 1) + 1) << 3;
-      } else if (next == Protocol.Authentication) {
-        length = (this.u8At(offset + 1) + 2) << 2;
-      } else if (next != Protocol.Fragment) {
-        return 0;
-      }
-      next = this.u8At(offset);
-      offset += length;
-    }
-    return 0;
-  }
-  /** Offset of the segment routing header when the whole of it is in the window; else 0. */
-  get srhOffset(): u32 {
-    const offset = this.extensionOffset(Protocol.Routing);
-    if (offset == 0 || this.u8At(offset + 2) != 4) return 0;
-    return offset + ((this.u8At(offset + 1) + 1) << 3) <= this.viewLength ? offset : 0;
-  }
-  /** The segment routing header at `offset`. Traps when not the whole of it is in the window. */
-  srhAt(offset: u32): Srh {
-    const length = (load<u8>(this.bytes(offset, 8), 1) + 1) << 3;
-    return changetype<Srh>(this.bytes(offset, length));
-  }
-
+export class Packet extends PacketHeaders {
   // Where it comes from and what is known of it.
 
+  /** Port it came in by. */
   // @ts-ignore: decorator
   @inline get inPort(): u32 { return load<u16>(changetype<usize>(this), SLOT_IN_PORT); }
   /** Port it will leave by; NO_PORT before it is routed. */
@@ -157,6 +30,7 @@ export class Packet extends PacketBytes {
   @inline get table(): u32 { return load<u16>(changetype<usize>(this), SLOT_TABLE); }
   // @ts-ignore: decorator
   @inline set table(value: u32) { store<u16>(changetype<usize>(this), value, SLOT_TABLE); }
+  /** Kept for the packet's later stages; 0 at first. */
   // @ts-ignore: decorator
   @inline get mark(): u32 { return load<u32>(changetype<usize>(this), SLOT_MARK); }
   // @ts-ignore: decorator
@@ -170,16 +44,22 @@ export class Packet extends PacketBytes {
 
   // Its flow. `T` is the class marked @flowState; the build refuses another one.
 
+  /** What conntrack says; see CtState. */
   // @ts-ignore: decorator
   @inline get ctState(): u32 { return load<u8>(changetype<usize>(this), SLOT_CT_STATE); }
+  /** The first of its flow. */
   // @ts-ignore: decorator
   @inline get isNew(): bool { return this.ctState == CtState.NEW; }
+  /** Of a flow that had an answer. */
   // @ts-ignore: decorator
   @inline get isEstablished(): bool { return this.ctState == CtState.ESTABLISHED; }
+  /** An ICMP error of a flow, or a flow that belongs to another. */
   // @ts-ignore: decorator
   @inline get isRelated(): bool { return this.ctState == CtState.RELATED; }
+  /** In the direction opposite to the flow's first packet. */
   // @ts-ignore: decorator
   @inline get isReply(): bool { return load<u8>(changetype<usize>(this), SLOT_CT_DIRECTION) == CtDirection.REPLY; }
+  /** False: untracked; flow state is not kept. */
   // @ts-ignore: decorator
   @inline get hasFlow(): bool { return load<u32>(changetype<usize>(this), SLOT_FLOW) != 0; }
   /** True when the flow's state has not been written since the flow began; it is all zeroes. */
@@ -265,20 +145,52 @@ export class Packet extends PacketBytes {
   // Changes to its headers. They keep every checksum right, and mark the packet as written. They return false, and change
   // nothing, when that cannot be done: the packet is of another family or protocol, or the header is not in the window.
 
+  /** Host order. */
   setSource4(address: u32): bool { return rewriteAddress4(this, 12, address); }
+  /** Host order. */
   setDestination4(address: u32): bool { return rewriteAddress4(this, 16, address); }
+  /** The address is copied. */
   setSource6(address: Ipv6Address): bool { return rewriteAddress6(this, 8, address); }
+  /** The address is copied. Not covered by a checksum while a routing header has segments left. */
   setDestination6(address: Ipv6Address): bool { return rewriteAddress6(this, 24, address); }
+  /** TCP's, UDP's or SCTP's, of which the host computes the CRC32c. */
   setSourcePort(port: u32): bool { return rewritePort(this, 0, port); }
+  /** As `setSourcePort`. */
   setDestinationPort(port: u32): bool { return rewritePort(this, 2, port); }
   /** Of an ICMP or ICMPv6 echo request or reply. */
   setIcmpIdentifier(identifier: u32): bool { return rewriteIcmpIdentifier(this, identifier); }
   /** TTL of IPv4, hop limit of IPv6. Traps when it is neither. */
   get hopLimit(): u32 { return this.isIpv4 ? this.ipv4.ttl : this.ipv6.hopLimit; }
+  /** TTL of IPv4, hop limit of IPv6. */
   setHopLimit(value: u32): bool { return rewriteHopLimit(this, value); }
+  /** 0 to 63. Traps when it is neither IPv4 nor IPv6. */
   get dscp(): u32 { return this.isIpv4 ? this.ipv4.dscp : this.ipv6.dscp; }
   /** 0 to 63; ECN is kept. */
   setDscp(value: u32): bool { return rewriteDscp(this, value); }
+  /** ECN, 0 to 3 (RFC 3168); DSCP is kept. */
+  setEcn(value: u32): bool { return rewriteEcn(this, value); }
+  /** IPv4's identification (RFC 791). */
+  setIdentification(value: u32): bool { return rewriteIpv4Word(this, 4, value); }
+  /** IPv4's "don't fragment"; only of a packet that is no fragment. */
+  setDontFragment(value: bool): bool { return !this.isFragment && rewriteIpv4Word(this, 6, value ? 0x4000 : 0); }
+  /** CWR 128, ECE 64, URG 32, ACK 16, PSH 8, RST 4, SYN 2, FIN 1. */
+  setTcpFlags(value: u32): bool { return this.isTcp && this.patch8(this.l4Offset + 13, value); }
+  /** Number of the first byte of payload. */
+  setTcpSequence(value: u32): bool { return this.isTcp && this.patch32(this.l4Offset + 4, value); }
+  /** The next byte that the sender wants. */
+  setTcpAcknowledgment(value: u32): bool { return this.isTcp && this.patch32(this.l4Offset + 8, value); }
+  /** As in the header, not scaled. */
+  setTcpWindow(value: u32): bool { return this.isTcp && this.patch16(this.l4Offset + 14, value); }
+  /** The largest segment that the sender takes, from a SYN's option; 0 without one. */
+  get tcpMss(): u32 {
+    const option = this.tcpOption(TcpOption.Mss);
+    return option.isPresent && option.length == 2 ? option.u16(0) : 0;
+  }
+  /** Changes that option; false when there is none. */
+  setTcpMss(value: u32): bool {
+    const option = this.tcpOption(TcpOption.Mss);
+    return option.isPresent && option.length == 2 && this.patch16(option.offset + 2, value);
+  }
   /** Stores a byte of the L4 header or payload at `offset` from the L3 header, with the checksum that covers it. */
   patch8(offset: u32, value: u32): bool { return patch(this, offset, 1, value); }
   /** Stores a 16-bit number, in network byte order, of the L4 header or payload; as `patch8`. */

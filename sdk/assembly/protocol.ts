@@ -19,6 +19,8 @@ export namespace Protocol {
   // @ts-ignore: decorator
   @inline export const Fragment: u32 = 44;
   // @ts-ignore: decorator
+  @inline export const Esp: u32 = 50;
+  // @ts-ignore: decorator
   @inline export const Authentication: u32 = 51;
   // @ts-ignore: decorator
   @inline export const Icmpv6: u32 = 58;

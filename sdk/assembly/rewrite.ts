@@ -133,18 +133,34 @@ export function rewriteHopLimit(packet: Packet, value: u32): bool {
   return true;
 }
 
-export function rewriteDscp(packet: Packet, value: u32): bool {
+export function rewriteDscp(packet: Packet, value: u32): bool { return rewriteClass(packet, 0x03, value << 2); }
+
+export function rewriteEcn(packet: Packet, value: u32): bool { return rewriteClass(packet, 0xfc, value & 3); }
+
+/** Traffic class: `kept` are the bits that stay. */
+function rewriteClass(packet: Packet, kept: u32, value: u32): bool {
   const head = packet.head;
   const word: u32 = load<u16>(head);
   if (packet.isIpv4) {
-    store<u8>(head, value << 2 | <u32>load<u8>(head, 1) & 3, 1);
+    store<u8>(head, value | <u32>load<u8>(head, 1) & kept, 1);
     adjust(head + IPV4_CHECKSUM, delta16(word, load<u16>(head)));
   } else if (packet.isIpv6) {
     // Version 4 bits, traffic class 8 (DSCP 6, ECN 2), flow label 20.
-    store<u16>(head, bswap<u16>(<u16>(<u32>bswap<u16>(<u16>word) & 0xf03f | (value & 63) << 6)));
+    store<u16>(head, bswap<u16>(<u16>(<u32>bswap<u16>(<u16>word) & (0xf00f | kept << 4) | (value & 255) << 4)));
   } else {
     return false;
   }
+  packet.markWritten();
+  return true;
+}
+
+/** A 16-bit word of the IPv4 header. */
+export function rewriteIpv4Word(packet: Packet, offset: usize, value: u32): bool {
+  if (!packet.isIpv4) return false;
+  const head = packet.head;
+  const to: u32 = bswap(<u16>value);
+  adjust(head + IPV4_CHECKSUM, delta16(load<u16>(head + offset), to));
+  store<u16>(head + offset, to);
   packet.markWritten();
   return true;
 }

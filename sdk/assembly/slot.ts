@@ -87,8 +87,11 @@ export class PacketBytes {
   /** Address of the packet's first byte. */
   // @ts-ignore: decorator
   @inline get head(): usize {
-    return changetype<usize>(this) + <usize>load<u16>(changetype<usize>(this), SLOT_HEAD);
+    return changetype<usize>(this) + this.headOffset;
   }
+  /** Offset of the packet's first byte in its slot. */
+  // @ts-ignore: decorator
+  @inline get headOffset(): usize { return load<u16>(changetype<usize>(this), SLOT_HEAD); }
   /** Address of the L4 header; meaningless without `hasL4`. */
   // @ts-ignore: decorator
   @inline get l4(): usize { return this.head + <usize>load<u16>(changetype<usize>(this), SLOT_L4_OFFSET); }

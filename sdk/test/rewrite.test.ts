@@ -36,6 +36,14 @@ interface Fields {
   hopLimit: number;
   dscp: number;
   identifier: number;
+  ecn: number;
+  identification: number;
+  dontFragment: boolean;
+  flags: string;
+  sequence: number;
+  acknowledgment: number;
+  window: number;
+  mss: number;
   payload: string;
 }
 type Change = Partial<Fields>;
@@ -58,20 +66,29 @@ function fieldsOf(family: 4 | 6, random: Generator<number, never>): Fields {
     hopLimit: 1 + next(255),
     dscp: next(64),
     identifier: next(65536),
+    ecn: next(4),
+    identification: next(65536),
+    dontFragment: next(2) === 1,
+    flags: "S",
+    sequence: next(0x1000000) * 256,
+    acknowledgment: next(0x1000000) * 256,
+    window: next(65536),
+    mss: next(65536),
     payload: "x".repeat(next(30)),
   };
 }
 
 function layersOf(family: 4 | 6, protocol: Protocol, fields: Fields, checksum: ChecksumMode): Part[] {
-  const ecn = 2;
-  const { source, destination, hopLimit, dscp, payload } = fields;
+  const { source, destination, hopLimit, dscp, ecn, identification, dontFragment, payload } = fields;
   const ip =
     family === 4
-      ? ipv4({ source, destination, ttl: hopLimit, dscp, ecn, identification: 77 })
+      ? ipv4({ source, destination, ttl: hopLimit, dscp, ecn, identification, dontFragment })
       : ipv6({ source, destination, hopLimit, dscp, ecn, flowLabel: 0xabcde });
   const echo = { type: family === 4 ? 8 : 128, identifier: fields.identifier, sequence: 3 };
+  // The largest segment's size stands at an odd offset.
+  const mss = Buffer.from(`010204${fields.mss.toString(16).padStart(4, "0")}010000`, "hex");
   const l4: Record<Protocol, () => Layer> = {
-    tcp: () => tcp({ ...fields, checksum, flags: "S" }),
+    tcp: () => tcp({ ...fields, checksum, options: mss }),
     udp: () => udp({ ...fields, checksum }),
     "udp without checksum": () => udp({ ...fields, checksum: 0 }),
     sctp: () => sctp(fields),
@@ -116,7 +133,22 @@ const calls: Call[] = [
     change: { identifier: PORT },
     quoted: true,
   },
+  ...[
+    ...once("setTcpFlags", 31, [4, 6], ["tcp"], { flags: "SAE" }),
+    ...once("setTcpSequence", 32, [4, 6], ["tcp"], { sequence: 0xfffefdfc }),
+    ...once("setTcpAcknowledgment", 33, [4, 6], ["tcp"], { acknowledgment: 0xfffefdfc }),
+    ...once("setTcpWindow", 34, [4, 6], ["tcp"], { window: 0 }),
+    ...once("setTcpMss", 35, [4, 6], ["tcp"], { mss: 1220 }),
+    ...once("setIdentification", 36, [4], every, { identification: 0xffff }),
+    ...once("setDontFragment", 37, [4], every, { dontFragment: true }),
+    ...once("setEcn", 38, [4, 6], every, { ecn: 3 }),
+    ...once("patch32 of ports", 39, [4, 6], ports, { sourcePort: 0xfffe, destinationPort: 0x0102 }),
+  ],
 ];
+/** A call that there is for the packet itself only. */
+function once(name: string, mark: number, families: (4 | 6)[], protocols: Protocol[], change: Change): Call[] {
+  return [{ name, mark, families, protocols, change, quoted: false }];
+}
 const PACKETS = 12;
 
 describe.each(calls)("$name", ({ mark, families, protocols, change, quoted }) => {
@@ -210,6 +242,7 @@ const v4 = { source: "10.0.0.1", destination: "10.0.0.2" };
 const v6 = { source: "fd00::1", destination: "fd00::2" };
 const someUdp = udp({ sourcePort: 1, destinationPort: 2 });
 const someTcp = tcp({ sourcePort: 1, destinationPort: 2 });
+const sctpPacket = sctp({ sourcePort: 1, destinationPort: 2 });
 
 describe("checksums that depend on more", () => {
   test("a UDP checksum that comes out as 0 is written as 0xffff", async () => {
@@ -275,6 +308,14 @@ describe("calls that do not fit the packet change nothing", () => {
       in: packetHex(ipv4(v4), icmp({ type: 3 }), packet(ipv4(v4), someUdp)),
     },
     { name: "setSource4 of UDP-Lite", mark: 1, in: packetHex(ipv4({ ...v4, protocol: 136 }), "0123456789") },
+    { name: "setTcpFlags of UDP", mark: 31, in: packetHex(ipv4(v4), someUdp) },
+    { name: "setTcpMss without the option", mark: 35, in: packetHex(ipv4(v4), someTcp) },
+    { name: "setIdentification of IPv6", mark: 36, in: packetHex(ipv6(v6), someTcp) },
+    {
+      name: "setDontFragment of a fragment",
+      mark: 37,
+      in: packetHex(ipv4({ ...v4, moreFragments: true }), someUdp, "12345678"),
+    },
     { name: "push beyond the headroom", mark: 23, in: packetHex(ipv4(v4), someUdp) },
     { name: "pop of the whole packet", mark: 24, in: packetHex(ipv4(v4), someUdp) },
   ];
@@ -284,6 +325,40 @@ describe("calls that do not fit the packet change nothing", () => {
   test("ICMPv6's number in IPv4 is no ICMPv6", async () => {
     const of = (source: string) => packetHex(ipv4({ ...v4, source, protocol: 58 }), "0123456789");
     expect(await rewritten(of("10.0.0.1"), 1)).toMatchObject({ out: of(NEW4), done: true });
+  });
+});
+
+describe("bytes of the payload", () => {
+  const payload = (text: string) => Buffer.from(text, "latin1");
+  const of = (body: Buffer, l4: Layer) => packetHex(ipv4(v4), l4, body);
+  /** Of 5 bytes: each place, so that odd ones and the odd last one are among them. */
+  const patches: [number, number, string][] = [0, 1, 2, 3, 4].flatMap((at): [number, number, string][] => [
+    [at, 1, "\xff"],
+    [at, 1, "\0"],
+    ...(at < 4 ? [[at, 2, "\xfe\x01"] as [number, number, string]] : []),
+    ...(at < 2 ? [[at, 4, "\xfe\x01\x80\xff"] as [number, number, string]] : []),
+  ]);
+  test.each(patches)("at %i, %i of them", async (at, length, value) => {
+    const before = payload("abcde");
+    const after = payload(`abcde`.slice(0, at) + value + "abcde".slice(at + length));
+    const mark = 40 + at * 4 + Math.log2(length);
+    for (const l4 of [someTcp, someUdp, udp({ sourcePort: 1, destinationPort: 2, checksum: 0 }), sctpPacket]) {
+      const input = of(before, l4);
+      const number = BigInt(`0x${payload(value).toString("hex")}`);
+      const result = await stage.run({
+        name: "",
+        hook: "forward",
+        config: { value: Number(number) },
+        packets: [{ in: input, mark, expect: { verdict: "pass" } }],
+      });
+      expect(result.trap).toBeUndefined();
+      expect(result.packets[0]).toMatchObject({ mark: 1 });
+      expect(packetDiff(of(after, l4), result.packets[0]?.out ?? "")).toEqual([]);
+    }
+  });
+  test("a store that is not wholly behind L4 and in the window changes nothing", async () => {
+    const input = of(payload("abcde"), someUdp);
+    for (const mark of [70, 71, 72]) expect(await rewritten(input, mark)).toMatchObject({ out: input, done: false });
   });
 });
 

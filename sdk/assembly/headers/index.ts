@@ -1,0 +1,13 @@
+export { Ipv6Address } from "./address6";
+export { Authentication, Esp, Extension, extensionAt, ExtensionOption, Fragment } from "./extensions";
+export { Icmp, Icmpv6 } from "./icmp";
+export { Ipv4 } from "./ipv4";
+export { Ipv6 } from "./ipv6";
+export { Arp, Ethernet, Vlan } from "./link";
+export { HeaderOption, optionAt, TcpOption } from "./options";
+export { chunkAt, Sctp, SctpChunk } from "./sctp";
+export { spanOf } from "./span";
+export { Srh } from "./srh";
+export { Tcp } from "./tcp";
+export { Udp } from "./udp";
+export { Vxlan } from "./vxlan";
