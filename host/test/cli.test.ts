@@ -105,6 +105,7 @@ const WRONG: [string[], number, string][] = [
     EXIT.usage,
     "error: option '--snap-length <size>' argument '1GiB' is invalid. Found \"1GiB\"; allowed: 14 to 65600 bytes, such as 96, 2KiB or 1MiB.",
   ],
+  [["drops", "-c", "3"], EXIT.usage, "error: --interval and --count: allowed: with --watch"],
   [["pcap", "-w", "-", "-o", "json"], EXIT.usage, "error: -w - and -o json: allowed: one of them"],
   [
     ["flows", "--address", "10.0.0"],

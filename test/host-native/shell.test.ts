@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parseNodeFile } from "../../host/src/config/load.js";
 import { FileStore } from "../../host/src/dataplane/file-store.js";
+import { PluginSources } from "../../host/src/dataplane/plugin-sources.js";
 import type { PluginChange, Probation, Shadow } from "../../host/src/dataplane/protocol.js";
 import { Shell } from "../../host/src/dataplane/shell.js";
 import { type BuiltModule, buildModule, digestOf, inspect } from "../../host/src/plugins/builder.js";
@@ -67,7 +68,9 @@ afterAll(async () => {
 beforeEach(async () => {
   const { spec, modules } = await resolveNode(parseNodeFile(NODE, `${ROOT}node.yaml`));
   const store = await FileStore.open(folder);
-  shell = new Shell({ native, store, log: pino({ level: "silent" }), started: spec, inspect });
+  const log = pino({ level: "silent" });
+  const sources = new PluginSources((digest) => store.module(digest), log);
+  shell = new Shell({ native, store, log, started: spec, inspect, sources });
   await shell.apply(spec, new Map([...modules].map(([digest, { wasm }]) => [digest, wasm])));
 });
 
@@ -162,7 +165,7 @@ describe("probation", () => {
   test("brings the previous version back when the new one traps", async () => {
     const swapped = change([swap("marker", versions.trap)], { probation: { durationMs: 5000, maxFailures: 0 } });
     await expect(underTraffic(swapped, 667)).rejects.toThrow(
-      /^rolled-back \/plugins\/marker: failed [1-9]\d* times on probation/,
+      /^rolled-back \/plugins\/marker: failed [1-9]\d* times on probation.* at \S*assembly\/index\.ts:13:\d+ in \S+$/,
     );
     expect(await send(3)).toEqual([AF11, AF11, AF11]);
     expect(shell.plugins()).toMatchObject([{ name: "marker", version: "1.0.0" }]);

@@ -1,14 +1,13 @@
 import type { Dataplane } from "@sluice/native";
-import type { Logger } from "pino";
 import { messageOf, SluiceError } from "../errors.js";
 import { digestOf } from "../plugins/builder.js";
 import { VERSION } from "../version.js";
 import { Observer } from "./observer.js";
-import { PluginSources } from "./plugin-sources.js";
+import type { PluginSources } from "./plugin-sources.js";
 import type { Figures, Module } from "./protocol.js";
 import type { Handlers } from "./server.js";
 import type { Shell } from "./shell.js";
-import type { Modules, Store } from "./store.js";
+import type { Modules } from "./store.js";
 import { withSources } from "./traps.js";
 
 /** What calls need. */
@@ -19,19 +18,8 @@ export interface Running {
   readonly figures: () => Promise<Figures>;
 }
 
-/** @param store with the modules that traps and profiles are placed by */
-export function runningOf({
-  native,
-  store,
-  shell,
-  log,
-}: {
-  native: Dataplane;
-  store: Store;
-  shell: Shell;
-  log: Logger;
-}): Running {
-  const sources = new PluginSources((digest) => store.module(digest), log);
+/** What answers calls, around a shell. */
+export function runningOf(native: Dataplane, shell: Shell, sources: PluginSources): Running {
   const observer = new Observer({ native, figures: () => shell.status(), sources });
   return { shell, observer, figures: () => withSources(shell.status(), sources) };
 }

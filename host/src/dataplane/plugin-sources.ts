@@ -7,8 +7,8 @@ const KEPT_MODULES = 8;
 
 /** Places in compiled modules as places in their AssemblyScript source, and what their names mean to people. */
 export class PluginSources {
-  /** By digest, the one asked for last at the end; undefined: the store does not have it. */
-  private readonly modules = new Map<string, Promise<Uint8Array | undefined>>();
+  /** By digest, the one asked for last at the end. */
+  private readonly modules = new Map<string, Uint8Array>();
 
   constructor(
     private readonly read: (digest: string) => Promise<Uint8Array>,
@@ -35,8 +35,9 @@ export class PluginSources {
     return readManifest(wasm).help ?? {};
   }
 
-  private module(digest: string): Promise<Uint8Array | undefined> {
-    const wasm = this.modules.get(digest) ?? this.load(digest);
+  private async module(digest: string): Promise<Uint8Array | undefined> {
+    const wasm = this.modules.get(digest) ?? (await this.load(digest));
+    if (wasm === undefined) return undefined;
     this.modules.delete(digest);
     this.modules.set(digest, wasm);
     for (const oldest of [...this.modules.keys()].slice(0, -KEPT_MODULES)) this.modules.delete(oldest);

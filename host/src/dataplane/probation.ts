@@ -1,4 +1,4 @@
-import type { StageStatus } from "@sluice/native";
+import type { StageStatus, StageTrap } from "@sluice/native";
 import type { NativeFigures } from "./protocol.js";
 
 /** Failures of stages between two readings; a counter that went down was started anew. */
@@ -6,14 +6,19 @@ export function failuresSince(
   before: NativeFigures,
   after: NativeFigures,
   plugins: readonly string[],
-): { name: string; failures: number; last: string }[] {
+): { name: string; failures: number; last: string; trap: StageTrap | null }[] {
   return after.stages
     .filter(({ name }) => plugins.includes(name))
     .map((stage) => {
       const old = before.stages.find(({ name }) => name === stage.name);
       const base = old === undefined ? 0 : failuresOf(old);
       const now = failuresOf(stage);
-      return { name: stage.name, failures: now < base ? now : now - base, last: stage.lastFailure };
+      return {
+        name: stage.name,
+        failures: now < base ? now : now - base,
+        last: stage.lastFailure,
+        trap: stage.lastTrap,
+      };
     });
 }
 

@@ -8,6 +8,7 @@ import { checkPluginConfig } from "../plugins/config-schema.js";
 import { recordRevision } from "../plugins/history.js";
 import { type Changed, changePlugins, type Histories } from "./changes.js";
 import { fromNative } from "./native-errors.js";
+import type { PluginSources } from "./plugin-sources.js";
 import { failuresSince } from "./probation.js";
 import type {
   ChangePluginsRequest,
@@ -20,6 +21,7 @@ import type {
 } from "./protocol.js";
 import { desiredState } from "./state.js";
 import type { Modules, Store } from "./store.js";
+import { trapPlace } from "./traps.js";
 
 export interface ShellOptions {
   readonly native: Dataplane;
@@ -29,6 +31,8 @@ export interface ShellOptions {
   readonly started: NodeSpec;
   /** Reads and checks a module's manifest without running it. @throws SluiceError */
   readonly inspect: (wasm: Uint8Array, origin: string) => Promise<Manifest>;
+  /** Of the store's modules. */
+  readonly sources: PluginSources;
 }
 
 /** What is live: nothing before the first apply. */
@@ -224,14 +228,15 @@ export class Shell {
     for (;;) {
       const failing = failuresSince(counted, this.status(), plugins).filter(({ failures }) => failures > maxFailures);
       if (failing.length > 0) {
+        const problems = failing.map(async ({ name, failures, last, trap }) => ({
+          code: "rolled-back",
+          path: `/plugins/${name}`,
+          message: `failed ${failures} times on probation (allowed: ${maxFailures}), the previous version is live again: ${last}${await trapPlace(trap, this.options.sources)}`,
+        }));
+        // The places first: the module that failed is forgotten with its version.
+        const placed = await Promise.all(problems);
         await this.transact({ ...before, touched: [] }, new Map());
-        throw new SluiceError(
-          failing.map(({ name, failures, last }) => ({
-            code: "rolled-back",
-            path: `/plugins/${name}`,
-            message: `failed ${failures} times on probation (allowed: ${maxFailures}), the previous version is live again: ${last}`,
-          })),
-        );
+        throw new SluiceError(placed);
       }
       const left = end - Date.now();
       if (left <= 0) return;

@@ -15,6 +15,17 @@ async function placed(trap: StageTrap | null, sources: PluginSources): Promise<T
   return trap && { ...trap, frames: await sources.place(trap.digest, trap.frames) };
 }
 
+/** Where a stage failed last, for the end of a line: " at assembly/index.ts:13:20 in process"; empty when unknown. */
+export async function trapPlace(trap: StageTrap | null, sources: PluginSources): Promise<string> {
+  const source = sourceOfTrap(await placed(trap, sources));
+  return source === undefined ? "" : ` at ${ownPlace(source)} in ${source.function}`;
+}
+
+/** Of the innermost frame that has one. */
+function sourceOfTrap(trap: Trap | null): Source | undefined {
+  return trap?.frames.find(({ source }) => source !== null)?.source ?? undefined;
+}
+
 /** "assembly/index.ts:13:20"; of a place in the library the plugin's own line that led there. */
 export function ownPlace(source: Source): string {
   return placeText(source.near ?? source);
@@ -36,7 +47,7 @@ export class TrapLog {
       if (lastTrap === null || this.written.get(name) === lastTrap.at) continue;
       this.written.set(name, lastTrap.at);
       const { code, message, version, hook, worker, packetSummary, packetHex } = lastTrap;
-      const source = lastTrap.frames.find((frame) => frame.source !== null)?.source;
+      const source = sourceOfTrap(lastTrap);
       const at = source && { source: ownPlace(source), function: source.function };
       const packet = { summary: packetSummary, hex: packetHex };
       this.log.error(

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { DataplaneClient } from "../../dataplane/client.js";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
 import { example } from "../example.js";
@@ -22,6 +22,8 @@ export function addDrops(program: Command, io: Io): void {
     .option("-v, --verbose", "with the last packets' bytes");
   withConnection(withInterval(command)).action(async (options: DropsOptions) => {
     const { watch = false, verbose = false, output } = options;
+    if (!watch && ["interval", "count"].some((option) => command.getOptionValueSource(option) === "cli"))
+      throw new InvalidArgumentError("--interval and --count: allowed: with --watch");
     await connected(options, async (client) => {
       const read = () => reading(client, options.timeout);
       if (watch) {

@@ -76,6 +76,8 @@ async function capture(io: Io, filter: string, options: PcapOptions): Promise<vo
       options.duration,
     ),
   );
+  if (options.write !== undefined && options.output === "json")
+    io.out(JSON.stringify({ file: options.write, packets, lost }));
   io.err(`${packets} packets captured${lost === 0 ? "" : `, ${lost} lost: they came faster than they were read`}`);
 }
 
