@@ -58,7 +58,10 @@ describe("an access outside the packet's part of the window traps", () => {
       { in: udp4, mark: 20 },
       { in: input, mark },
     ]);
-    expect(result.trap).toEqual({ message: "unreachable", packet: 1 });
+    expect(result.trap).toEqual({
+      ...{ message: "unreachable", packet: 1 },
+      ...{ source: expect.stringMatching(/^~sdk\/.*, called near .*access\.ts:\d+:\d+$/), about: expect.any(String) },
+    });
     expect(result.packets.map(({ verdict, mark: left }) => [verdict, left])).toEqual([
       ["pass", 20],
       ["pass", mark],

@@ -116,11 +116,13 @@ test("copies that the stage mirrored come before the packet, what it emitted aft
 describe("ends with the packet", () => {
   test("at which the stage traps", async () => {
     const { trap, packets, written } = await run([datagram(5), datagram(9), datagram(5)]);
-    expect({ trap, packets, written }).toEqual({ trap: { message: "unreachable", packet: 2 }, packets: 2, written: 1 });
+    expect({ trap, packets, written }).toMatchObject({
+      ...{ trap: { message: "unreachable", packet: 2 }, packets: 2, written: 1 },
+    });
   }, 60_000);
   test("at which it does not return", async () => {
     const { trap, written } = await run([datagram(5), datagram(7), datagram(5)], { timeLimit: 100 });
-    expect({ trap, written }).toEqual({
+    expect({ trap, written }).toMatchObject({
       trap: { message: "the stage did not return within 100 ms", packet: 2 },
       written: 1,
     });

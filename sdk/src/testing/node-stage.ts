@@ -20,7 +20,7 @@ export class NodeStage implements StageExecutor, StageVersion {
   private readonly segments = new Map<string, Uint8Array>();
 
   /** Throws ModuleError when the module is no stage of this ABI. */
-  constructor(wasm: Uint8Array) {
+  constructor(readonly wasm: Uint8Array) {
     this.manifest = inspectModule(wasm).manifest;
     this.module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
   }

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { HookName, Json } from "../build/manifest.js";
 import { packetDiff } from "./diff.js";
 import type { HistogramValue, Metrics } from "./metrics.js";
+import { trapText } from "./trap.js";
 
 /** A verdict, as rows name it. */
 export type VerdictName = "pass" | "drop" | "redirect" | "reinput" | "reply";
@@ -112,8 +113,19 @@ export interface RowResult extends Metrics {
   /** Hex of each packet that the stage sent by itself, from its L3 header on, in order. */
   emitted: string[];
   mirrored: MirroredPacket[];
-  /** The stage trapped, with this message, on the packet of this index. */
-  trap?: { message: string; packet: number };
+  trap?: Trap;
+}
+
+/** A stage failed. */
+export interface Trap {
+  /** The engine's words. */
+  message: string;
+  /** Index of the packet that it was at. */
+  packet: number;
+  /** "assembly/index.ts:12:5", of a module with a source map. */
+  source?: string;
+  /** The packet in one line. */
+  about?: string;
 }
 
 /** Runs one stage. Each row starts from a fresh instance, without flows. */
@@ -154,7 +166,7 @@ export function compareRow(row: Row, result: RowResult): string[] {
   });
   failures.push(...compareMetrics(row, result), ...compareSent(row, result));
   if (result.trap && failures.length > 0)
-    failures.push(`the stage trapped: ${result.trap.message} (packet ${result.trap.packet})`);
+    failures.push(`the stage trapped: ${trapText(result.trap)} (packet ${result.trap.packet})`);
   return failures;
 }
 

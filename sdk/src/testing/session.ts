@@ -8,13 +8,15 @@ import type { CallPacket } from "./imports.js";
 import { type BurstFacts, StageInstance } from "./instance.js";
 import { addMetrics, type Metrics, readMetrics } from "./metrics.js";
 import { isMalformed, type Parsed, parsePacket } from "./parse.js";
-import type { CtStateName, MirroredPacket, PacketResult, PacketRow, RowResult, VerdictName } from "./rows.js";
+import type { CtStateName, MirroredPacket, PacketResult, PacketRow, RowResult, Trap, VerdictName } from "./rows.js";
 import { isPlacementPossible, Slot } from "./slots.js";
 import { withTimeLimit } from "./time-limit.js";
+import { packetLine, sourceOfTrap } from "./trap.js";
 import { writeBack } from "./write-back.js";
 
 /** One version of a stage. */
 export interface StageVersion {
+  wasm: Uint8Array;
   manifest: Manifest;
   module: WebAssembly.Module;
 }
@@ -144,8 +146,15 @@ export class StageSession {
       this.loadFlowStates(later, false);
       this.call(facts, later, results);
     }
+    for (const { index, flow } of work) this.noteFlowState(results[index], flow);
     this.packets += packets.length;
     return results;
+  }
+
+  /** As the burst left it: of packets of one flow all show the same. */
+  private noteFlowState(result: PacketResult | undefined, flow: Flow | undefined): void {
+    const state = this.version.manifest.flowState && this.stateOf(flow);
+    if (result && state) result.flowState = state.toString("hex");
   }
 
   private load(row: PacketRow, index: number, parsed: Parsed, at: number): Work {
@@ -215,13 +224,21 @@ export class StageSession {
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       const at = current[Math.min(this.instance.current, current.length - 1)];
-      this.trap = { message: error.message, packet: this.packets + (at?.index ?? 0) };
+      this.trap = { message: error.message, packet: this.packets + (at?.index ?? 0), ...this.whereabouts(error, at) };
       this.fail(work, results);
       return;
     }
     this.send(work);
     for (const each of work) this.storeFlowState(each);
     for (const each of work) results[each.index] = this.commit(each);
+  }
+
+  private whereabouts(error: Error, at: Work | undefined): Partial<Trap> {
+    const source = sourceOfTrap(error, this.version.wasm);
+    return {
+      ...(source === undefined ? {} : { source }),
+      ...(at === undefined ? {} : { about: packetLine(at.row.in) }),
+    };
   }
 
   /** What the call asked to be sent. */
@@ -276,10 +293,8 @@ export class StageSession {
     const { slot, parsed, flow } = work;
     const { manifest } = this.version;
     const out = slot.read();
-    const state = manifest.flowState && this.stateOf(flow);
     const facts = {
       ...{ table: out.table, mark: out.mark },
-      ...(state ? { flowState: state.toString("hex") } : {}),
       ...traceOf(work.trace),
     };
     const drop = (reason: string): PacketResult => ({ verdict: "drop", reason, ...facts });

@@ -8,8 +8,10 @@ import type { MirroredPacket, PacketResult, PacketRow, Row, RowResult } from "./
 import { bytesOf, type Packet, type SendOptions, type SendResult } from "./send.js";
 import { StageSession } from "./session.js";
 import { DEFAULT_TIME_LIMIT } from "./time-limit.js";
+import { trapText } from "./trap.js";
 import { verifyLater } from "./verify.js";
 
+/** How a stage is started. */
 export interface StageOptions {
   /** Given to the stage's configure; without it configure is not called. */
   config?: Json;
@@ -102,7 +104,7 @@ export class Stage {
     const results = this.passage.run(passedNs, given, typeof hook === "string" ? [hook] : hook);
     this.session.checkSegment();
     const { trap } = this.session;
-    return trap ? results.map((result) => ({ ...result, trap: trap.message })) : results;
+    return trap ? results.map((result) => ({ ...result, trap: trapText(trap) })) : results;
   }
 
   /** Publishes a new configuration: flows, counters and per-worker tables stay. Throws ConfigureError, and nothing changes. */

@@ -61,7 +61,7 @@ export class ConfigCollector {
     if (this.classes.has(declaration)) return this.classes.get(declaration);
     this.open.add(declaration);
     const isWhole = this.checkShape(declaration);
-    const members = declaration.members.filter(isField);
+    const members = isWhole ? declaration.members.filter(isField) : [];
     const fields = members.map((field) => this.field(field));
     this.open.delete(declaration);
     const found =
@@ -98,10 +98,10 @@ export class ConfigCollector {
       this.report(...problem);
     };
     const rules = new Rules(field, report);
-    if (!field.type) report(field.name, `The field '${field.name.text}' has no type`, "Write one, such as u32");
-    const type = field.type ? this.types.read(field.type, rules) : undefined;
+    const type = field.type ? this.types.read(field.type, rules) : undefined; // the compiler reports one without
     if (!type) return undefined;
     rules.checkUsed(field);
+    if (problems.count > 0) return undefined;
     const { isNullable } = field.type as NamedType;
     const value = this.initial(field, type, isNullable, report);
     if (problems.count > 0) return undefined;

@@ -21,7 +21,11 @@ const KNOWN =
 
 /** JSON's numbers are exact up to here (RFC 8259, section 6). */
 const SAFE = Number.MAX_SAFE_INTEGER;
-const integers = new Map<string, { minimum: number; maximum: number }>([
+interface Bounds {
+  minimum?: number;
+  maximum?: number;
+}
+const integers = new Map<string, Bounds>([
   ["u64", { minimum: 0, maximum: SAFE }],
   ["i64", { minimum: -SAFE, maximum: SAFE }],
 ]);
@@ -78,24 +82,26 @@ export class TypeReader {
   }
 
   private plain(name: string, node: Node, rules: Rules): ConfigType | undefined {
-    const range = integers.get(name);
-    if (range) return { kind: "integer", type: name, ...this.bounds(range, rules, node) };
-    if (name === "f32" || name === "f64") return { kind: "number", type: name, ...this.bounds({}, rules, node) };
+    const range = name === "f32" || name === "f64" ? {} : integers.get(name);
+    if (range) return this.numeric(name, range, rules, node);
     if (name === "bool" || name === "boolean") return { kind: "boolean" };
     if (name === "string" || name === "String") return { kind: "string", ...given({ choices: rules.choices }) };
     return this.refuse(node, node);
   }
 
-  private bounds<Range extends { minimum?: number; maximum?: number }>(range: Range, rules: Rules, node: Node): Range {
+  private numeric(type: string, range: Bounds, rules: Rules, node: Node): ConfigType | undefined {
     const found = { ...range, ...given({ minimum: rules.number("minimum"), maximum: rules.number("maximum") }) };
-    const { minimum = -Infinity, maximum = Infinity } = found;
-    const fits = minimum >= (range.minimum ?? -Infinity) && maximum <= (range.maximum ?? Infinity);
-    if (!fits || minimum > maximum) {
-      const type = range.minimum === undefined ? textOf(node) : `${textOf(node)}, ${range.minimum} to ${range.maximum}`;
-      const at = rules.node(minimum > maximum || maximum > (range.maximum ?? Infinity) ? "maximum" : "minimum");
-      this.report(at ?? node, `No ${type}, is from ${minimum} to ${maximum}`, "Use other bounds, or another type");
+    const { minimum: least = -Infinity, maximum: most = Infinity } = range;
+    const { minimum = least, maximum = most } = found;
+    if (minimum >= least && maximum <= most && minimum <= maximum) {
+      const isInteger = range.minimum !== undefined;
+      return isInteger ? { kind: "integer", type, minimum, maximum } : { kind: "number", type, ...found };
     }
-    return found;
+    const at = rules.node(minimum < least ? "minimum" : "maximum") ?? node;
+    const message =
+      minimum > maximum ? `No number is from ${minimum} to ${maximum}` : `A ${type} is from ${least} to ${most}`;
+    this.report(at, message, "Use other bounds, or another type");
+    return undefined;
   }
 
   private ofSdk(name: string, node: Node, rules: Rules): ConfigType | undefined {
