@@ -6,10 +6,11 @@ import { changedFields, frameSummary, packetSummary, rewritten } from "../src/cl
 import { dropsText, ratedDrops } from "../src/cli/views/drops.js";
 import { flowsText, protocolNumber, translation } from "../src/cli/views/flows.js";
 import { metricsText } from "../src/cli/views/metrics.js";
+import { pluginText } from "../src/cli/views/plugin.js";
 import { hotPlaces, profileText } from "../src/cli/views/profile.js";
 import { traceText, withFields } from "../src/cli/views/trace.js";
 import { trapLines } from "../src/cli/views/traps.js";
-import { FULL_STATUS } from "./helpers.js";
+import { digest, FULL_STATUS } from "./helpers.js";
 import { DROPS, FLOWS, flow, NOON, PROFILE, REPLY, SYN, TRACED } from "./samples.js";
 
 const NARROW = 80;
@@ -262,6 +263,54 @@ test("a trap is shown down to the plugin's own code, or with all frames and the 
   `);
   expect(trapLines({ ...faulty, lastTrap: null }, false)).toEqual([`faulty failed last: ${faulty.lastFailure}`]);
   expect(trapLines({ ...faulty, lastTrap: null, lastFailure: "" }, false)).toEqual([]);
+});
+
+test("all about a plugin", () => {
+  const [policy] = FULL_STATUS.stages;
+  const revision = {
+    number: 3,
+    version: "1.2.3",
+    digest: digest("a"),
+    origin: "",
+    appliedAt: "2024-01-02T03:04:05.678Z",
+  };
+  const plugin = {
+    ...{
+      name: "policy",
+      version: "1.2.3",
+      digest: digest("a"),
+      origin: "/etc/sluice/policy.ts",
+      hooks: ["forward", "input"],
+    },
+    ...{ failure: "FailClosed", budgetUs: 5000, scope: ["pod-1"], revisions: [revision] },
+  };
+  expect(pluginText(plugin, policy, false)).toMatchInlineSnapshot(`
+    "plugin      policy 1.2.3
+    digest      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    from        /etc/sluice/policy.ts
+    hooks       forward, input
+    sees        packets of pod-1
+    on failure  FailClosed, after at most 5000 us a call
+    revisions   3 (1.2.3, 2024-01-02T03:04:05.678Z)
+    state       active
+    packets     1000, 31.1 cycles each
+    drops       policy 5
+    sent        3 of its own, 2 copies
+    failures    0, invalid outputs 0
+
+    STAGE   COUNTER         VALUE
+    policy  denied_packets      5
+
+    STAGE   GAUGE  VALUE
+    policy  rules     -2
+
+    policy packet_bytes: 10 values  mean 500.0
+    UP TO  COUNT
+       64      3  ###############
+     1500      6  ##############################
+    above      1  #####"
+  `);
+  expect(pluginText({ ...plugin, scope: [] }, undefined, false)).toContain("sees        all packets");
 });
 
 test("counters, gauges and histograms", () => {

@@ -23,13 +23,15 @@ export function pluginText(plugin: PluginInfo, stage: StageFigures | undefined, 
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function figures({ state, packets, cycles, drops, failures, invalidOutputs }: StageFigures): [string, string][] {
+function figures(stage: StageFigures): [string, string][] {
+  const { state, packets, cycles, drops, emitted, mirrored, failures, invalidOutputs } = stage;
   const perPacket = packets === 0 ? "" : `, ${(cycles / packets).toFixed(1)} cycles each`;
   const dropped = Object.entries(drops).map(([reason, value]) => `${reason} ${count(value)}`);
   return [
     ["state", state],
     ["packets", count(packets) + perPacket],
     ["drops", dropped.join(", ") || "none"],
+    ["sent", `${count(emitted)} of its own, ${count(mirrored)} copies`],
     ["failures", `${count(failures)}, invalid outputs ${count(invalidOutputs)}`],
   ];
 }
