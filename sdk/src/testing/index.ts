@@ -1,9 +1,11 @@
+/// <reference types="node" preserve="true" />
+
 export { type RunPcapOptions, type RunPcapSummary, runPcap } from "../offline/run-pcap.js";
 export { addressBytes, addressText } from "./addresses.js";
 export { checksum, crc32c, onesSum, pseudoHeader } from "./checksums.js";
 export { describeFrame, describePacket } from "./describe.js";
 export { type FieldDifference, fieldDifferences, hexRegion, packetDiff } from "./diff.js";
-export { DisagreementError, type ExecutorName, executorName, stageExecutor } from "./executor.js";
+export { DisagreementError, type ExecutorName, executorName, requireAgreement, stageExecutor } from "./executor.js";
 export {
   type ArpFields,
   arp,

@@ -8,13 +8,15 @@ import type { CallPacket } from "./imports.js";
 import { type BurstFacts, StageInstance } from "./instance.js";
 import { addMetrics, type Metrics, readMetrics } from "./metrics.js";
 import { isMalformed, type Parsed, parsePacket } from "./parse.js";
-import type { CtStateName, MirroredPacket, PacketResult, PacketRow, RowResult, VerdictName } from "./rows.js";
+import type { CtStateName, MirroredPacket, PacketResult, PacketRow, RowResult, Trap, VerdictName } from "./rows.js";
 import { isPlacementPossible, Slot } from "./slots.js";
 import { withTimeLimit } from "./time-limit.js";
+import { packetLine, sourceOfTrap } from "./trap.js";
 import { writeBack } from "./write-back.js";
 
 /** One version of a stage. */
 export interface StageVersion {
+  wasm: Uint8Array;
   manifest: Manifest;
   module: WebAssembly.Module;
 }
@@ -222,13 +224,21 @@ export class StageSession {
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       const at = current[Math.min(this.instance.current, current.length - 1)];
-      this.trap = { message: error.message, packet: this.packets + (at?.index ?? 0) };
+      this.trap = { message: error.message, packet: this.packets + (at?.index ?? 0), ...this.whereabouts(error, at) };
       this.fail(work, results);
       return;
     }
     this.send(work);
     for (const each of work) this.storeFlowState(each);
     for (const each of work) results[each.index] = this.commit(each);
+  }
+
+  private whereabouts(error: Error, at: Work | undefined): Partial<Trap> {
+    const source = sourceOfTrap(error, this.version.wasm);
+    return {
+      ...(source === undefined ? {} : { source }),
+      ...(at === undefined ? {} : { about: packetLine(at.row.in) }),
+    };
   }
 
   /** What the call asked to be sent. */
