@@ -136,6 +136,8 @@ export interface StageStatus {
   emitted: number;
   /** Copies of packets that it sent out by ports. */
   mirrored: number;
+  /** Packets that passed without it, as it had settled their flows. */
+  settled: number;
   /** By worker, in the order of their ids. */
   workers: { packets: number; bursts: number; cycles: number }[];
   /** Traps and overrun budgets. */

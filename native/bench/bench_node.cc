@@ -64,6 +64,7 @@ BenchNode::BenchNode(const Setup& setup)
   wasm.synchronize = [this] { rte_rcu_qsbr_synchronize(rcu_.get(), RTE_QSBR_THRID_INVALID); };
   wasm_ = need(WasmHost::create(std::move(wasm)), "Wasm host");
   wasm_->set_flow_slots(flow_slots_of(*flows_, flows.slot_bytes));
+  wasm_->set_settled_flows(*flows_);
   spent_.resize(setup.workers * size_t{16});  // apart by two cache lines
   for (uint16_t id = 0; id < 2 * setup.workers; id++) {
     ports_.push_back(std::make_unique<GeneratorPort>(pools_.packets, spent_[id / 2 * size_t{16}]));

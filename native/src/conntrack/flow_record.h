@@ -38,7 +38,9 @@ struct alignas(64) FlowRecord {
   uint32_t created;                    ///< s, CLOCK_MONOTONIC
   std::atomic<uint32_t> max_ack[2];    ///< TCP: highest acknowledgement by direction, host byte order
   uint8_t slot_schema[kMaxFlowSlots];  ///< by slot index; 0: the slot was not written since the flow began
-  uint8_t spare[32];
+  /// By direction: what stages have settled of the flow's rest, see flow_table_settled.cc. Zero: nothing.
+  std::atomic<uint64_t> settled[2];
+  uint8_t spare[16];
 
   // Second and third line: the slow path.
   FlowKey original;

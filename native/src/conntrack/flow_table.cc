@@ -116,6 +116,7 @@ bool FlowTable::restore_flow(uint32_t flow, uint32_t now) {
   const auto ahead = static_cast<int32_t>(found.last_seen.load(std::memory_order_relaxed) - now);
   if (!sane || ahead > 1 || expired(found, now)) return false;
   if (index_->find(found.original) != kNoFlow) return false;
+  unsettle(found);
   if (found.reply == found.original) return index_->insert(found.original, flow << 1);
   if (index_->find(found.reply) != kNoFlow || !index_->insert(found.original, flow << 1)) return false;
   if (index_->insert(found.reply, flow << 1 | 1)) return true;
@@ -131,6 +132,7 @@ uint32_t FlowTable::create(const FlowKey& key, const Transition& first, uint32_t
   FlowRecord& created = record(flow);
   created.original = key;
   created.reply = FlowKey{};
+  unsettle(created);
   created.state.store(first.next, std::memory_order_relaxed);
   created.marks.store(first.marks, std::memory_order_relaxed);
   created.created = now;
@@ -208,6 +210,7 @@ FlowTable::Confirmation FlowTable::renew_reply(uint32_t flow, const FlowKey& rep
     return Confirmation::Clash;
   }
   if (renewed.reply != renewed.original) retire(kNoFlow, renewed.reply.family, {index_->remove(renewed.reply), -1});
+  unsettle(renewed);
   renewed.reply = reply;
   return Confirmation::Done;
 }

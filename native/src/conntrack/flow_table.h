@@ -16,6 +16,7 @@
 #include "conntrack/timeouts.h"
 #include "conntrack/transitions.h"
 #include "core/error.h"
+#include "core/settled_flows.h"
 #include "core/worker_context.h"
 
 namespace sluice {
@@ -59,7 +60,7 @@ struct FlowView {
 /// best of 32 sampled ones, or the first found among 128. A flow with traffic in both directions is never evicted.
 /// Without a victim the packet is dropped, flow-table-full. A removed flow's number is reused once every worker was
 /// quiescent; numbers beyond max_flows bridge that time.
-class FlowTable {
+class FlowTable : public SettledFlows {
  public:
   /// `workers` is the variable that every worker registers with; it must outlive the table. `now_ns`: CLOCK_MONOTONIC.
   static Result<std::unique_ptr<FlowTable>> open(const FlowTableConfig& config, rte_rcu_qsbr* workers, uint64_t now_ns);
@@ -76,6 +77,11 @@ class FlowTable {
   void confirm_burst(WorkerContext& context, rte_mbuf** packets, uint16_t& count);
   /// Removes flows that this worker's burst began and nobody confirmed.
   void settle_burst(WorkerContext& context);
+
+  void pass(abi::Hook hook, uint32_t epoch, uint16_t stages, rte_mbuf* const* packets, uint16_t count,
+            bool* passed) override;
+  void settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte_mbuf* packet, const uint8_t* before,
+              const uint8_t* after, uint16_t length) override;
 
   uint8_t* slots(uint32_t flow) { return reinterpret_cast<uint8_t*>(&record(flow)) + sizeof(FlowRecord); }
   uint8_t* slot_schema(uint32_t flow) { return record(flow).slot_schema; }
@@ -139,6 +145,8 @@ class FlowTable {
   bool follow(WorkerContext& context, rte_mbuf* packet, uint32_t found, uint32_t now);
   void mark_invalid(WorkerContext& context, PacketMeta& meta);
   bool drop_full(WorkerContext& context, rte_mbuf* packet);
+  bool move_settled(abi::Hook hook, rte_mbuf* packet, uint64_t word);
+  static void unsettle(FlowRecord& flow);
   FlowKey leaving_reply(const rte_mbuf* packet, const PacketMeta& meta, const FlowRecord& flow) const;
 
   // Under the lock.

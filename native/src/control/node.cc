@@ -87,6 +87,7 @@ Status Node::begin(const ConntrackConfig& conntrack) {
   if (!flows) return flows.error();
   flows_ = std::move(flows.value());
   wasm_->set_flow_slots(flow_slots_of(*flows_, config.slot_bytes));
+  wasm_->set_settled_flows(*flows_);
   shared_.flows = flows_.get();
   load_slot_registry();
   flow_message_ = flows_->reset_reason().empty() ? std::to_string(flows_->restored()) + " flows found again"

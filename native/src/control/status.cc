@@ -85,6 +85,7 @@ Json stage_json(const PluginStatus& plugin) {
           {"histograms", histograms_json(plugin.totals)},
           {"emitted", plugin.totals.emitted},
           {"mirrored", plugin.totals.mirrored},
+          {"settled", plugin.totals.settled},
           {"workers", stage_workers_json(plugin.workers)},
           {"failures", plugin.totals.failures},
           {"invalidOutputs", count_of(plugin, abi::DropReason::StageInvalidOutput)},

@@ -11,12 +11,9 @@ void Pipeline::run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint1
   output.redirected_count = output.reinput_count = output.reply_count = 0;
   const Chain& chain = chains_[static_cast<size_t>(hook)];
   if (chain.stages.empty() || count == 0) return;
-  ChainRun run(ctx, hook, chain, *workers_[ctx.id], flow_slots_, reparse_, before_move_, output);
+  ChainRun run(ctx, hook, chain, *workers_[ctx.id], flow_slots_, reparse_, before_move_, settled_, output);
   run.load(packets, count);
-  for (const auto& stage : chain.stages) {
-    run.run(*stage);
-    if (run.finished()) break;
-  }
+  for (size_t i = 0; i < chain.stages.size() && !run.finished(); i++) run.run(i);
   count = run.unload(packets);
 }
 
@@ -24,20 +21,25 @@ void ChainRun::load(rte_mbuf** packets, uint16_t count) {
   constexpr uint16_t kAhead = 4;
   const uint16_t header_bytes = chain_.header_bytes;
   std::memcpy(worker_.packets, packets, count * sizeof(rte_mbuf*));
+  pass_settled(packets, count);
   for (uint16_t i = 0; i < count; i++) {
     rte_mbuf* const packet = packets[i];
-    worker_.live[i] = i;
-    rte_prefetch0(meta_of(packets[i + kAhead < count ? i + kAhead : i]));
     meta_of(packet)->verdict = static_cast<uint8_t>(abi::Verdict::PASS);
+    if (passed_ > 0 && worker_.passed[i]) continue;
+    worker_.live[live_count_++] = i;
+    rte_prefetch0(meta_of(packets[i + kAhead < count ? i + kAhead : i]));
     if (likely(chain_.shared_window)) worker_.window.fill(i, packet, header_bytes);
   }
-  loaded_ = live_count_ = count;
+  loaded_ = count;
 }
 
 uint16_t ChainRun::unload(rte_mbuf** packets) {
-  if (likely(live_count_ == loaded_)) return live_count_;
-  for (uint16_t i = 0; i < live_count_; i++) packets[i] = worker_.packets[worker_.live[i]];
-  return live_count_;
+  if (likely(live_count_ + passed_ == loaded_)) return loaded_;
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < loaded_; i++) {
+    if (worker_.packets[i] != nullptr) packets[kept++] = worker_.packets[i];
+  }
+  return kept;
 }
 
 uint16_t ChainRun::select(const Stage& stage) {
@@ -54,7 +56,9 @@ uint16_t ChainRun::select(const Stage& stage) {
   return count;
 }
 
-void ChainRun::run(const Stage& stage) {
+void ChainRun::run(size_t index) {
+  index_ = index;
+  const Stage& stage = *chain_.stages[index];
   const uint16_t count = select(stage);
   if (count == 0) return;
   if (likely(stage.plugin->running())) {

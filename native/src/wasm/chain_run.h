@@ -9,7 +9,7 @@ namespace sluice {
 class ChainRun {
  public:
   ChainRun(WorkerContext& ctx, abi::Hook hook, const Chain& chain, ChainWorker& worker, const FlowSlots& flow_slots,
-           ReparsePacket reparse, BeforeMove before_move, ChainOutput& output)
+           ReparsePacket reparse, BeforeMove before_move, const SettledIn& settled, ChainOutput& output)
       : ctx_(ctx),
         hook_(hook),
         chain_(chain),
@@ -17,15 +17,21 @@ class ChainRun {
         flow_slots_(flow_slots),
         reparse_(reparse),
         before_move_(before_move),
+        settled_(settled),
         output_(output) {}
 
   void load(rte_mbuf** packets, uint16_t count);
-  void run(const Stage& stage);
+  /// Runs the chain's stage of this index.
+  void run(size_t index);
   bool finished() const { return live_count_ == 0; }
   /// Puts the packets that passed back; returns their number.
   uint16_t unload(rte_mbuf** packets);
 
  private:
+  // settled.cc: packets whose flows need no stage.
+  bool may_pass() const;
+  void pass_settled(rte_mbuf** packets, uint16_t count);
+  void settle(const StageCall& call, uint16_t slot, const SlotMeta& meta);
   uint16_t select(const Stage& stage);
   /// The stage does not run: its packets are dropped unless it fails open.
   void skip(const Stage& stage, uint16_t count);
@@ -54,8 +60,11 @@ class ChainRun {
   const FlowSlots& flow_slots_;
   const ReparsePacket reparse_;
   const BeforeMove before_move_;
+  const SettledIn& settled_;
   ChainOutput& output_;
   uint16_t loaded_ = 0, live_count_ = 0;
+  uint16_t passed_ = 0;       ///< packets that no stage of the chain sees
+  size_t index_ = 0;          ///< of the stage in work
   uint64_t call_cycles_ = 0;  ///< of the call in work, with call_count_ packets
   uint16_t call_count_ = 1;
   bool left_ = false;  ///< a packet left the chain since the last compact()

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint16_t kWritten = static_cast<uint16_t>(abi::Flag::WRITTEN);
 constexpr uint16_t kReplyChanged = static_cast<uint16_t>(abi::Flag::REPLY_CHANGED);
+constexpr uint16_t kSettled = static_cast<uint16_t>(abi::Flag::SETTLED);
 constexpr uint16_t kSctpStale = static_cast<uint16_t>(abi::Flag::SCTP_CHECKSUM_STALE);
 
 /// Writes over the packet's first bytes, in as many segments as they lie in.
@@ -77,6 +78,7 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
   const SlotMeta meta = call.window.meta(slot);
   rte_mbuf* packet = worker_.packets[slot];
   PacketMeta& facts = *meta_of(packet);
+  const bool same_course = facts.table == meta.table && facts.mark == meta.mark;
   facts.table = meta.table;
   facts.mark = meta.mark;
   if (meta.verdict == static_cast<uint8_t>(abi::Verdict::DROP)) return drop_as_told(call, slot, meta.reason);
@@ -86,6 +88,7 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
     return drop(call.stage, slot, abi::DropReason::StageInvalidOutput);
   }
   if (meta.verdict == static_cast<uint8_t>(abi::Verdict::REDIRECT) && !redirect(call, slot, meta)) return;
+  if ((meta.flags & kSettled) != 0 && same_course) settle(call, slot, meta);
   if ((meta.flags & kWritten) != 0 && !write_back(call, slot, meta)) return;
   const bool original = facts.ct_direction == static_cast<uint8_t>(abi::CtDirection::ORIGINAL);
   if ((meta.flags & kReplyChanged) != 0 && original) facts.confirmed = 0;

@@ -30,6 +30,7 @@ struct WasmHostOptions {
   FlowSlots flow_slots;   ///< of the flow table; empty until set_flow_slots(): no plugin may have flow state
   ReparsePacket reparse = nullptr;
   BeforeMove before_move = nullptr;
+  SettledFlows* settled = nullptr;  ///< until set_settled_flows(): no flow is settled
   /// Returns when every worker has passed a quiescent state. Called from the control thread and from the host's own
   /// one.
   std::function<void()> synchronize = [] {};
@@ -91,6 +92,8 @@ class WasmHost {
     options_.flow_slots = slots;
     registry_ = SlotRegistry(slots.bytes_per_flow);
   }
+  /// Before the first prepare() only; outlives the host's pipelines.
+  void set_settled_flows(SettledFlows& flows) { options_.settled = &flows; }
   /// Who owns which part of the flow slots; to be kept beside the flow file.
   SlotRegistry slot_registry() const;
   /// Before the first prepare() only.
@@ -132,6 +135,7 @@ class WasmHost {
   std::shared_ptr<Pipeline> current_;
   SlotRegistry registry_;
   uint32_t generation_ = 0;
+  uint32_t epoch_ = 0;  ///< of the last pipeline, see SettledFlows
   Shadow shadow_;
 
   std::mutex wake_mutex_;  ///< the fields below; packet threads take it after a failure

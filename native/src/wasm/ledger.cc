@@ -41,7 +41,7 @@ std::vector<StageTotals> PluginLedger::by_worker() const {
   for (const StageCounters& worker : workers_) {
     all.push_back({load(worker.calls), load(worker.packets), load(worker.cycles), load(worker.failures),
                    load(worker.redirects), load(worker.reinputs), load(worker.replies), load(worker.emitted),
-                   load(worker.mirrored)});
+                   load(worker.mirrored), load(worker.settled)});
   }
   return all;
 }
@@ -58,6 +58,7 @@ PluginTotals PluginLedger::totals() const {
     sum.replies += worker.replies;
     sum.emitted += worker.emitted;
     sum.mirrored += worker.mirrored;
+    sum.settled += worker.settled;
   }
   const auto add = [&](const std::string& name, auto&& counter_of) {
     uint64_t drops = 0;

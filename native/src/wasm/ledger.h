@@ -22,7 +22,7 @@ constexpr size_t kOwnReasons = 256;  ///< own drop reasons that one plugin name 
 /// What a plugin did on one worker. One writer; read with relaxed loads at any time.
 struct alignas(64) StageCounters {
   std::atomic<uint64_t> calls{}, packets{}, cycles{}, failures{}, redirects{}, reinputs{}, replies{}, emitted{},
-      mirrored{};
+      mirrored{}, settled{};
   std::array<std::atomic<uint64_t>, kDropReasons> drops{};
   std::array<std::atomic<uint64_t>, kOwnReasons> own_drops{};  ///< by PluginLedger::reason_index()
 };
@@ -31,6 +31,7 @@ struct StageTotals {
   uint64_t calls = 0, packets = 0, cycles = 0, failures = 0, redirects = 0, reinputs = 0, replies = 0;
   uint64_t emitted = 0;   ///< packets that it made
   uint64_t mirrored = 0;  ///< copies that it sent out by ports
+  uint64_t settled = 0;   ///< packets that passed its hooks without it, as it had settled their flows
 };
 
 /// Sums over workers, and over the plugin's versions since the host started.

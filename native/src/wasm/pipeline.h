@@ -12,6 +12,7 @@
 
 #include "control/desired_state.h"
 #include "core/packet.h"
+#include "core/settled_flows.h"
 #include "core/worker_context.h"
 #include "wasm/flow_slots.h"
 #include "wasm/manifest.h"
@@ -53,6 +54,10 @@ struct Chain {
   std::vector<std::shared_ptr<const Stage>> stages;
   uint16_t header_bytes = 0;   ///< the most that any of its stages wants, rounded up to 64
   bool shared_window = false;  ///< some stage is not scoped
+  /// Stages of the pipeline's chains are numbered through, for what they settle: the number of the first one here, and
+  /// a bit for each. No bits: the pipeline has too many stages, and none of this chain can settle flows.
+  uint16_t first_settler = 0, settlers = 0;
+  mutable std::atomic<uint16_t> settling{0};  ///< those that have settled a flow already
 };
 
 /// Parses a packet from its L3 header after a stage moved it; false with meta.reason set when it must be dropped.
@@ -95,6 +100,7 @@ class Pipeline {
   SlotRegistry registry_;
   ReparsePacket reparse_ = nullptr;
   BeforeMove before_move_ = nullptr;
+  SettledIn settled_;  ///< no other pipeline of this process has its epoch
 };
 
 }  // namespace sluice

@@ -24,6 +24,7 @@ Result<std::shared_ptr<Pipeline>> PipelineBuilder::build(const std::vector<Plugi
   pipeline_->workers_ = host_.workers_;
   pipeline_->reparse_ = host_.options_.reparse;
   pipeline_->before_move_ = host_.options_.before_move;
+  pipeline_->settled_ = {host_.options_.settled, ++host_.epoch_};
   for (size_t i = 0; i < plugins.size(); i++) {
     if (Status added = add_plugin(plugins[i], "/plugins/" + std::to_string(i)); !added) return added.error();
   }
@@ -205,7 +206,16 @@ Status PipelineBuilder::add_chain(abi::Hook hook, const std::vector<std::string>
     chain.stages.push_back(stage);
   }
   chain.header_bytes = static_cast<uint16_t>((chain.header_bytes + 63) / 64 * 64);
+  number_settlers(chain);
   return {};
+}
+
+void PipelineBuilder::number_settlers(Chain& chain) {
+  const size_t count = chain.stages.size();
+  chain.first_settler = settlers_;
+  if (count == 0 || settlers_ + count > kMaxSettlers) return;
+  chain.settlers = static_cast<uint16_t>(((1u << count) - 1) << settlers_);
+  settlers_ = static_cast<uint16_t>(settlers_ + count);
 }
 
 }  // namespace sluice

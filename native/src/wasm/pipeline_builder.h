@@ -25,6 +25,7 @@ class PipelineBuilder {
   Status assign_flow_slot(Stage& stage);
   Status check_schemas(const Stage& stage, uint8_t index);
   Status add_chain(abi::Hook hook, const std::vector<std::string>& names);
+  void number_settlers(Chain& chain);
   const Stage* current_stage(const std::string& name) const;
 
   WasmHost& host_;
@@ -32,6 +33,7 @@ class PipelineBuilder {
   const bool for_shadow_;
   std::shared_ptr<Pipeline> pipeline_;
   std::map<std::string, std::shared_ptr<const Stage>> by_name_;
+  uint16_t settlers_ = 0;    ///< stages of the chains made so far
   std::string path_;         ///< of the plugin in work
   bool fresh_slot_ = false;  ///< its flow slot's place is new: no flow has state there
 };

@@ -46,6 +46,7 @@ struct ChainWorker {
   uint16_t list[kMaxBurst];      ///< slots of the call in work
   uint16_t later[kMaxBurst];     ///< slots of the call after it, see StageCall::load_flow_slots()
   uint16_t shadow_list[kMaxBurst];
+  bool passed[kMaxBurst];    ///< by slot: its flow is settled, so that no stage of the chain sees it
   bool migrated[kMaxBurst];  ///< by slot: its flow slot is written back whether the stage wrote it or not
   FlowSet flows;
   CallRequests requests;  ///< of the call in work

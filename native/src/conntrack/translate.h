@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+#include "conntrack/flow_key.h"
+
+namespace sluice {
+
+/// Which end of a packet is given another address and port.
+enum class PacketEnd : uint8_t { Source, Destination };
+
+/// True for a packet whose addresses and ports translate_end() can replace: TCP or UDP with its ports in place, no
+/// fragment, no ICMP error, no IPv6 extension headers.
+bool is_translatable(const PacketMeta& meta);
+
+/// Gives one end of a translatable packet this address (network byte order, in FlowKey's form) and port, and updates
+/// the checksums (RFC 1624): IPv4's, and TCP's or UDP's, of which partial ones cover the addresses only and a UDP
+/// checksum of zero stays zero. `ip` is the L3 header, behind which at least the L4 header's checksum lies.
+void translate_end(uint8_t* ip, const PacketMeta& meta, PacketEnd end, const uint8_t* address, uint16_t port);
+
+}  // namespace sluice
