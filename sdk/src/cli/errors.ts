@@ -1,5 +1,7 @@
 import { relative, resolve } from "node:path";
 import { BuildError, type Diagnostic, ModuleError } from "../build/errors.js";
+import { PcapError } from "../testing/pcap-format.js";
+import { ConfigureError } from "../testing/rows.js";
 
 /** A command can't do what it was asked to; what is wrong, where, and what to do about it. */
 export class CommandError extends Error {
@@ -42,6 +44,13 @@ export function problemsOf(error: unknown): Problem[] {
     return [{ code: error.code, place: "", message: error.problem, remedy: error.remedy }];
   if (error instanceof CommandError)
     return [{ code: error.code, place: error.place, message: error.problem, remedy: error.remedy }];
+  if (error instanceof ConfigureError) {
+    return [{ code: "config", place: "", message: error.message, remedy: "Change the configuration" }];
+  }
+  if (error instanceof PcapError) {
+    const [message = ""] = error.message.split("\n");
+    return [{ code: "pcap", place: "", message, remedy: error.remedy }];
+  }
   return [{ code: "internal", place: "", message: messageOf(error) }];
 }
 

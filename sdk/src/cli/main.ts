@@ -5,6 +5,7 @@ import { addEmbed } from "./commands/embed.js";
 import { addInspect } from "./commands/inspect.js";
 import { addNew } from "./commands/new.js";
 import { addPush } from "./commands/push.js";
+import { addRun } from "./commands/run.js";
 import { addTest } from "./commands/test.js";
 import { formatProblem, problemsOf } from "./errors.js";
 import { CommandExit, EXIT, example, type Io, prepare, usageExit, wantsJson } from "./shell.js";
@@ -19,7 +20,7 @@ export function createProgram(io: Io): Command {
       .version(SDK_VERSION),
     io,
   );
-  for (const add of [addNew, addBuild, addTest, addBench, addInspect, addEmbed, addPush]) add(program, io);
+  for (const add of [addNew, addBuild, addTest, addRun, addBench, addInspect, addEmbed, addPush]) add(program, io);
   example(program, "sluice-plugin new my-filter", "then: cd my-filter && npm install && npm test");
   return program;
 }

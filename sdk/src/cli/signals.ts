@@ -40,15 +40,20 @@ function exitOf(child: ChildProcess): Promise<number> {
   });
 }
 
-/** As `work`, which cleans up by itself; a signal that asks this process to end does so once the work has ended. */
-export async function orInterrupted<Value>(work: Promise<Value>): Promise<Value> {
+/**
+ * Does work that can be ended early. A signal that asks this process to end aborts it; once it has cleaned up, the command
+ * ends with that signal's exit code.
+ */
+export async function withAbort<Value>(work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+  const controller = new AbortController();
   let by: NodeJS.Signals | undefined;
-  const note = (signal: NodeJS.Signals): void => {
+  const abort = (signal: NodeJS.Signals): void => {
     by = signal;
+    controller.abort();
   };
-  for (const each of SIGNALS) process.on(each, note);
-  return work.finally(() => {
-    for (const each of SIGNALS) process.off(each, note);
+  for (const each of SIGNALS) process.on(each, abort);
+  return work(controller.signal).finally(() => {
+    for (const each of SIGNALS) process.off(each, abort);
     if (by !== undefined) throw new CommandExit(128 + constants.signals[by]);
   });
 }

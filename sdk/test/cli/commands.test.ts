@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 describe("help", () => {
   test("names all commands", () => {
-    expect(commands).toEqual(["new", "build", "test", "bench", "inspect", "embed", "push"]);
+    expect(commands).toEqual(["new", "build", "test", "run", "bench", "inspect", "embed", "push"]);
   });
 
   test.each([[], ...commands.map((name) => [name])])(
@@ -45,7 +45,7 @@ const WRONG: [args: string[], code: number, err: string][] = [
     "error: @absent.ts: cannot be read: no such file or directory. Give a file that exists [cannot-read]",
   ],
   [["build", "@made.wasm"], 1, "error: @made.wasm: is a built module. Give the plugin's main .ts file [not-source]"],
-  [["build", "@no-hook.ts"], 1, "error: @no-hook.ts: The plugin has no hook. Mark a function: @hook("],
+  [["build", "@no-hook.ts"], 1, "error: @no-hook.ts:1:1: The plugin has no hook. Mark a function: @hook("],
   [["build", "@unknown-hook.ts"], 1, "error: @unknown-hook.ts:3:1: "],
   [["build", "@typo.ts"], 1, "error: @typo.ts:3:70: "],
   [["build", "@quiet/index.ts", "-o", "@made.wasm/out.wasm"], 1, "error: @made.wasm/out.wasm: cannot be written: "],

@@ -67,7 +67,7 @@ export class NodeTimer {
       const parsed = parsePacket(Buffer.from(row.in, "hex"));
       if (isMalformed(parsed)) throw new TypeError(`a malformed packet: ${parsed.reason}`);
       const slot = new Slot(this.instance.memory, group.slots.length);
-      const flow = (Number.parseInt(row.flow, 10) || 0) + 1;
+      const flow = Number(row.flow) + 1;
       slot.fill({ parsed, row: { ...row, expect: { verdict: "pass" } }, flow, ctState: "established" }, view);
       slot.setNewSlot(true);
       group.slots.push(slot);

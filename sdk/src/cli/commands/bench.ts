@@ -3,21 +3,21 @@ import { buildPlugin } from "../../build/build.js";
 import { inspectModule } from "../../build/inspect.js";
 import { type HookName, hookNames, type Json, type Manifest } from "../../build/manifest.js";
 import { StageInstance } from "../../testing/instance.js";
-import { ConfigureError } from "../../testing/rows.js";
 import { BURSTS, type Figure, medians } from "../bench/measure.js";
 import { NodeTimer, type TimedStage } from "../bench/node-timer.js";
 import { findNative, type Measured, measureInPacketThread } from "../bench/packet-thread.js";
-import { type BenchPacket, madeUpPackets, repeated } from "../bench/packets.js";
+import { type BenchPacket, capturedPackets, madeUpPackets, repeated } from "../bench/packets.js";
 import { CommandError, messageOf } from "../errors.js";
 import { DEFAULT_ENTRY, moduleBytes, ofModule, readConfig } from "../files.js";
 import { example, type Io, type OutputOptions, table, withOutput } from "../shell.js";
-import { orInterrupted } from "../signals.js";
+import { withAbort } from "../signals.js";
 
 type Where = "node" | "packet-thread";
 
 interface BenchOptions extends OutputOptions {
   config?: string;
   hook?: HookName;
+  pcap?: string;
   only?: Where;
 }
 
@@ -32,16 +32,17 @@ export function addBench(program: Command, io: Io): void {
     .argument("[entry]", "the plugin's main file, or a module (.wasm)", DEFAULT_ENTRY)
     .option("--config <file>", "its configuration, JSON or YAML")
     .addOption(new Option("--hook <hook>", "which of its hooks; default: its first").choices(hookNames))
+    .option("--pcap <file>", "packets to measure with; default: made-up TCP and UDP")
     .addOption(new Option("--only <where>", "measure there only").choices(["node", "packet-thread"]));
   withOutput(command).action(async (entry: string, options: BenchOptions) => {
     const wasm = await moduleBytes(entry);
     const { manifest } = await ofModule(entry, () => inspectModule(wasm));
     const hook = hookOf(manifest, options.hook);
     const config = options.config === undefined ? undefined : await readConfig(options.config);
-    const packets = repeated(madeUpPackets());
+    const packets = repeated(options.pcap === undefined ? madeUpPackets() : capturedPackets(options.pcap));
     const stage = { wasm, ...(config === undefined ? {} : { config }) };
     const subjects = [{ wasm: await emptyStage(manifest, hook) }, stage];
-    const result = await orInterrupted(measure(subjects, hook, packets, options));
+    const result = await withAbort(() => measure(subjects, hook, packets, options));
     const about = { name: manifest.name, version: manifest.version, hook };
     io.out(options.output === "json" ? JSON.stringify({ ...about, ...result }) : resultText(about, result));
   });
@@ -98,6 +99,7 @@ async function measure(
   return { figures: [...inNode, ...measured.figures], tscHz: measured.tscHz };
 }
 
+/** Throws CommandError, ConfigureError. */
 function measureInNode(subjects: readonly Subject[], hook: HookName, packets: readonly BenchPacket[]): Figure[] {
   const timers = subjects.map((subject) => new NodeTimer(timedStage(subject), hook, packets));
   try {
@@ -119,13 +121,8 @@ function timedStage({ wasm, config }: Subject): TimedStage {
   const { manifest } = inspectModule(wasm);
   const module = new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>);
   if (config === undefined) return { manifest, module, segment: new Uint8Array() };
-  try {
-    const builder = new StageInstance(module, manifest.traceValues);
-    return { manifest, module, segment: builder.configure(JSON.stringify(config), manifest.segmentBytes) };
-  } catch (error) {
-    if (!(error instanceof ConfigureError)) throw error;
-    throw new CommandError("config", error.message, "Change the configuration", "", { cause: error });
-  }
+  const builder = new StageInstance(module, manifest.traceValues);
+  return { manifest, module, segment: builder.configure(JSON.stringify(config), manifest.segmentBytes) };
 }
 
 function resultText({ name, version, hook }: { name: string; version: string; hook: string }, result: Result): string {

@@ -9,6 +9,7 @@ import { untilInterrupted } from "../signals.js";
 
 interface BuildFlags {
   out?: string;
+  debug?: boolean;
   watch?: boolean;
 }
 
@@ -19,6 +20,7 @@ export function addBuild(program: Command, io: Io): void {
     .description("Compile a plugin, check it against the ABI and embed its manifest.")
     .argument("[entry]", "the plugin's main file", DEFAULT_ENTRY)
     .option("-o, --out <file.wasm>", "where to write it; default: build/<name>.wasm")
+    .option("--debug", "for debuggers: nothing optimised, source map beside it")
     .option("--watch", "build again whenever a source changes, until Ctrl-C")
     .action(async (entry: string, flags: BuildFlags) => {
       if (!flags.watch) return build(entry, flags, io);
@@ -32,14 +34,16 @@ export function addBuild(program: Command, io: Io): void {
   example(command, "sluice-plugin build -o build/my-filter.wasm", "builds assembly/index.ts");
 }
 
-async function build(entry: string, { out }: BuildFlags, io: Io): Promise<void> {
+async function build(entry: string, { out, debug = false }: BuildFlags, io: Io): Promise<void> {
   const started = performance.now();
   await readInput(entry);
-  const result = await buildEntry(entry);
+  const map = out === undefined ? {} : { sourceMapUrl: `${basename(out)}.map` };
+  const result = await buildEntry(entry, { debug, ...map });
   for (const warning of result.warnings)
     io.err(`warning: ${formatProblem(problemOf(diagnosticFromHere(warning, entry)))}`);
   const path = out ?? join("build", `${result.manifest.name}.wasm`);
   await writeOutput(path, result.wasm);
+  if (debug) await writeOutput(`${path}.map`, result.sourceMap);
   io.out(resultText(result, path, performance.now() - started));
 }
 

@@ -1,17 +1,18 @@
-import { Batch, Counter, DropReason, Json, LpmTable, Prefix } from "@sluice/sdk";
+import { Batch, Counter, DropReason, LpmTable, Prefix } from "@sluice/sdk";
+
+@config
+class Config {
+  /** Networks whose packets are dropped. */
+  deny: Prefix[] = [];
+}
 
 const denied = new LpmTable("denied");
-const hits = new Counter("denied_packets", "Packets from denied sources");
-const prefix = new Prefix();
+const hits = new Counter("denied_packets", "Packets from denied networks");
 
 // @ts-ignore: decorator
 @configure
-export function build(config: Json): void {
-  for (let each = config.need("deny").first; each.isPresent; each = each.next) {
-    if (!each.prefix(prefix)) return;
-    if (prefix.family == 4) denied.add4(prefix.address4, prefix.length, 1);
-    else denied.add6(prefix.address6, prefix.length, 1);
-  }
+export function build(config: Config): void {
+  for (let i = 0; i < config.deny.length; i++) denied.add(config.deny[i], 1);
 }
 
 // @ts-ignore: decorator

@@ -1,4 +1,18 @@
-import { Batch, Counter, HashTable, Json } from "@sluice/sdk";
+import { Batch, Counter, HashTable } from "@sluice/sdk";
+
+@config
+class TrafficClass {
+  /** Destination port, of TCP, UDP or SCTP. */
+  port: u16;
+  /** What its packets get. */
+  @maximum(63)
+  dscp: u8;
+}
+
+@config
+class Config {
+  classes: TrafficClass[] = [];
+}
 
 const NONE: u32 = 64;
 const classes = new HashTable<u32, u32>("classes");
@@ -6,10 +20,8 @@ const marked = new Counter("marked_packets", "Packets that got another DSCP");
 
 // @ts-ignore: decorator
 @configure
-export function build(config: Json): void {
-  for (let each = config.need("classes").first; each.isPresent; each = each.next) {
-    classes.set(each.need("port").unsigned(65535), each.need("dscp").unsigned(63));
-  }
+export function build(config: Config): void {
+  for (let i = 0; i < config.classes.length; i++) classes.set(config.classes[i].port, config.classes[i].dscp);
 }
 
 // @ts-ignore: decorator

@@ -1,36 +1,30 @@
-import { Batch, Counter, dropReason, Json, Settings } from "@sluice/sdk";
+import { Batch, Counter, dropReason, Settings } from "@sluice/sdk";
 
 /** What the stage keeps in each flow. Another layout needs another schema number. */
 @unmanaged
 @flowState(1)
-export class Session {
+class Session {
+  bytes: u64;
   packets: u32;
   private spare: u32;
-  bytes: u64;
 }
 
-@unmanaged
+@config
 class Limits {
-  /** A flow may send so many bytes, both directions together. */
+  /** Bytes that a flow may send, both directions together. */
+  @minimum(1)
   bytes: u64;
 }
 
-const limits = new Settings<Limits>("limits");
+const limits = new Settings<Limits>();
 const used = dropReason("quota-used", "The flow has sent all that it may");
 const cut = new Counter("cut_flows", "Flows that used up their quota");
 
 // @ts-ignore: decorator
-@configure
-export function build(config: Json): void {
-  const made = limits.make();
-  if (made != null) made.bytes = <u64>config.need("bytes").integer(1, i64.MAX_VALUE);
-}
-
-// @ts-ignore: decorator
 @hook("forward")
 export function limit(batch: Batch): void {
-  const all = limits.value;
-  if (all == null) return;
+  if (!limits.isSet) return;
+  const quota = limits.value.bytes;
   for (let i = 0, n = batch.length; i < n; i++) {
     const packet = batch.at(i);
     if (!packet.hasFlow) continue;
@@ -38,8 +32,8 @@ export function limit(batch: Batch): void {
     const before = session.bytes;
     session.packets++;
     session.bytes += packet.length;
-    if (session.bytes <= all.bytes) continue;
-    if (before <= all.bytes) cut.add();
+    if (session.bytes <= quota) continue;
+    if (before <= quota) cut.add();
     packet.drop(used);
   }
 }
