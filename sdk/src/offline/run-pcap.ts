@@ -9,7 +9,7 @@ import type { Metrics } from "../testing/metrics.js";
 import { Passage, usualHooks } from "../testing/passage.js";
 import { PcapWriter, packetsOf } from "../testing/pcap.js";
 import { PcapError, type PcapPacket } from "../testing/pcap-format.js";
-import type { VerdictName } from "../testing/rows.js";
+import type { Trap, VerdictName } from "../testing/rows.js";
 import type { SendResult } from "../testing/send.js";
 import { StageSession } from "../testing/session.js";
 import { segmentOf } from "../testing/stage.js";
@@ -57,7 +57,7 @@ export interface RunPcapSummary extends Metrics {
   /** Seconds from the first packet to the last. */
   seconds: number;
   /** The stage failed, which ended the run: why, and at which packet, from 1 as tshark counts. */
-  trap?: { message: string; packet: number };
+  trap?: Trap;
   /** The signal ended the run. */
   isAborted: boolean;
 }
@@ -133,7 +133,7 @@ class Run {
   private readonly counts = { notIp: 0, cut: 0, emitted: 0, mirrored: 0, written: 0 };
   private readonly verdicts: Record<VerdictName, number> = { pass: 0, drop: 0, redirect: 0, reinput: 0, reply: 0 };
   private readonly reasons: Record<string, number> = {};
-  private trap: RunPcapSummary["trap"];
+  private trap: Trap | undefined;
 
   constructor(
     private readonly options: RunPcapOptions,
@@ -195,7 +195,7 @@ class Run {
     const { session, counts } = this;
     this.verdicts[result.verdict]++;
     if (result.reason !== undefined) this.reasons[result.reason] = (this.reasons[result.reason] ?? 0) + 1;
-    if (session.trap) this.trap = { message: session.trap.message, packet: this.packets };
+    if (session.trap) this.trap = { ...session.trap, packet: this.packets };
     counts.emitted += result.emitted.length;
     counts.mirrored += result.mirrored.length;
     session.emitted.length = session.mirrored.length = 0;
@@ -222,7 +222,7 @@ class Run {
     this.session.checkSegment();
     const { notIp, cut, ...counts } = this.counts;
     const { name, version } = this.manifest;
-    const trap = this.trap ?? (this.session.trap && { message: this.session.trap.message, packet: this.packets });
+    const trap = this.trap ?? (this.session.trap && { ...this.session.trap, packet: this.packets });
     return {
       plugin: { name, version },
       packets: this.packets,
