@@ -65,7 +65,7 @@ export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
   const project = isAlone ? undefined : await nearestPackage(dirname(entry));
   const manifest = makeManifest(options, entry, compiled, source === undefined ? project : undefined);
   const folder = project ? relative(project.folder, dirname(entry)).split(sep).join("/") : "";
-  const sourceMap = finishMap(compiled.sourceMap, { folder, hasTexts: debug });
+  const sourceMap = finishMap(compiled.sourceMap, { folder, hasTexts: debug, functions: compiled.functions });
   const url = debug ? (options.sourceMapUrl ?? `${manifest.name}.wasm.map`) : undefined;
   const wasm = embedManifest(embedMap(compiled.wasm, sourceMap, url), manifest);
   checkModule(wasm, basename(entry));

@@ -8,6 +8,7 @@ import { CallGraph } from "./callgraph.js";
 import { allocationProblems, flowStateProblems, flowStateSize, sizeProblems } from "./checks.js";
 import { DeclarationCollector, type Declarations } from "./declarations.js";
 import { BuildError, type Diagnostic, formatDiagnostic } from "./errors.js";
+import { type FunctionRange, functionRanges } from "./functions.js";
 import { MAIN_PATH, mainSource } from "./main.js";
 import { remedyFor } from "./remedies.js";
 
@@ -26,6 +27,7 @@ export interface CompileOutput {
   wasm: Uint8Array;
   /** The compiler's source map of it; sources as the compiler names them. */
   sourceMap: string;
+  functions: Map<string, FunctionRange[]>;
   declarations: Declarations;
   flowStateSize: number;
   /** A hook can change header bytes, HEAD or lengths. */
@@ -57,6 +59,7 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
   const sources = new Map<string, string>();
   let wasm: Uint8Array | undefined;
   let sourceMap: string | undefined;
+  let functions: CompileOutput["functions"] = new Map();
   let collector: DeclarationCollector | undefined;
   let graph: CallGraph | undefined;
   let program: Program | undefined;
@@ -65,6 +68,7 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
     declare readonly program: Program;
     afterParse(parser: Parser): void {
       program = this.program;
+      functions = functionRanges(parser.sources);
       collector = new DeclarationCollector(parser);
       for (const source of parser.sources) {
         if (source.sourceKind === SourceKind.UserEntry) source.sourceKind = SourceKind.User;
@@ -126,6 +130,7 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
   return {
     wasm,
     sourceMap,
+    functions,
     declarations: collector.found,
     flowStateSize: flowStateSize(collector.found, program),
     writes: graph.pathFrom("process", (name) => name === WRITE_MARKER) !== undefined,

@@ -8,6 +8,7 @@ import {
 } from "../generated/abi.js";
 import { ModuleError } from "./errors.js";
 import { type Manifest, readManifest } from "./manifest.js";
+import { type Export, kinds, readExports } from "./sections.js";
 import { Reader, readSections, type Section, SectionId } from "./wasm.js";
 
 /** Types as in the binary format: i32 0x7f, i64 0x7e. */
@@ -15,15 +16,9 @@ interface FunctionType {
   parameters: number[];
   results: number[];
 }
-interface Export {
-  name: string;
-  kind: number;
-  index: number;
-}
 const FUNCTION = 0;
 const MEMORY = 2;
 const I32 = 0x7f;
-const kinds = ["function", "table", "memory", "global", "tag"];
 
 const signature = (type: FunctionType): string => {
   const name = (code: number) => ({ 127: "i32", 126: "i64", 125: "f32", 124: "f64", 123: "v128" })[code] ?? "ref";
@@ -79,6 +74,10 @@ export function inspectModule(wasm: Uint8Array): ModuleInfo {
   const has = (name: string) => exports.some((each) => each.name === name);
   if (manifest.migratesFrom.length > 0 && !has("migrate")) {
     fail("exports", "The manifest says migratesFrom, but there is no export 'migrate'", "Build the plugin again");
+  }
+  if (manifest.segmentBytes > 0 && !has("configure")) {
+    const remedy = "Export configure, or make segmentBytes 0";
+    fail("exports", "The manifest says segmentBytes, but there is no export 'configure'", remedy);
   }
   return { manifest, hasInit: has("init"), hasConfigure: has("configure"), hasMigrate: has("migrate") };
 }
@@ -147,10 +146,6 @@ function checkData(reader: Reader): void {
       fail("data", `${where} lies at ${range}`, `Data must lie below 0x${(PRIVATE_BASE + PRIVATE_SIZE).toString(16)}`);
     }
   });
-}
-
-function readExports(reader: Reader): Export[] {
-  return reader.list(() => ({ name: reader.name(), kind: reader.byte(), index: reader.unsigned() }));
 }
 
 function checkExports(exports: Export[], typeOf: (index: number) => FunctionType | undefined): void {

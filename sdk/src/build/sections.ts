@@ -37,6 +37,18 @@ export function readFunctions(wasm: Uint8Array): FunctionBody[] {
   }));
 }
 
+/** By their numbers in the binary format. */
+export const kinds = ["function", "table", "memory", "global", "tag"];
+
+export interface Export {
+  name: string;
+  kind: number;
+  index: number;
+}
+export function readExports(reader: Reader): Export[] {
+  return reader.list(() => ({ name: reader.name(), kind: reader.byte(), index: reader.unsigned() }));
+}
+
 /** One import. `type`: index of a function's type; `kind`: 0 function, 1 table, 2 memory, 3 global. */
 export interface Import {
   module: string;

@@ -4,6 +4,7 @@ import { encode } from "@jridgewell/sourcemap-codec";
 import { decodedMappings, type SourceMapInput, TraceMap } from "@jridgewell/trace-mapping";
 import { SOURCE_MAP_SECTION } from "../generated/abi.js";
 import { ModuleError } from "./errors.js";
+import { type FunctionRange, functionAt } from "./functions.js";
 import { MAIN_PATH } from "./main.js";
 import { type FunctionBody, readFunctions } from "./sections.js";
 import { readSections, withCustomSections } from "./wasm.js";
@@ -21,7 +22,7 @@ export interface SourcePlace {
 }
 /** Where an instruction comes from. */
 export interface SourceLocation extends SourcePlace {
-  /** The compiled function; those that the compiler put into it are part of it. */
+  /** The source's function, such as "Batch#at"; outside of any, the module's. */
   function: string;
   /** For a place in the library: the nearest of the plugin's own before it in the function, most often the call's. */
   near?: SourcePlace;
@@ -32,32 +33,51 @@ export interface MapOptions {
   folder: string;
   /** The sources' texts are part of the map. */
   hasTexts: boolean;
+  /** By the compiler's path of a source. */
+  functions: Map<string, FunctionRange[]>;
 }
 
 /** The compiler's map with the sources that it uses, named for readers. Holds no path of the machine. */
-export function finishMap(compiled: string, { folder, hasTexts }: MapOptions): string {
+export function finishMap(compiled: string, { folder, hasTexts, functions }: MapOptions): string {
   const map = new TraceMap(compiled);
-  const names: string[] = [];
-  const segments = decodedMappings(map).map((line) =>
-    line.map((segment) => {
-      const [column, source, atLine, atColumn] = segment;
-      const name = source === undefined ? undefined : map.sources[source];
-      if (!name || name === MAIN_PATH || name.endsWith(`/${MAIN_PATH}`)) return [column] as [number];
-      const index = names.indexOf(name) < 0 ? names.push(name) - 1 : names.indexOf(name);
-      return [column, index, atLine, atColumn] as [number, number, number, number];
-    }),
-  );
-  const original = (name: string) => name.replace(/^\.\/stage\//, "");
+  const sources = new Index();
+  const names = new Index();
+  const finish = (segment: Segment): FinishedSegment => {
+    const [column, source, line, atColumn] = segment;
+    const path = source === undefined ? undefined : originalPath(map.sources[source]);
+    if (path === undefined || path === MAIN_PATH || line === undefined || atColumn === undefined) return [column];
+    const name = functionAt(functions.get(path), line + 1, atColumn);
+    const place: [number, number, number, number] = [column, sources.of(path), line, atColumn];
+    return name === undefined ? place : [...place, names.of(name)];
+  };
+  const mappings = encode(decodedMappings(map).map((line) => line.map(finish)));
+  const textOf = (path: string) => map.sourcesContent?.[map.sources.findIndex((each) => originalPath(each) === path)];
   return JSON.stringify({
     version: 3,
-    sources: names.map((name) => shownPath(original(name), folder)),
-    names: [],
-    mappings: encode(segments),
-    ...(hasTexts
-      ? { sourcesContent: names.map((name) => map.sourcesContent?.[map.sources.indexOf(name)] ?? null) }
-      : {}),
+    sources: sources.values.map((path) => shownPath(path, folder)),
+    names: names.values,
+    mappings,
+    ...(hasTexts ? { sourcesContent: sources.values.map((path) => textOf(path) ?? null) } : {}),
   });
 }
+
+type FinishedSegment = [number] | [number, number, number, number] | [number, number, number, number, number];
+
+/** Numbers for values, in the order of their first use. */
+class Index {
+  private readonly numbers = new Map<string, number>();
+  of(value: string): number {
+    const number = this.numbers.get(value) ?? this.numbers.size;
+    this.numbers.set(value, number);
+    return number;
+  }
+  get values(): string[] {
+    return [...this.numbers.keys()];
+  }
+}
+
+/** The compiler's path of a source; it puts a folder of its own before all. */
+const originalPath = (source: string | null | undefined): string | undefined => source?.replace(/^\.\/stage\//, "");
 
 /** How a map names a source. */
 export function shownPath(path: string, folder: string): string {
@@ -102,7 +122,12 @@ export function sourceOf(wasm: Uint8Array, offset: number): SourceLocation | nul
   const place = placeAt(map, segments[index], body);
   if (!place) return null;
   const near = isOwn(place) ? undefined : nearestOwn(map, segments, index, body);
-  return { function: body.name, ...place, ...(near ? { near } : {}) };
+  const name = segments[index]?.[4];
+  return {
+    function: name === undefined ? body.name : (map.names[name] as string),
+    ...place,
+    ...(near ? { near } : {}),
+  };
 }
 
 type Segment = ReturnType<typeof decodedMappings>[number][number];
