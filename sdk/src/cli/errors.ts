@@ -1,5 +1,6 @@
 import { relative, resolve } from "node:path";
 import { BuildError, type Diagnostic, ModuleError } from "../build/errors.js";
+import { NativeMissingError } from "../testing/native-stage.js";
 import { PcapError } from "../testing/pcap-format.js";
 import { ConfigureError } from "../testing/rows.js";
 
@@ -46,6 +47,9 @@ export function problemsOf(error: unknown): Problem[] {
     return [{ code: error.code, place: error.place, message: error.problem, remedy: error.remedy }];
   if (error instanceof ConfigureError) {
     return [{ code: "config", place: "", message: error.message, remedy: "Change the configuration" }];
+  }
+  if (error instanceof NativeMissingError) {
+    return [{ code: "no-native", place: "", message: error.message, remedy: "Or measure with --only node" }];
   }
   if (error instanceof PcapError) {
     const [message = ""] = error.message.split("\n");

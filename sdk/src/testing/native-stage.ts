@@ -65,30 +65,34 @@ export async function stopNative(): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
 }
 
+/** The packet thread's reply to a request of native/src/control/stage_runner.h. Throws NativeMissingError, ConfigureError. */
+export async function askPacketThread(request: object): Promise<unknown> {
+  running ??= start();
+  const { dataplane } = await running;
+  try {
+    return JSON.parse(await dataplane.runStage(JSON.stringify(request)));
+  } catch (error) {
+    if (error instanceof Error && (error as { path?: unknown }).path === "/row/config")
+      throw new ConfigureError(error.message);
+    throw error;
+  }
+}
+
 /** Runs a stage's rows in a packet thread. */
 export class NativeStage implements StageExecutor {
   /** Of the executor, for messages. */
   readonly name = "packet thread";
-  private constructor(
-    private readonly dataplane: Dataplane,
-    private readonly wasm: string,
-  ) {}
+  private constructor(private readonly wasm: string) {}
 
   /** Throws NativeMissingError. */
   static async start(wasm: Uint8Array): Promise<NativeStage> {
     running ??= start();
-    const { dataplane } = await running;
-    return new NativeStage(dataplane, Buffer.from(wasm).toString("hex"));
+    await running;
+    return new NativeStage(Buffer.from(wasm).toString("hex"));
   }
 
   /** Rejects with ConfigureError when the stage refuses the row's configuration. */
   async run(row: Row): Promise<RowResult> {
-    try {
-      return JSON.parse(await this.dataplane.runStage(JSON.stringify({ wasm: this.wasm, row }))) as RowResult;
-    } catch (error) {
-      if (error instanceof Error && (error as { path?: unknown }).path === "/row/config")
-        throw new ConfigureError(error.message);
-      throw error;
-    }
+    return (await askPacketThread({ wasm: this.wasm, row })) as RowResult;
   }
 }

@@ -3,9 +3,10 @@ import { buildPlugin } from "../../build/build.js";
 import { inspectModule } from "../../build/inspect.js";
 import { type HookName, hookNames, type Json, type Manifest } from "../../build/manifest.js";
 import { StageInstance } from "../../testing/instance.js";
+import { hasNative } from "../../testing/native-stage.js";
 import { BURSTS, type Figure, medians } from "../bench/measure.js";
 import { NodeTimer, type TimedStage } from "../bench/node-timer.js";
-import { findNative, type Measured, measureInPacketThread } from "../bench/packet-thread.js";
+import { type Measured, measureInPacketThread } from "../bench/packet-thread.js";
 import { type BenchPacket, capturedPackets, madeUpPackets, repeated } from "../bench/packets.js";
 import { CommandError, messageOf } from "../errors.js";
 import { DEFAULT_ENTRY, moduleBytes, ofModule, readConfig } from "../files.js";
@@ -85,13 +86,10 @@ async function measure(
 ): Promise<Result> {
   const inNode = only === "packet-thread" ? [] : measureInNode(subjects, hook, packets);
   if (only === "node") return { figures: inNode };
-  const native = findNative();
-  const missing = "@sluice/native is not installed here";
-  if (native === undefined && only === undefined) return { figures: inNode, remark: missing };
-  if (native === undefined) throw new CommandError("no-native", missing, "Install it, or measure with --only node");
+  if (only === undefined && !hasNative()) return { figures: inNode, remark: "@sluice/native is not installed here" };
   let measured: Measured;
   try {
-    measured = await measureInPacketThread(native, subjects, hook, packets);
+    measured = await measureInPacketThread(subjects, hook, packets);
   } catch (error) {
     if (only !== undefined || error instanceof CommandError) throw error;
     return { figures: inNode, remark: messageOf(error) };
