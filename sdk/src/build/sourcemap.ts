@@ -31,7 +31,7 @@ export interface SourceLocation extends SourcePlace {
 export interface MapOptions {
   /** The plugin's sources' folder, from the project's; "" for the same. */
   folder: string;
-  /** The sources' texts are part of the map. */
+  /** The sources' texts are part of the map, and every expression has its column; else every line its first. */
   hasTexts: boolean;
   /** By the compiler's path of a source. */
   functions: Map<string, FunctionRange[]>;
@@ -50,7 +50,8 @@ export function finishMap(compiled: string, { folder, hasTexts, functions }: Map
     const place: [number, number, number, number] = [column, sources.of(path), line, atColumn];
     return name === undefined ? place : [...place, names.of(name)];
   };
-  const mappings = encode(decodedMappings(map).map((line) => line.map(finish)));
+  const finished = decodedMappings(map).map((line) => line.map(finish));
+  const mappings = encode(hasTexts ? finished : finished.map(byLine));
   const textOf = (path: string) => map.sourcesContent?.[map.sources.findIndex((each) => originalPath(each) === path)];
   return JSON.stringify({
     version: 3,
@@ -59,6 +60,17 @@ export function finishMap(compiled: string, { folder, hasTexts, functions }: Map
     mappings,
     ...(hasTexts ? { sourcesContent: sources.values.map((path) => textOf(path) ?? null) } : {}),
   });
+}
+
+/** One segment for instructions in a row that come from one line: a third of the size. */
+function byLine(segments: FinishedSegment[]): FinishedSegment[] {
+  const kept: FinishedSegment[] = [];
+  for (const segment of segments) {
+    const [, source, line, , name] = segment;
+    const [, lastSource, lastLine, , lastName] = kept.at(-1) ?? [];
+    if (source !== undefined && (source !== lastSource || line !== lastLine || name !== lastName)) kept.push(segment);
+  }
+  return kept;
 }
 
 type FinishedSegment = [number] | [number, number, number, number] | [number, number, number, number, number];
