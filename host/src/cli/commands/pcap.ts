@@ -43,6 +43,8 @@ export function addPcap(program: Command, io: Io): void {
   withNode(command).action(async (words: string[], options: PcapOptions) => {
     if (options.write === "-" && options.output === "json")
       throw new InvalidArgumentError("-w - and -o json: allowed: one of them, as both write to stdout");
+    if (options.write === "-" && io.terminal !== undefined)
+      throw new InvalidArgumentError("-w -: stdout is a terminal; allowed: a pipe or a file");
     await capture(io, words.join(" "), options);
   });
   example(command, "sluice pcap --at drop,stage:nat -w - host 10.1.1.10 | tshark -r -", "watch it in tshark");
@@ -71,13 +73,16 @@ async function capture(io: Io, filter: string, options: PcapOptions): Promise<vo
           }
         } finally {
           await output?.close();
+          if (output !== undefined) report(io, options, { packets, lost });
         }
       },
       options.duration,
     ),
   );
-  if (options.write !== undefined && options.output === "json")
-    io.out(JSON.stringify({ file: options.write, packets, lost }));
+}
+
+function report(io: Io, { write, output }: PcapOptions, { packets, lost }: { packets: number; lost: number }): void {
+  if (write !== undefined && output === "json") io.out(JSON.stringify({ file: write, packets, lost }));
   io.err(`${packets} packets captured${lost === 0 ? "" : `, ${lost} lost: they came faster than they were read`}`);
 }
 

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { DataplaneClient } from "../../dataplane/client.js";
 import { durationMs, wholeNumber } from "../arguments.js";
 import { connected, type NodeOptions, withNode } from "../connection.js";
 import { example } from "../example.js";
@@ -28,31 +29,34 @@ export function addTrace(program: Command, io: Io): void {
     )
     .option("-v, --verbose", "with checksums and each packet's bytes");
   withNode(command).action(async (words: string[], options: TraceCommandOptions) => {
-    const { count, timeout, verbose = false, output } = options;
+    const filter = words.join(" ");
     await connected(options, (client) =>
-      untilInterrupted(
-        io,
-        async (interrupted) => {
-          const request = { filter: words.join(" "), packets: count };
-          let shown = 0;
-          let lost = 0;
-          let isFirst = true;
-          for await (const read of client.stream("trace", request, interrupted)) {
-            if (isFirst) io.err(`waiting for ${count} packets`);
-            isFirst = false;
-            lost += read.lost;
-            for (const packet of read.packets.map(withFields)) {
-              if (output === "json") io.out(JSON.stringify(packet));
-              else io.out(`${shown === 0 ? "" : "\n"}${traceText(packet, verbose)}`);
-              shown++;
-            }
-          }
-          if (lost > 0) io.err(`${lost} packets or steps did not fit into the trace buffer`);
-          if (shown < count) io.err(`${shown} of ${count} packets came`);
-        },
-        timeout,
-      ),
+      untilInterrupted(io, (interrupted) => follow(io, client, filter, options, interrupted), options.timeout),
     );
   });
   example(command, "sluice trace -c 1 tcp port 80 and host 10.1.1.10", "what happens to that pod's next HTTP packet");
+}
+
+async function follow(
+  io: Io,
+  client: DataplaneClient,
+  filter: string,
+  { count, verbose = false, output }: TraceCommandOptions,
+  interrupted: AbortSignal,
+): Promise<void> {
+  let isFirst = true;
+  let shown = 0;
+  let lost = 0;
+  for await (const read of client.stream("trace", { filter, packets: count }, interrupted)) {
+    if (isFirst) io.err(`waiting for ${count} packets`);
+    isFirst = false;
+    lost += read.lost;
+    for (const packet of read.packets.map(withFields)) {
+      if (output === "json") io.out(JSON.stringify(packet));
+      else io.out(`${shown === 0 ? "" : "\n"}${traceText(packet, verbose)}`);
+      shown++;
+    }
+  }
+  if (lost > 0) io.err(`${lost} packets or steps did not fit into the trace buffer`);
+  if (shown < count) io.err(`${shown} of ${count} packets came`);
 }
