@@ -70,7 +70,7 @@ export interface Column {
   readonly right?: boolean;
 }
 
-/** Aligned columns, two spaces apart. */
+/** Aligned columns, two spaces apart; a line that would be too wide loses its end. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const widths = columns.map(({ title }, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
@@ -79,7 +79,8 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
         right ? (cells[at] ?? "").padStart(widths[at] ?? 0) : (cells[at] ?? "").padEnd(widths[at] ?? 0),
       )
       .join("  ")
-      .trimEnd();
+      .trimEnd()
+      .replace(new RegExp(`^(.{${SCREEN_WIDTH - 1}})..+$`), "$1…");
   return [line(columns.map(({ title }) => title)), ...rows.map(line)].join("\n");
 }
 
@@ -101,7 +102,8 @@ function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** "4.1 KiB (4213 bytes)" */
+/** "4.1 KiB (4213 bytes)", "1 MiB" */
 export function bytes(size: number): string {
+  if (size > 0 && size % (1 << 20) === 0) return `${size >> 20} MiB`;
   return size < 1024 ? `${size} bytes` : `${(size / 1024).toFixed(1)} KiB (${size} bytes)`;
 }

@@ -172,7 +172,13 @@ describe("inspect", () => {
     ]) {
       expect(out).toContain(text);
     }
-    const lines = out.split("\n").filter((line) => !line.includes(wasm));
+    const help = {
+      denied: "Packets from networks that the configuration denies, of both families and of all protocols",
+    };
+    const talkative = await write("talkative.wasm", makeModule({ manifest: { counters: ["denied"], help } }));
+    const more = (await plugin("inspect", talkative)).out;
+    expect(more).toMatch(/^counter +denied +Packets from networks .*…$/m);
+    const lines = `${out}\n${more}`.split("\n").filter((line) => !line.includes(path("")));
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
@@ -182,9 +188,9 @@ describe("inspect", () => {
     expect(JSON.parse(out)).toMatchObject({
       file: wasm,
       size: bytes.length,
-      sha256: createHash("sha256").update(bytes).digest("hex"),
+      digest: createHash("sha256").update(bytes).digest("hex"),
       imports: ["env.abort"],
-      exports: ["process", "sluice_abi_version", "memory"],
+      exports: [{ name: "process" }, { name: "sluice_abi_version" }, { name: "memory" }],
       manifest: { name: "made", hooks: ["forward"] },
     });
   });
@@ -225,6 +231,20 @@ describe("bench", () => {
         expect(emptyNs).toBeGreaterThan(0);
         expect(stageNs - emptyNs).toBeGreaterThan(5); // 40 dependent additions
       }
+    },
+    LIMIT,
+  );
+
+  test(
+    "of a stage that does not return says so",
+    async () => {
+      const loop = await write(
+        "loop.ts",
+        source('@hook("forward") export function spin(batch: Batch): void { while (batch.length > 0) {} }'),
+      );
+      const { code, err } = await plugin("bench", loop, "--only", "node");
+      expect(code).toBe(1);
+      expect(err).toMatch(/^error: The stage trapped: the stage did not return within 1000 ms.*\[trap\]$/);
     },
     LIMIT,
   );

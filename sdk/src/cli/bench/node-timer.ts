@@ -4,6 +4,7 @@ import { Flag, SLOT_STRIDE, SLOTS_OFFSET, WINDOW_BASE } from "../../generated/ab
 import { StageInstance } from "../../testing/instance.js";
 import { isMalformed, parsePacket } from "../../testing/parse.js";
 import { Slot } from "../../testing/slots.js";
+import { DEFAULT_TIME_LIMIT, withTimeLimit } from "../../testing/time-limit.js";
 import type { BenchPacket } from "./packets.js";
 
 export interface TimedStage {
@@ -74,7 +75,7 @@ export class NodeTimer {
       group.packets.push({ address: slot.address, bytes: parsed.bytes, isTraced: false, trace: {} });
     }
     group.window = this.window(group).slice();
-    this.burst(group);
+    withTimeLimit(DEFAULT_TIME_LIMIT, () => this.burst(group));
     this.keepFlowStates(group);
     return group;
   }
