@@ -294,6 +294,7 @@ test("all about a plugin", () => {
     revisions   3 (1.2.3, 2024-01-02T03:04:05.678Z)
     state       active
     packets     1000, 31.1 cycles each
+    settled     9000 passed without it, their flows settled
     drops       policy 5
     sent        3 of its own, 2 copies
     failures    0, invalid outputs 0

@@ -24,12 +24,15 @@ export function pluginText(plugin: PluginInfo, stage: StageFigures | undefined, 
 }
 
 function figures(stage: StageFigures): [string, string][] {
-  const { state, packets, cycles, drops, emitted, mirrored, failures, invalidOutputs } = stage;
+  const { state, packets, cycles, drops, settled, emitted, mirrored, failures, invalidOutputs } = stage;
   const perPacket = packets === 0 ? "" : `, ${(cycles / packets).toFixed(1)} cycles each`;
   const dropped = Object.entries(drops).map(([reason, value]) => `${reason} ${count(value)}`);
   return [
     ["state", state],
     ["packets", count(packets) + perPacket],
+    ...(settled === 0
+      ? []
+      : [["settled", `${count(settled)} passed without it, their flows settled`] as [string, string]]),
     ["drops", dropped.join(", ") || "none"],
     ["sent", `${count(emitted)} of its own, ${count(mirrored)} copies`],
     ["failures", `${count(failures)}, invalid outputs ${count(invalidOutputs)}`],
