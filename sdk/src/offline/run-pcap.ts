@@ -70,7 +70,7 @@ const CHUNK = 256;
  * as its time of day. Flows are found as in a node. Written are, at the packet's time and with its link header: copies that the
  * stage mirrored, the packet if it leaves, and (with a link header of zeroes) packets that the stage emitted; in a pcapng
  * file, on interfaces named "pass", "port 3", "reply", "reinput", "mirror to port 3" and "emitted". Memory does not grow with
- * the file. Throws BuildError, ModuleError, ConfigureError, PcapError, or what opening the files does.
+ * the file. Throws BuildError, ModuleError, ConfigureError, PcapError.
  */
 export async function runPcap(options: RunPcapOptions): Promise<RunPcapSummary> {
   const plugin = await load(options.plugin);

@@ -13,21 +13,33 @@ export type WritablePacket =
   | Uint8Array
   | (Pick<PcapPacket, "bytes"> & Partial<Omit<PcapPacket, "bytes">> & { /** Of pcapng. */ comment?: string });
 
-/** All packets of a file. Throws PcapError, or what opening the file does. */
+/** All packets of a file. Throws PcapError. */
 export function readPcap(file: string): PcapPacket[] {
   return [...packetsOf(file)];
 }
 
-/** A file's packets one after the other; the file is closed when the loop ends. Throws PcapError, or what opening the file does. */
+/** A file's packets one after the other; the file is closed when the loop ends. Throws PcapError. */
 export function* packetsOf(file: string): Generator<PcapPacket, void, undefined> {
-  const source = new ByteSource(file);
+  const source = opened(file, "read", () => new ByteSource(file));
   try {
-    const magic = source.peek(4);
+    const magic = opened(file, "read", () => source.peek(4));
     if (magic.length === 0) throw new PcapError(file, "the file is empty", "Capture anew: tcpdump -w FILE");
     if (magic.length === 4 && magic.readUInt32BE(0) === 0x0a0d0d0a) yield* readPcapng(source);
     else yield* readClassic(source);
   } finally {
     source.close();
+  }
+}
+
+/** What kind of file is written. */
+/** What the file system refuses is said like all else that is wrong with a file. */
+function opened<T>(file: string, what: "read" | "written", open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    const reason = (error as Error).message.replace(/^\w+: /, "").replace(/, (open|read)\b.*$/, "");
+    const remedy = what === "read" ? "Give a file that exists" : "Name a file in a folder that exists";
+    throw new PcapError(file, `cannot be ${what}: ${reason}`, remedy);
   }
 }
 
@@ -41,7 +53,7 @@ export interface PcapWriterOptions {
   application?: string;
 }
 
-/** Writes a capture file, little-endian with times in nanoseconds. Throws PcapError, or what opening the file does. */
+/** Writes a capture file, little-endian with times in nanoseconds. Throws PcapError. */
 export function writePcap(file: string, packets: Iterable<WritablePacket>, options: PcapWriterOptions = {}): void {
   const writer = new PcapWriter(file, options);
   try {
@@ -68,7 +80,7 @@ export class PcapWriter {
     private readonly options: PcapWriterOptions = {},
   ) {
     this.isNg = (options.format ?? (file.endsWith(".pcapng") ? "pcapng" : "pcap")) === "pcapng";
-    this.descriptor = openSync(file, "w");
+    this.descriptor = opened(file, "written", () => openSync(file, "w"));
     if (this.isNg) this.put(sectionBlock(options.application ?? "sluice-plugin"));
   }
 

@@ -76,7 +76,7 @@ describe("run", () => {
     [
       ["--pcap", "@absent.pcap"],
       1,
-      "error: @absent.pcap: cannot be read: no such file or directory. Give a file that exists [cannot-read]",
+      "error: @absent.pcap: cannot be read: no such file or directory. Give a file that exists [pcap]",
     ],
     [["--pcap", "@text.pcap"], 1, "error: @text.pcap, byte 0: "],
     [["--pcap", "@cut.pcap"], 1, "error: @cut.pcap, packet 3, byte "],

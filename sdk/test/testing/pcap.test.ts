@@ -195,6 +195,12 @@ describe("one error with file, packet, byte and remedy:", () => {
     expect(packets.next().value).toMatchObject({ length: 2 });
     expect(() => packets.next()).toThrow("packet 2, byte 42");
   });
+  test("a file that is not there, or cannot be", () => {
+    const none = path("none/file.pcap");
+    expect(() => readPcap(none)).toThrow(`${none}: cannot be read: no such file or directory`);
+    expect(() => writePcap(none, [])).toThrow(`${none}: cannot be written: no such file or directory`);
+    expect(() => readPcap(folder)).toThrow(`${folder}: cannot be read: illegal operation on a directory`);
+  });
   test("packets of two link types for one pcap file", () => {
     const mixed: WritablePacket[] = [datagram("a"), { bytes: Buffer.alloc(14), linkType: "ethernet" }];
     expect(() => writePcap(path("mixed.pcap"), mixed)).toThrow(

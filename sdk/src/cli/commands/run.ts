@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { type HookName, hookNames } from "../../build/manifest.js";
 import { type RunPcapSummary, runPcap } from "../../offline/run-pcap.js";
 import { CommandError } from "../errors.js";
-import { DEFAULT_ENTRY, moduleBytes, ofModule, readConfig, readInput } from "../files.js";
+import { DEFAULT_ENTRY, moduleBytes, ofModule, readConfig } from "../files.js";
 import { example, facts, type Io, type OutputOptions, table, withOutput } from "../shell.js";
 import { withAbort } from "../signals.js";
 
@@ -29,7 +29,6 @@ export function addRun(program: Command, io: Io): void {
     )
     .option("--config <file>", "its configuration, JSON or YAML");
   withOutput(command).action(async (entry: string, { pcap, out, hook, config, output }: RunOptions) => {
-    await readInput(pcap);
     const given = config === undefined ? {} : { config: await readConfig(config) };
     const plugin = await moduleBytes(entry);
     const files = { in: pcap, ...(out === undefined ? {} : { out }) };
