@@ -1,5 +1,5 @@
 import { sizeOf } from "./hashtable";
-import { allocate, makeTable, segmentBase, tableAddress } from "./segment";
+import { appendItem, makeTable, segmentBase, tableAddress } from "./segment";
 
 // Header, 16 bytes: u32 length, u32 capacity, u32 offset of the items from the segment's base, u32 spare.
 const HEADER: u32 = 16;
@@ -49,20 +49,6 @@ export class ArrayTable<T> {
 
   private append(): usize {
     const header = makeTable(changetype<usize>(this), HEADER);
-    if (header == 0) return 0;
-    const length: u32 = load<u32>(header);
-    if (length == load<u32>(header, 4) && !this.grow(header, length)) return 0;
-    store<u32>(header, length + 1);
-    return this.address(length);
-  }
-
-  private grow(header: usize, length: u32): bool {
-    const capacity = length == 0 ? 8 : length * 2;
-    const items = allocate(<u64>capacity * <u64>this.stride);
-    if (items == 0) return false;
-    if (length != 0) memory.copy(items, segmentBase() + <usize>load<u32>(header, 8), <usize>length * this.stride);
-    store<u32>(header, capacity, 4);
-    store<u32>(header, <u32>(items - segmentBase()), 8);
-    return true;
+    return header == 0 ? 0 : appendItem(header, this.stride);
   }
 }

@@ -2,7 +2,7 @@
 
 import { BURST_ERROR_LENGTH, BURST_SEGMENT_SIZE, ConfigureResult, WINDOW_BASE } from "./generated/abi";
 import { hasError, isTooLarge, Json, parseInput, reportError } from "./json";
-import { segmentIsTooSmall, startSegment } from "./segment";
+import { finishTables, segmentIsTooSmall, startSegment } from "./segment";
 
 /** The root of the configuration; absent when the text is no JSON, which is reported. */
 export function beginConfigure(): Json {
@@ -15,6 +15,7 @@ let isStarted = false;
 
 export function endConfigure(): i32 {
   if (hasError()) return isTooLarge ? ConfigureResult.TOO_LARGE : ConfigureResult.INVALID;
+  if (isStarted) finishTables();
   if (isStarted && !segmentIsTooSmall()) return ConfigureResult.OK;
   const size = load<u32>(WINDOW_BASE + BURST_SEGMENT_SIZE).toString();
   reportError("the configuration's tables need more than segmentBytes, " + size + "; definePlugin can raise it");

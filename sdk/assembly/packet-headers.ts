@@ -172,10 +172,21 @@ export class PacketHeaders extends PacketBytes {
     return chunkAt(start < end ? spanOf(changetype<usize>(this), start, end) : 0);
   }
 
-  /** Offset of the first IPv6 extension header of this type; 0 when there is none in the window. */
+  /**
+   * Offset of the first header of this type behind IPv6's: an extension header, or what follows those. 0 when there is none with
+   * its first 8 bytes in the window.
+   */
   extensionOffset(type: u32): u32 {
-    const found = this.extension(type);
-    return found.isPresent ? found.offset : 0;
+    if (!this.isIpv6) return 0;
+    let next: u32 = this.ipv6.nextHeader;
+    let at: u32 = 40;
+    for (let each = this.extensions; each.isPresent; each = each.next) {
+      if (each.type == type) return each.offset;
+      if (each.isLaterFragment) return 0;
+      next = each.nextHeader;
+      at = each.offset + each.length;
+    }
+    return next == type && at + 8 <= this.viewLength ? at : 0;
   }
   /** Offset of the segment routing header when the whole of it is in the window; else 0. */
   get srhOffset(): u32 {

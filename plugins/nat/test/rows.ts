@@ -76,7 +76,7 @@ const between = (
 ): string =>
   packetHex(
     family.ip({ source, destination }),
-    transport({ sourcePort, destinationPort, checksum } as never),
+    transport({ sourcePort, destinationPort, ...(transport === sctp ? {} : { checksum }) } as never),
     "payload",
   );
 

@@ -148,6 +148,8 @@ export class Extension {
     if (this.type != Protocol.Fragment) unreachable();
     return changetype<Fragment>(this.bytes(0, 8));
   }
+  /** A fragment header, and not the first fragment's: what follows is no header. */
+  get isLaterFragment(): bool { return this.type == Protocol.Fragment && this.fragment.offset != 0; }
   /** Of an authentication header; traps on another. */
   get authentication(): Authentication {
     if (this.type != Protocol.Authentication) unreachable();
@@ -159,8 +161,7 @@ export class Extension {
   get segmentsLeft(): u32 { return this.routing(3); }
   /** The next one. */
   get next(): Extension {
-    const type = this.type;
-    if (type == Protocol.Fragment && this.fragment.offset != 0) return changetype<Extension>(0);
+    if (this.isLaterFragment) return changetype<Extension>(0);
     return extensionAt(this.slot, this.at + <usize>this.length, this.nextHeader);
   }
 

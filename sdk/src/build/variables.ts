@@ -22,7 +22,7 @@ const MAX_TABLES = 60;
 /** Of the first table's entry in a segment's directory; see assembly/segment.ts. */
 const DIRECTORY_OFFSET = 16;
 const tableClasses = new Set([
-  ...["HashTable", "LpmTable", "ArrayTable", "Settings", "RangeTable", "RangeTable6", "BitmapTable", "MaglevTable"],
+  ...["HashTable", "LpmTable", "ArrayTable", "Settings", "RangeTable", "BitmapTable", "MaglevTable"],
 ]);
 const namePattern = /^[a-z][a-z0-9_]*$/;
 
