@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DocsError } from "./errors.js";
 import { cell } from "./markdown.js";
 
 interface Region {
@@ -154,7 +155,7 @@ export function fillTables(page: string, tables: Map<string, string>): string {
     (_all, open: string, name: string, close: string) => {
       const text = tables.get(name);
       if (text === undefined)
-        throw new Error(`there is no table '${name}'; there are ${[...tables.keys()].join(", ")}`);
+        throw new DocsError(`there is no table '${name}'; there are ${[...tables.keys()].join(", ")}`);
       return `${open}${text}\n${close}`;
     },
   );

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { abiTables, fillTables } from "./abi.js";
-import { fillErrors } from "./errors.js";
+import { fillErrors } from "./build-errors.js";
 import { referencePages } from "./pages.js";
 
 /** Folder of pages that are generated as a whole. */

@@ -14,7 +14,7 @@ export function symbolText(symbol: Documented): string {
     "",
     ...memberTable(members),
   ]);
-  return [`### ${symbol.name}`, "", ...head, docText(symbol.doc), ...sections, ""].join("\n");
+  return [`### ${symbol.name}`, "", ...head, docText(`${symbol.doc}\n`).trimEnd(), ...sections, ""].join("\n");
 }
 
 function memberTable(members: Member[]): string[] {
@@ -28,18 +28,12 @@ export const cell = (text: string): string => text.replaceAll("|", "\\|");
 
 const oneLine = (doc: string): string => doc.replace(/\s+/g, " ").trim();
 
-/** A docstring's paragraphs; indented lines in it are code. */
+/** A docstring's paragraphs; what is indented in it is code. */
 export function docText(doc: string): string {
-  const out: string[] = [];
-  let isCode = false;
-  for (const line of doc.split("\n")) {
-    const indented = /^ {2,}\S/.test(line);
-    if (indented !== isCode && (indented || line !== "")) {
-      out.push(indented ? "```ts fragment" : "```");
-      isCode = indented;
-    }
-    out.push(isCode ? line.replace(/^ {2,3}/, "") : line);
-  }
-  if (isCode) out.push("```");
-  return out.join("\n").replace(/\n+```$/gm, "\n```");
+  return doc.replace(/(?:^ {2,}\S.*\n(?:\n(?= {2,}\S))?)+/gm, (code) => `\`\`\`ts fragment\n${dedent(code)}\`\`\`\n`);
+}
+
+function dedent(code: string): string {
+  const indents = [...code.matchAll(/^ +(?=\S)/gm)].map(([indent]) => indent.length);
+  return code.replace(new RegExp(`^ {${Math.min(...indents)}}`, "gm"), "");
 }

@@ -1,9 +1,10 @@
 // What a source file declares and says about it: AssemblyScript's of the SDK's library and TypeScript's of its tools.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { parse } from "@babel/parser";
-import type { Comment, File, Node, Statement } from "@babel/types";
+import type { ClassDeclaration, Comment, File, Node, Statement } from "@babel/types";
+import { DocsError } from "./errors.js";
 
 /** A file that was read, with the declarations that it exports by name. */
 export class SourceFile {
@@ -116,21 +117,36 @@ export class Sources {
     });
   }
 
+  /** The class of this name that a file has or imports; undefined when it is of a package or of the language. */
+  classNamed(file: SourceFile, name: string): { file: SourceFile; declaration: ClassDeclaration } | undefined {
+    for (const statement of file.ast.program.body) {
+      const declaration = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
+      if (declaration?.type === "ClassDeclaration" && declaration.id?.name === name) return { file, declaration };
+      const isImported =
+        statement.type === "ImportDeclaration" &&
+        statement.source.value.startsWith(".") &&
+        statement.specifiers.some((specifier) => specifier.local.name === name);
+      if (isImported) return this.classNamed(this.read(sourcePath(file.path, statement.source.value)), name);
+    }
+    return undefined;
+  }
+
   private find(path: string, name: string): Exported {
     const found = this.exportsOf(path).find((each) => each.name === name);
-    if (!found) throw new Error(`${relative(this.root, path)} exports no ${name}`);
+    if (!found) throw new DocsError(`${relative(this.root, path)} exports no ${name}`);
     return found;
   }
 }
 
-/** "./packet" in AssemblyScript, "./packet.js" in TypeScript. */
+/** "./packet" in AssemblyScript, which may be a folder; "./packet.js" in TypeScript. */
 function sourcePath(from: string, specifier: string): string {
-  return join(dirname(from), `${specifier.replace(/\.js$/, "")}.ts`);
+  const path = join(dirname(from), specifier.replace(/\.js$/, ""));
+  return existsSync(`${path}.ts`) ? `${path}.ts` : join(path, "index.ts");
 }
 
 function exportedName(specifier: Node): string {
   if (specifier.type !== "ExportSpecifier" || specifier.exported.type !== "Identifier")
-    throw new Error(`an export of kind ${specifier.type} is not for this generator`);
+    throw new DocsError(`an export of kind ${specifier.type} is not for this generator`);
   return specifier.exported.name;
 }
 

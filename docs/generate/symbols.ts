@@ -1,7 +1,8 @@
 // An exported declaration as the reference shows it. What has no docstring is an error with its place.
 
 import type { ClassDeclaration, Node, TSInterfaceDeclaration, VariableDeclaration } from "@babel/types";
-import type { Exported, SourceFile } from "./source.js";
+import { DocsError } from "./errors.js";
+import type { Exported, SourceFile, Sources } from "./source.js";
 
 export interface Member {
   /** As an author writes it: "drop(reason: i32): void", "readonly length: u32". */
@@ -24,16 +25,8 @@ export interface Documented {
   sections: Section[];
 }
 
-/** Places of public declarations without a docstring. */
-export class MissingDocs extends Error {
-  override readonly name = "MissingDocs";
-  constructor(readonly places: string[]) {
-    super(`public, and without a docstring: write a /** comment before each\n${places.join("\n")}`);
-  }
-}
-
-/** Describes exported declarations; collects what has no docstring in `missing`. */
-export function describe(exported: Exported, missing: string[]): Documented {
+/** Describes an exported declaration; adds to `missing` the places that have no docstring. */
+export function describe(exported: Exported, sources: Sources, missing: string[]): Documented {
   const { name, file, statement } = exported;
   const declaration = statement.type === "ExportNamedDeclaration" ? statement.declaration : undefined;
   const doc = (node: Node, what: string): string => docOr(file, node, what, missing);
@@ -45,7 +38,7 @@ export function describe(exported: Exported, missing: string[]): Documented {
         kind: "class",
         signature: headOf(file, declaration, declaration.body),
         doc: doc(statement, name),
-        sections: classSections(file, declaration, missing),
+        sections: [...inherited(file, declaration, sources, missing), ...classSections(file, declaration, missing)],
       };
     case "FunctionDeclaration":
       return {
@@ -79,7 +72,7 @@ export function describe(exported: Exported, missing: string[]): Documented {
     case "VariableDeclaration":
       return { ...base, ...variable(file, declaration, name), doc: doc(statement, name) };
     default:
-      throw new Error(`${file.placeOf(statement)}: the generator does not know ${declaration?.type ?? "this"}`);
+      throw new DocsError(`${file.placeOf(statement)}: the generator does not know ${declaration?.type ?? "this"}`);
   }
 }
 
@@ -125,6 +118,17 @@ function fieldsOf(file: SourceFile, declaration: TSInterfaceDeclaration): Member
     signature: file.textOf(field).replace(/;$/, ""),
     doc: file.docOf(field) ?? "",
   }));
+}
+
+/** What a class has from a base class of the same sources. */
+function inherited(file: SourceFile, declaration: ClassDeclaration, sources: Sources, missing: string[]): Section[] {
+  const { superClass } = declaration;
+  const base = superClass?.type === "Identifier" ? sources.classNamed(file, superClass.name) : undefined;
+  if (!base) return [];
+  return [
+    ...inherited(base.file, base.declaration, sources, missing),
+    ...classSections(base.file, base.declaration, missing),
+  ];
 }
 
 type ClassMember = ClassDeclaration["body"]["body"][number];

@@ -1,4 +1,5 @@
-// Which page of docs/reference/ tells of which exports. An export that is on no page fails the generator.
+// Which page of docs/reference/ tells of which exports. One that is not named here comes after those of its file; one of a new
+// file is to be given a page.
 
 export interface Topic {
   /** File name without .md. */
@@ -31,6 +32,15 @@ const library: Topic[] = [
 | \`@unmanaged @flowState(1)\` | \`class Name { ... }\` | what the stage keeps in each flow, at most 64 bytes; the number is its schema, 1 to 255 |
 | \`@migrate(1)\` | \`function name(batch: Batch): void\` | upgrades the flow states of an older schema in place |
 
+Above the fields of a \`@config\` class:
+
+| | on | |
+| --- | --- | --- |
+| \`@minimum(1)\`, \`@maximum(100)\` | numbers | bounds, included |
+| \`@minItems(1)\`, \`@maxItems(64)\` | lists | number of items |
+| \`@oneOf("allow", "deny")\` | strings and enums | the values that there are |
+| \`@schema({ "type": "object" })\` | \`Json\` | the schema of what the plugin reads itself |
+
 Names and values in declarations are literals: they are read before the program runs.`,
     symbols: ["definePlugin"],
   },
@@ -47,7 +57,23 @@ strategy](../abi.md#failure-strategies-and-budgets) then decides.`,
     title: "Headers",
     intro: `Views over header bytes. Their setters store the one field and touch no checksum: they are for headers that a stage
 makes itself. To change a packet's own headers use [Packet's calls](packets.md).`,
-    symbols: ["Ipv4", "Ipv6", "Ipv6Address", "Tcp", "Udp", "Sctp", "Icmp", "Srh", "Quoted", "Protocol", "checksum"],
+    symbols: [
+      ...["Ethernet", "Vlan", "Arp", "Ipv4", "Ipv6", "Ipv6Address", "Extension", "ExtensionOption", "Fragment"],
+      ...[
+        "Authentication",
+        "Esp",
+        "Srh",
+        "Tcp",
+        "HeaderOption",
+        "TcpOption",
+        "Udp",
+        "Sctp",
+        "SctpChunk",
+        "Icmp",
+        "Icmpv6",
+      ],
+      ...["Vxlan", "Quoted", "Protocol", "checksum"],
+    ],
   },
   {
     page: "answers",
@@ -68,8 +94,30 @@ another one, \`@migrate\` upgrades it.`,
     page: "tables",
     title: "Tables",
     intro: `Tables of the config segment are declared at a file's top level, filled by \`@configure\`, and read-only on the packet
-path; all workers share them. \`Scratch\` is a worker's own memory.`,
-    symbols: ["HashTable", "LpmTable", "ArrayTable", "Settings", "Scratch"],
+path; all workers share them.`,
+    symbols: [
+      ...[
+        "HashTable",
+        "LpmTable",
+        "RangeTable",
+
+        "BitmapTable",
+        "MaglevTable",
+        "maglevChoices",
+        "maglevSize",
+      ],
+      ...["ArrayTable", "Settings"],
+    ],
+  },
+  {
+    page: "worker-tables",
+    title: "Tables of a worker's own",
+    intro: `Bounded tables that the packet path itself changes. Each worker has its own, and a swap or a failed stage's reload
+starts with empty ones: what must outlive those belongs in [flow state](flow-state.md).`,
+    symbols: [
+      ...["LruTable", "TokenBuckets", "workerShare", "CountMinSketch", "Interval", "FlowKey", "readSource"],
+      ...["readDestination", "Scratch"],
+    ],
   },
   {
     page: "metrics",
@@ -133,17 +181,17 @@ const testing: Topic[] = [
         "packetHex",
         "Part",
         "Layer",
-        "ipv4",
-        "Ipv4Fields",
-        "ipv6",
-        "Ipv6Fields",
-        "tcp",
-        "TcpFields",
-        "udp",
+        "ethernet",
+        "EthernetFields",
+        "vlan",
+        "VlanFields",
+        "arp",
+        "ArpFields",
       ],
+      ...["ipv4", "Ipv4Fields", "ipv6", "Ipv6Fields", "tcp", "TcpFields", "TcpOptions", "udp", "UdpFields", "sctp"],
       ...[
-        "UdpFields",
-        "sctp",
+        "SctpFields",
+        "sctpChunk",
         "PortFields",
         "icmp",
         "icmpv6",
@@ -151,25 +199,39 @@ const testing: Topic[] = [
         "srh",
         "fragment",
         "options",
-        "ChecksumMode",
+        "vxlan",
       ],
-      ...["addressBytes", "addressText", "checksum", "crc32c", "onesSum", "pseudoHeader", "parsePacket", "Parsed"],
-      ...["isMalformed", "Malformed", "describePacket", "describeFrame", "packetDiff", "fieldDifferences"],
-      ...["FieldDifference", "hexRegion"],
+      ...["ChecksumMode", "dnsQuery", "DnsFields", "hex", "filler", "quoted", "fragmentsOf", "FragmentOptions"],
+      ...["addressBytes", "addressText", "macBytes", "checksum", "crc32c", "onesSum", "pseudoHeader"],
+      ...["parsePacket", "Parsed", "isMalformed", "Malformed", "describePacket", "describeFrame", "packetDiff"],
+      ...["fieldDifferences", "FieldDifference", "hexRegion"],
     ],
   },
   {
     page: "testing-captures",
     title: "Test harness: captures",
-    intro: "Captures in, and captures out.",
+    intro: "pcap and pcapng files, read and written packet by packet, and taken through a stage.",
     symbols: [
-      "CaptureInterface",
-      "CapturedFrame",
-      "sectionBlock",
-      "interfaceBlock",
-      "packetBlock",
-      "LINK_ETHERNET",
-      "LINK_RAW",
+      ...[
+        "runPcap",
+        "RunPcapOptions",
+        "RunPcapSummary",
+        "readPcap",
+        "packetsOf",
+        "PcapPacket",
+        "LinkType",
+        "PcapError",
+      ],
+      ...["writePcap", "WritablePacket", "PcapWriter", "PcapWriterOptions"],
+      ...[
+        "CaptureInterface",
+        "CapturedFrame",
+        "sectionBlock",
+        "interfaceBlock",
+        "packetBlock",
+        "LINK_ETHERNET",
+        "LINK_RAW",
+      ],
     ],
   },
   {
@@ -188,7 +250,7 @@ const testing: Topic[] = [
         "stopNative",
         "stageExecutor",
       ],
-      ...["executorName", "ExecutorName", "DisagreementError", "VerdictName", "CtStateName"],
+      ...["executorName", "ExecutorName", "requireAgreement", "DisagreementError", "VerdictName", "CtStateName"],
     ],
   },
 ];
@@ -210,6 +272,7 @@ const build: Topic[] = [
     symbols: [
       ...["buildPlugin", "BuildOptions", "BuildResult", "BuildError", "Diagnostic", "formatDiagnostic"],
       ...["inspectModule", "ModuleInfo", "ModuleError", "ModuleErrorCode", "readManifest", "embedManifest", "Manifest"],
+      ...["describeModule", "ModuleDescription", "sourceOf", "SourcePlace", "SourceLocation"],
       ...["HookName", "hookNames", "hookNumber", "FailureStrategy", "failureStrategies", "Json"],
     ],
   },
