@@ -1,11 +1,8 @@
+import { type OutputOptions, withOutput } from "@sluice/sdk/cli";
 import { type Command, Option } from "commander";
 import { DataplaneClient } from "../dataplane/client.js";
 import { defaultSocket, onlySocket } from "../dataplane/paths.js";
 import { durationMs } from "./arguments.js";
-
-export interface OutputOptions {
-  output: "table" | "json";
-}
 
 /** Which node. */
 export interface NodeOptions extends OutputOptions {
@@ -16,12 +13,6 @@ export interface NodeOptions extends OutputOptions {
 export interface ConnectionOptions extends NodeOptions {
   /** Milliseconds. */
   timeout: number;
-}
-
-export function withOutput(command: Command): Command {
-  return command.addOption(
-    new Option("-o, --output <format>", "what to print").choices(["table", "json"]).default("table"),
-  );
 }
 
 /** The options of commands that talk to a running dataplane for as long as they like. */

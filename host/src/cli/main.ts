@@ -1,3 +1,4 @@
+import { EXIT, example, prepare, usageExit, wantsJson } from "@sluice/sdk/cli";
 import { Command, CommanderError } from "commander";
 import { formatProblem, messageOf, type Problem, SluiceError } from "../errors.js";
 import { addDrops } from "./commands/drops.js";
@@ -7,22 +8,13 @@ import { addPcap } from "./commands/pcap.js";
 import { addPluginCommands } from "./commands/plugin.js";
 import { addTop } from "./commands/top.js";
 import { addTrace } from "./commands/trace.js";
-import { example } from "./example.js";
 import { type Io, TABLE_WIDTH } from "./output.js";
 
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+export { EXIT } from "@sluice/sdk/cli";
 
 export function createProgram(io: Io): Command {
   const program = new Command("sluice").description("A WebAssembly-extensible programmable dataplane.");
-  program
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => io.out(text.replace(/\n$/, "")),
-      writeErr: (text) => io.err(text.replace(/\n$/, "")),
-      getOutHelpWidth: () => TABLE_WIDTH,
-      getErrHelpWidth: () => TABLE_WIDTH,
-    })
-    .showHelpAfterError("(--help shows what is allowed, with an example)");
+  prepare(program, io, TABLE_WIDTH);
   addNodeCommands(program, io);
   addPluginCommands(program, io);
   addTop(program, io);
@@ -46,24 +38,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** Commander has printed its own complaint, except those that a command found after parsing. */
-function usageExit(error: CommanderError, io: Io): number {
-  if (error.exitCode === 0) return EXIT.ok;
-  if (error.code === "commander.invalidArgument" && !error.message.startsWith("error:"))
-    io.err(`error: ${error.message}`);
-  return EXIT.usage;
-}
-
 function report(error: unknown, args: readonly string[], io: Io): void {
   const problems: readonly Problem[] =
     error instanceof SluiceError ? error.problems : [{ code: "internal", path: "", message: messageOf(error) }];
   if (wantsJson(args)) io.err(JSON.stringify({ errors: problems }));
   else for (const problem of problems) io.err(`error: ${formatProblem(problem)}`);
   if (process.env.SLUICE_DEBUG !== undefined && error instanceof Error) io.err(error.stack ?? "");
-}
-
-function wantsJson(args: readonly string[]): boolean {
-  return args.some(
-    (arg, index) => /^(-o|--output=)json$/.test(arg) || (/^(-o|--output)$/.test(arg) && args[index + 1] === "json"),
-  );
 }

@@ -1,3 +1,5 @@
+// What commands of Sluice have in common: how help, mistakes and output look. The `sluice` command uses it too.
+
 import { type Command, CommanderError, Option } from "commander";
 
 /** Where a command writes; tests give their own. */
@@ -11,22 +13,22 @@ export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 /** No line of help and no table is wider. */
 export const SCREEN_WIDTH = 80;
 
-/** What a program of commands has in common: help that fits, output through `io`, no exit of the process. */
-export function prepare(program: Command, io: Io): Command {
+/** Help that fits, output through `io`, no exit of the process. @param width columns of help texts */
+export function prepare(program: Command, io: Io, width: number = SCREEN_WIDTH): Command {
   return program
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.out(text.replace(/\n$/, "")),
       writeErr: (text) => io.err(text.replace(/\n$/, "")),
-      getOutHelpWidth: () => SCREEN_WIDTH,
-      getErrHelpWidth: () => SCREEN_WIDTH,
+      getOutHelpWidth: () => width,
+      getErrHelpWidth: () => width,
     })
     .showHelpAfterError("(--help shows what is allowed, with an example)");
 }
 
 /** Every command's help ends with an example that can be copied. */
 export function example(command: Command, line: string, what: string): void {
-  command.addHelpText("after", `\nExample:\n  $ ${line}\n  ${what}`);
+  command.addHelpText("after", `\nExample:\n  $ ${line}${what === "" ? "" : `\n  ${what}`}`);
 }
 
 export interface OutputOptions {

@@ -1,7 +1,7 @@
+import { example } from "@sluice/sdk/cli";
 import { type Command, InvalidArgumentError } from "commander";
 import type { DataplaneClient } from "../../dataplane/client.js";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
-import { example } from "../example.js";
 import { type LiveOptions, showLive, withInterval } from "../live.js";
 import type { Io } from "../output.js";
 import { dropsText, ratedDrops } from "../views/drops.js";

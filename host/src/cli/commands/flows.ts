@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { FlowQuery, FlowRecord } from "@sluice/native";
+import { example } from "@sluice/sdk/cli";
 import { type Command, InvalidArgumentError } from "commander";
 import type { DataplaneClient } from "../../dataplane/client.js";
 import { wholeNumber } from "../arguments.js";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
-import { example } from "../example.js";
 import type { Io } from "../output.js";
 import { flowsText, PROTOCOL_NAMES, protocolNumber, translation } from "../views/flows.js";
 

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { example, type OutputOptions, withOutput } from "@sluice/sdk/cli";
 import type { Command } from "commander";
 import { nodeFileJsonSchema } from "../../config/schema.js";
 import type { StatusResponse } from "../../dataplane/protocol.js";
 import { SluiceError } from "../../errors.js";
 import { VERSION } from "../../version.js";
 import { durationMs } from "../arguments.js";
-import { type ConnectionOptions, connected, type OutputOptions, withConnection, withOutput } from "../connection.js";
-import { example } from "../example.js";
+import { type ConnectionOptions, connected, withConnection } from "../connection.js";
 import { located, readNode } from "../node-file.js";
 import type { Io } from "../output.js";
 import { outcomesText, statusText } from "../tables.js";

@@ -1,9 +1,9 @@
+import { example } from "@sluice/sdk/cli";
 import { type Command, InvalidArgumentError } from "commander";
 import type { CapturedPacket } from "../../dataplane/protocol.js";
 import { durationMs, names, sizeBytes, wholeNumber } from "../arguments.js";
 import { CaptureFile } from "../capture-file.js";
 import { connected, type NodeOptions, withNode } from "../connection.js";
-import { example } from "../example.js";
 import { untilInterrupted } from "../interrupt.js";
 import type { Io } from "../output.js";
 import { capturedJson, capturedText } from "../views/captured.js";

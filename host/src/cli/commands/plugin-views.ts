@@ -1,3 +1,4 @@
+import { example } from "@sluice/sdk/cli";
 import { type Command, Option } from "commander";
 import { suggestion } from "../../config/suggest.js";
 import type { DataplaneClient } from "../../dataplane/client.js";
@@ -5,7 +6,6 @@ import type { PluginInfo, StageFigures } from "../../dataplane/protocol.js";
 import { SluiceError } from "../../errors.js";
 import { durationMs, wholeNumber } from "../arguments.js";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
-import { example } from "../example.js";
 import type { Io } from "../output.js";
 import { pluginsText } from "../tables.js";
 import { pluginText } from "../views/plugin.js";

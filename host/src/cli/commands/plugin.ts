@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { example } from "@sluice/sdk/cli";
 import { type Command, InvalidArgumentError } from "commander";
 import { explainIssues } from "../../config/explain.js";
 import { pluginSpecSchema } from "../../config/schema.js";
@@ -15,7 +16,6 @@ import { checkPluginConfig } from "../../plugins/config-schema.js";
 import { readConfigFile } from "../../plugins/resolve.js";
 import { type Assignment, assignments, names, numbersByKey, signedNumber, wholeNumber } from "../arguments.js";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
-import { example } from "../example.js";
 import type { Io } from "../output.js";
 import { outcomesText, shadowsText } from "../tables.js";
 import { addPluginViews } from "./plugin-views.js";

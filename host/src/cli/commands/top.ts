@@ -1,6 +1,6 @@
+import { example } from "@sluice/sdk/cli";
 import type { Command } from "commander";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
-import { example } from "../example.js";
 import { type LiveOptions, showLive, withInterval } from "../live.js";
 import type { Io } from "../output.js";
 import { ratesBetween } from "../rates.js";

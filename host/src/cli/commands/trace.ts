@@ -1,8 +1,8 @@
+import { example } from "@sluice/sdk/cli";
 import { type Command, Option } from "commander";
 import type { DataplaneClient } from "../../dataplane/client.js";
 import { durationMs, wholeNumber } from "../arguments.js";
 import { connected, type NodeOptions, withNode } from "../connection.js";
-import { example } from "../example.js";
 import { untilInterrupted } from "../interrupt.js";
 import type { Io } from "../output.js";
 import { traceText, withFields } from "../views/trace.js";

@@ -27,7 +27,8 @@ export function addNew(program: Command, io: Io): void {
       checkName(name);
       await checkFolder(dir);
       const files = await templateFiles(template, name);
-      files.set("package.json", packageJson(name, dir, sdk));
+      const bench = files.has("config.json") ? "sluice-plugin bench --config config.json" : "sluice-plugin bench";
+      files.set("package.json", packageJson(name, bench, sdkSpec(dir, sdk)));
       for (const [path, text] of files) await writeOutput(join(dir, path), text);
       const there = relative(process.cwd(), resolve(dir)) || ".";
       io.out(`${there}: ${name}, from the template ${template}\nnext: cd ${there} && npm install && npm test`);
@@ -74,17 +75,20 @@ async function checkFolder(folder: string): Promise<void> {
   );
 }
 
-/** @param sdk a version, or anything npm installs from; a path is meant from the present folder */
-function packageJson(name: string, dir: string, sdk: string): string {
-  const isPath = /^(\.{0,2}\/|file:)/.test(sdk) || sdk.endsWith(".tgz");
-  const path = `file:${relative(resolve(dir), resolve(sdk.replace(/^file:/, "")))}`;
+/** What package.json says for a version, or for anything else that npm installs from; a path is meant from the present folder. */
+function sdkSpec(dir: string, sdk: string): string {
+  const isPath = !sdk.includes("://") && (/^(\.{0,2}\/|file:)/.test(sdk) || sdk.endsWith(".tgz"));
+  return isPath ? `file:${relative(resolve(dir), resolve(sdk.replace(/^file:/, "")))}` : sdk;
+}
+
+function packageJson(name: string, bench: string, sdk: string): string {
   const contents = {
     name,
     version: "0.1.0",
     private: true,
     type: "module",
-    scripts: { build: "sluice-plugin build", test: "sluice-plugin test", bench: "sluice-plugin bench" },
-    devDependencies: { "@sluice/sdk": isPath && !sdk.includes("://") ? path : sdk, vitest: VITEST_RANGE },
+    scripts: { build: "sluice-plugin build", test: "sluice-plugin test", bench },
+    devDependencies: { "@sluice/sdk": sdk, vitest: VITEST_RANGE },
   };
   return `${JSON.stringify(contents, null, 2)}\n`;
 }

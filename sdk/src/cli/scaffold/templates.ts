@@ -17,20 +17,21 @@ const root = fileURLToPath(new URL("../../../templates", import.meta.url));
 /** npm packs no .gitignore: it has another name here. */
 const RENAMED: Record<string, string> = { gitignore: ".gitignore" };
 
-/** A template's files by their path in the new folder, with {{name}} and {{what}} filled in. */
+/** A template's files by their path in the new folder, with {{name}}, {{what}} and {{config}} filled in. */
 export async function templateFiles(template: TemplateName, name: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
-  for (const folder of [join(root, "common"), join(root, template)]) {
+  for (const folder of [join(root, template), join(root, "common")]) {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true });
     for (const entry of entries.filter((each) => each.isFile())) {
       const path = join(entry.parentPath, entry.name);
-      const text = await readFile(path, "utf8");
       const relative = path.slice(folder.length + 1);
-      files.set(
-        RENAMED[relative] ?? relative,
-        text.replaceAll("{{name}}", name).replaceAll("{{what}}", templates[template]),
-      );
+      files.set(RENAMED[relative] ?? relative, await readFile(path, "utf8"));
     }
+  }
+  const config = files.has("config.json") ? " --config config.json" : "";
+  for (const [path, text] of files) {
+    const filled = text.replaceAll("{{name}}", name).replaceAll("{{what}}", templates[template]);
+    files.set(path, filled.replaceAll("{{config}}", config));
   }
   return files;
 }
