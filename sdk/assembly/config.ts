@@ -1,6 +1,6 @@
 // What the generated decoders of @config classes call; the build writes one for each class. For configure only.
 
-import { hasError, Json, Prefix, reportAt, reportTooLarge } from "./json";
+import { hasError, IpAddress, Json, Prefix, reportAt, reportTooLarge } from "./json";
 import { Ipv6Address } from "./headers";
 import { PRIVATE_BASE, PRIVATE_SIZE } from "./generated/abi";
 import { PortRange, readPorts } from "./ports";
@@ -78,6 +78,13 @@ export function readAddress6(from: Json): Ipv6Address {
 export function readPrefix(from: Json): Prefix {
   const into = new Prefix();
   from.prefix(into);
+  return into;
+}
+export function readAddress(from: Json): IpAddress {
+  const into = new IpAddress();
+  if (from.prefix(into) && into.length != (into.family == 4 ? 32 : 128)) {
+    from.fail("must be one address, without a prefix length");
+  }
   return into;
 }
 export function readPortRange(from: Json): PortRange {

@@ -14,7 +14,7 @@ export {
   Sctp, SctpChunk, Srh, Tcp, TcpOption, Udp, Vlan, Vxlan
 } from "./headers";
 export { Interval } from "./interval";
-export { Json, Prefix } from "./json";
+export { IpAddress, Json, Prefix } from "./json";
 export { FlowKey, readDestination, readSource } from "./keys";
 export { LpmTable } from "./lpm";
 export { LruTable } from "./lru";

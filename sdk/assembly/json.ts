@@ -60,6 +60,10 @@ export class Prefix {
   @inline get address6(): Ipv6Address { return changetype<Ipv6Address>(changetype<usize>(this) + 16); }
 }
 
+/** One address of either family, as the configuration has it. */
+@unmanaged
+export class IpAddress extends Prefix {}
+
 /**
  * A value in the configuration. Reading one of the wrong type or range reports an error that names its path, and yields zero;
  * configure then ends with that error, so no caller needs to check each read. Values of `get` that are absent read as zero

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuildError, buildPlugin, type Diagnostic, inspectModule, readManifest } from "@sluice/sdk/build";
@@ -253,6 +253,55 @@ const rows: [string, string, Partial<Diagnostic>][] = [
     { code: "flow-state", line: 2 },
   ],
   [
+    "a decorator that there is not",
+    `${head}@hok("forward") function f(batch: Batch): void {}\n${hook}}`,
+    { code: "decorator", line: 2, column: 1, message: 'There is no decorator @hok (did you mean "hook"?)' },
+  ],
+  [
+    "a hook on a class",
+    `${head}@hook("forward") class F {}\n${hook}}`,
+    { code: "decorator", line: 2, remedy: "Put it above a function at a file's top level" },
+  ],
+  [
+    "a hook on a method",
+    `${head}class F {\n  @hook("forward") run(batch: Batch): void {}\n}\n${hook}}`,
+    { code: "decorator", line: 3, column: 3, message: "@hook cannot stand here" },
+  ],
+  [
+    "a hook in a namespace",
+    `${head}namespace N { @hook("forward") export function f(batch: Batch): void {} }\n${hook}}`,
+    { code: "decorator", line: 2 },
+  ],
+  [
+    "a flow state's mark on a function",
+    `${head}@flowState(1) function f(): void {}\n${hook}}`,
+    { code: "decorator", line: 2, remedy: "Put it above a class at a file's top level" },
+  ],
+  [
+    "a configuration's rule outside of one",
+    `${head}class F {\n  @minimum(1) a: u32 = 1;\n}\n${hook}}`,
+    { code: "decorator", line: 3, remedy: "Put it above a field of a class marked @config" },
+  ],
+  [
+    "a hook's name that is nearly right",
+    `${head}@hook("foward") function f(batch: Batch): void {}`,
+    { code: "hook", message: 'There is no hook "foward" (did you mean "forward"?)' },
+  ],
+  ["a hook without a name", `${head}@hook function f(batch: Batch): void {}`, { code: "hook", line: 2 }],
+  [
+    "a hook that returns something",
+    `${head}@hook("forward") function f(batch: Batch): i32 { return 1; }`,
+    { code: "signature", line: 2, message: "The function returns 'i32'" },
+  ],
+  [
+    "two functions that configure",
+    `${head}@config class C { a: u32; }\n@configure function a(c: C): void {}\n@configure function b(c: C): void {}\n${hook}}`,
+    { code: "configure", line: 4 },
+  ],
+  ["an empty text", "", { code: "hook", file: "plugin.ts", line: 1 }],
+  ["what is no text of a program", "\u0000\u0001", { code: "AS1127", file: "plugin.ts", line: 1 }],
+  ["a text that never ends", `${head}const a = "`, { code: "AS1002", file: "plugin.ts", line: 2 }],
+  [
     "a setting that definePlugin does not know",
     `${head}definePlugin({ nam: "x" });\n${hook}}`,
     { code: "plugin", line: 2, message: 'definePlugin() does not know nam (did you mean "name"?)' },
@@ -285,6 +334,44 @@ describe("a source that is no plugin is refused, with the place and a remedy", (
       const error: unknown = await buildPlugin({ source, name: "wrong" }).catch((caught: unknown) => caught);
       if (!(error instanceof BuildError)) throw error;
       expect(error.diagnostics).toContainEqual(expect.objectContaining({ severity: "error", ...expected }));
+      // The compiler's own may follow from each other.
+      const own = error.diagnostics.filter(({ code }) => !code.startsWith("AS"));
+      expect(own.length).toBe(expected.code?.startsWith("AS") === false ? 1 : 0);
+    },
+    LIMIT,
+  );
+
+  test("a file that cannot be read", async () => {
+    await mkdir(join(folder, "folder.ts"), { recursive: true });
+    await expect(buildPlugin({ entry: join(folder, "folder.ts") })).rejects.toThrow(
+      /^folder\.ts: The file cannot be read: EISDIR/,
+    );
+    await expect(buildPlugin({ entry: join(folder, "nothing.ts") })).rejects.toThrow(
+      /^nothing\.ts: The file cannot be read: ENOENT/,
+    );
+  });
+
+  test(
+    "a package.json that is none",
+    async () => {
+      await mkdir(join(folder, "broken"), { recursive: true });
+      await writeFile(join(folder, "broken/package.json"), "{");
+      await writeFile(join(folder, "broken/index.ts"), `${head}${hook}}`);
+      await expect(buildPlugin({ entry: join(folder, "broken/index.ts") })).rejects.toThrow(
+        /The package\.json cannot be read/,
+      );
+    },
+    LIMIT,
+  );
+
+  test(
+    "a compiler that takes too long is stopped, and the next build works",
+    async () => {
+      const source = `${head}${hook}}`;
+      await expect(buildPlugin({ source, timeoutMs: 1 })).rejects.toThrow(
+        "the compiler crashed: it did not end within 0.001 s",
+      );
+      expect((await buildPlugin({ source })).manifest.hooks).toEqual(["forward"]);
     },
     LIMIT,
   );

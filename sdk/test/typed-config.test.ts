@@ -51,6 +51,8 @@ test("the schema says types, ranges, defaults, what is required and the docstrin
             },
             sources: { type: "array", items: prefix, minItems: 1 },
             priority: { type: "integer", minimum: -100, maximum: 32767, default: -1 },
+            counter: { type: "integer", minimum: 0, maximum: 7 },
+            peer: { type: "string", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] },
           },
         },
         default: [],
@@ -95,10 +97,18 @@ describe("what is read", () => {
         grid: [],
         rules: [
           { sources: ["::/0"] },
-          { sources: ["::/0"], action: "deny", protocol: "udp", ports: [53, "8000-8099"], priority: 3 },
+          {
+            sources: ["::/0"],
+            action: "deny",
+            protocol: "udp",
+            ports: [53, "8000-8099"],
+            priority: 3,
+            counter: 0,
+            peer: "::1",
+          },
         ],
       },
-      "mode 6, factor 1.0, big 0, rule 0 tcp -1, rule 5 udp 3 53-53 8000-8099",
+      "mode 6, factor 1.0, big 0, rule 0 tcp -1, rule 5 udp 3 counter 0 peer 6 53-53 8000-8099",
     ],
   ])("%j", (config, read) => {
     expect(errorOf({ rates, note: "", ...config })).toBe(`the configuration reads as ${read}`);
@@ -137,7 +147,12 @@ describe("what is refused, by path", () => {
       rule({ sources: ["10.0.0.0/33"] }),
       'rules[1].sources[0] must be an address or prefix such as "10.0.0.0/8" or "fd00::/64"',
     ],
-    [rule({ prioritty: 1 }), "rules[1].prioritty is not known; known are action, protocol, ports, sources, priority"],
+    [
+      rule({ prioritty: 1 }),
+      "rules[1].prioritty is not known; known are action, protocol, ports, sources, priority, counter, peer",
+    ],
+    [rule({ counter: 8 }), "rules[1].counter must be a whole number from 0 to 7"],
+    [rule({ peer: "10.0.0.0/8" }), "rules[1].peer must be one address, without a prefix length"],
     [rule({ action: "drop-all" }), "rules[1].ports must be there to drop"],
   ])("%j", (config, error) => {
     expect(errorOf(config)).toBe(error);

@@ -50,7 +50,7 @@ function configureSource(
     const decoder = writer.decoder(root);
     imports.push(
       'import * as $config from "@sluice/sdk/config";',
-      'import { Ipv6Address, Json, PortRange, Prefix, Settings } from "@sluice/sdk";',
+      'import { IpAddress, Ipv6Address, Json, PortRange, Prefix, Settings } from "@sluice/sdk";',
     );
     call.push(
       `    const read = ${decoder}(config);`,

@@ -1,5 +1,5 @@
 import {
-  Batch, Counter, definePlugin, Ipv4Address, Ipv6Address, Json, LpmTable, PortRange, Prefix, refuse, Settings
+  Batch, Counter, definePlugin, IpAddress, Ipv6Address, Json, LpmTable, PortRange, Prefix, refuse, Settings
 } from "@sluice/sdk";
 import { Action, Rates } from "./typed-parts";
 
@@ -14,6 +14,8 @@ class Rule {
   @maxItems(2) ports: PortRange[] = [];
   @minItems(1) sources: Prefix[];
   @minimum(-100) priority: Priority = -1;
+  @maximum(7) counter: u8 = 255;
+  peer: IpAddress | null = null;
 }
 
 /**
@@ -61,6 +63,9 @@ function shown(config: Everything): string {
   for (let i = 0; i < config.rules.length; i++) {
     const rule = config.rules[i];
     text += ", rule " + rule.action.toString() + " " + rule.protocol + " " + rule.priority.toString();
+    if (rule.counter != 255) text += " counter " + rule.counter.toString();
+    const peer = rule.peer;
+    if (peer) text += " peer " + peer.family.toString();
     for (let j = 0; j < rule.ports.length; j++) text += " " + rule.ports[j].first.toString() + "-" + rule.ports[j].last.toString();
   }
   const router = config.router;

@@ -125,7 +125,7 @@ export class ConfigCollector {
       const isNull = isNullable && initializer.kind === NodeKind.Null;
       return isNull ? undefined : defaultValue(initializer, type, report);
     }
-    const isReference = ["string", "ipv6", "prefix", "ports", "raw", "list", "object"].includes(type.kind);
+    const isReference = ["string", "ipv6", "address", "prefix", "ports", "raw", "list", "object"].includes(type.kind);
     if (isReference && !isNullable) field.flags |= DEFINITELY_ASSIGNED_FLAG;
     return undefined;
   }

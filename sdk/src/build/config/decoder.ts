@@ -70,6 +70,8 @@ export class DecoderWriter {
         return `${from}.address4()`;
       case "ipv6":
         return `$config.readAddress6(${from})`;
+      case "address":
+        return `$config.readAddress(${from})`;
       case "prefix":
         return `$config.readPrefix(${from})`;
       case "ports":
@@ -128,6 +130,7 @@ export class DecoderWriter {
           string: "string",
           ipv4: "u32",
           ipv6: "Ipv6Address",
+          address: "IpAddress",
           prefix: "Prefix",
           ports: "PortRange",
           raw: "Json",

@@ -5,6 +5,7 @@ import { literalValue, textOf } from "../literals.js";
 import type { Json } from "../manifest.js";
 import type { ConfigType } from "./model.js";
 import type { Report } from "./rules.js";
+import { integers } from "./types.js";
 
 const LITERAL = "Write the value itself: the build reads it before the program runs";
 
@@ -19,6 +20,7 @@ export function defaultValue(node: Node, type: ConfigType, report: Report): Json
     report(part, `The default '${textOf(part)}' is no literal`, LITERAL);
   });
   if (!isLiteral) return undefined;
+  if (isAbsent(value, type)) return undefined;
   const problem = problemOf(value, type);
   if (problem)
     report(node, `The default ${textOf(node)} is not allowed: it must be ${problem}`, "Change the one or the other");
@@ -59,6 +61,14 @@ function ofEnum(node: Node, type: ConfigType & { kind: "enum" }, report: Report)
       `Write ${name}.${type.members[0]}, or another`,
     );
   return choice;
+}
+
+/** A whole number that the type holds and the field's own bounds exclude says that nothing was configured. */
+function isAbsent(value: Json, type: ConfigType): boolean {
+  if (type.kind !== "integer" || !Number.isInteger(value)) return false;
+  const { minimum = 0, maximum = 0 } = integers.get(type.type) ?? {};
+  const number = value as number;
+  return number >= minimum && number <= maximum && (number < type.minimum || number > type.maximum);
 }
 
 /** What a value must be and is not; undefined when all is well. */

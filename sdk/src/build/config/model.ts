@@ -12,7 +12,7 @@ export type ConfigType =
   /** `type` is AssemblyScript's name; bounds are inclusive. */
   | { kind: "integer"; type: string; minimum: number; maximum: number }
   | { kind: "number"; type: string; minimum?: number; maximum?: number }
-  | { kind: "boolean" | "ipv4" | "ipv6" | "prefix" | "ports" }
+  | { kind: "boolean" | "ipv4" | "ipv6" | "address" | "prefix" | "ports" }
   | { kind: "string"; choices?: string[] }
   /** The choices in the order of the enum's members. */
   | { kind: "enum"; enumeration: TypeReference; members: string[]; choices: string[] }

@@ -41,6 +41,8 @@ function ofType(type: ConfigType): Schema {
     case "ipv4":
     case "ipv6":
       return { type: "string", format: type.kind };
+    case "address":
+      return { type: "string", anyOf: [{ format: "ipv4" }, { format: "ipv6" }] };
     case "prefix":
       return {
         ...{ type: "string", pattern: `^${ADDRESS}(/[0-9]{1,3})?$` },

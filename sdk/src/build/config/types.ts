@@ -16,7 +16,7 @@ import type { Report, Rules } from "./rules.js";
 import type { Scope } from "./scope.js";
 
 const KNOWN =
-  "A configuration's types are bool, numbers, string, enums, Ipv4Address, Ipv6Address, Prefix, PortRange, @config classes, " +
+  "A configuration's types are bool, numbers, string, enums, Ipv4Address, Ipv6Address, IpAddress, Prefix, PortRange, @config classes, " +
   'lists T[] of these, and Json, which the plugin reads itself, with @schema({ "type": ... })';
 
 /** JSON's numbers are exact up to here (RFC 8259, section 6). */
@@ -25,7 +25,8 @@ interface Bounds {
   minimum?: number;
   maximum?: number;
 }
-const integers = new Map<string, Bounds>([
+/** What the types hold. */
+export const integers = new Map<string, Bounds>([
   ["u64", { minimum: 0, maximum: SAFE }],
   ["i64", { minimum: -SAFE, maximum: SAFE }],
 ]);
@@ -37,6 +38,7 @@ for (const bits of [8, 16, 32]) {
 const sdkTypes: Record<string, ConfigType> = {
   Ipv4Address: { kind: "ipv4" },
   Ipv6Address: { kind: "ipv6" },
+  IpAddress: { kind: "address" },
   Prefix: { kind: "prefix" },
   PortRange: { kind: "ports" },
 };
