@@ -51,6 +51,7 @@ const options = (file: string, debug: boolean): string[] => [
 
 /** Runs the AssemblyScript compiler with the SDK's transform. Throws BuildError. */
 export async function compile(input: CompileInput): Promise<CompileOutput> {
+  if (input.source === undefined) await checkReadable(input.entry);
   const asc = await import("assemblyscript/asc");
   asc.libraryFiles["rt/stub"] = await runtimeSource();
   const folder = dirname(resolve(input.entry));
@@ -138,9 +139,15 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
   };
 }
 
+async function checkReadable(entry: string): Promise<void> {
+  await readFile(entry).catch((error: Error) => {
+    throw new BuildError([unreadable(basename(entry), error)]);
+  });
+}
+
 const unreadable = (file: string, { message }: Error): Diagnostic => ({
   ...{ severity: "error", code: "unreadable", message: `The file cannot be read: ${message}` },
-  ...{ remedy: "Make it a readable file, or change its import", file },
+  ...{ remedy: "Give the path of a file that can be read", file },
 });
 
 /** What takes the place of AssemblyScript's own "stub" runtime. */
