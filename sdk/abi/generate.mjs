@@ -108,7 +108,8 @@ function cStruct(name, fields, end) {
     at += size ?? sizes[type];
   }
   if (end !== undefined && at !== end) throw new Error(`abi.json: ${name} ends at ${at}, must be ${end}`);
-  return `${out}} ${name};\n_Static_assert(sizeof(${name}) == ${at}, "");\n`;
+  // A struct ends with padding up to its widest field.
+  return `${out}} ${name};\n_Static_assert(sizeof(${name}) == ${Math.ceil(at / 8) * 8}, "");\n`;
 }
 
 /** For stages in C; docs/abi.md says what it means. */
