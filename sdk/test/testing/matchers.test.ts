@@ -61,7 +61,11 @@ describe("verdicts", () => {
     });
     const result = stage.send(datagram(9));
     expect(failure(() => expect(result).toPass())).toBe(
-      "the packet was to be passed\n  it was dropped: stage-failed\n  the stage failed: unreachable",
+      [
+        "the packet was to be passed",
+        "  it was dropped: stage-failed",
+        "  the stage failed: unreachable, at test/assembly/gate.ts:51:14, on udp 10.1.0.1:40000 > 10.96.0.10:9, 32 bytes",
+      ].join("\n"),
     );
     expect(failure(() => expect(stage).toHaveTrapped("budget"))).toBe(
       "the stage was to fail with budget\n  it failed with: unreachable",

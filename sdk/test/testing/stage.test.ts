@@ -153,7 +153,7 @@ describe("another version", () => {
     expect(stage.burst([datagram(5), datagram(6), datagram(99)]).map(({ mark }) => mark)).toEqual([1002, 1001, 0]);
     expect(stage.send(datagram(5)).mark).toBe(1003);
     expect(stage.counters).toEqual({ packets: 7, migrated: 2 });
-  });
+  }, 60_000);
   test("that cannot read the flows' states begins anew", async () => {
     stage.send(datagram(5));
     await stage.swap(next);
@@ -161,7 +161,7 @@ describe("another version", () => {
     await stage.swap(gate, { config });
     stage.send(datagram(5));
     expect(stage).toHaveCounter("sessions", 2);
-  });
+  }, 60_000);
 });
 
 describe("a stage that fails", () => {
