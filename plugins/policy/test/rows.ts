@@ -380,7 +380,7 @@ export const rows: Row[] = [
 
 /** Configurations that are refused, each with the error in full. */
 export const badConfigs: { config: Row["config"]; error: string }[] = [
-  { config: {}, error: "the configuration 'defaultAction' is missing" },
+  { config: {}, error: "defaultAction is missing" },
   { config: { defaultAction: "reject" }, error: 'defaultAction must be "allow" or "deny"' },
   { config: { defaultAction: "deny", invalid: "keep" }, error: 'invalid must be "drop" or "allow"' },
   {
