@@ -6,9 +6,12 @@
 #include <array>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "control/burst_timer.h"
 #include "control/json_reader.h"
+#include "control/row_outputs.h"
+#include "control/status.h"
 #include "parse/parse.h"
 #include "wasm/sha256.h"
 
@@ -21,16 +24,8 @@ using Json = nlohmann::json;
 constexpr uint32_t kRowFlows = 1024;  ///< flows that one row may name
 constexpr uint16_t kSlotBytes = 64;
 constexpr uint64_t kRowStartNs = 1'000'000'000;
-constexpr const char* kVerdicts[] = {"pass", "drop", "redirect", "reinput"};
+constexpr const char* kVerdicts[] = {"pass", "drop", "redirect", "reinput", "reply"};
 constexpr const char* kCtStates[] = {"untracked", "new", "established", "related", "invalid"};
-
-/// A port that is there and no more: rows redirect to it.
-class RowPort final : public Port {
- public:
-  uint16_t receive(uint16_t, rte_mbuf**, uint16_t) override { return 0; }
-  uint16_t transmit(uint16_t, rte_mbuf**, uint16_t) override { return 0; }
-  PortCounters counters() const override { return {}; }
-};
 
 bool from_hex(const std::string& hex, std::vector<uint8_t>& bytes) {
   bytes.clear();
@@ -126,6 +121,7 @@ class RowRun {
     if (!manifest) return manifest.error();
     manifest_ = manifest.value();
     open_ports();
+    outputs_.name_values(manifest_.trace_values);
     PluginConfig plugin;
     plugin.name = manifest_.name;
     plugin.digest = digest;
@@ -134,7 +130,7 @@ class RowRun {
     if (const auto config = row_.find("config"); config != row_.end()) plugin.config = config->dump();
     std::array<std::vector<std::string>, kHooks> hooks;
     for (const abi::Hook hook : manifest_.hooks) hooks[static_cast<size_t>(hook)] = {plugin.name};
-    auto pipeline = host_->prepare({plugin}, hooks, ports_);
+    auto pipeline = host_->prepare({plugin}, hooks, outputs_.ports());
     if (!pipeline) {
       Error error = pipeline.error();
       if (error.path == "/plugins/0/config") error.path = "/row/config";
@@ -146,20 +142,16 @@ class RowRun {
   }
 
   void open_ports() {
-    std::vector<uint64_t> ids;
+    std::vector<PortId> ids;
     reader_.each("ports", [&](const Json& id, const std::string& path) {
       if (!id.is_number_unsigned() || id.get<uint64_t>() >= kMaxPorts)
         return reader_.fail(path, "must be a port number");
-      ids.push_back(id.get<uint64_t>());
+      ids.push_back(id.get<PortId>());
     });
     if (ids.empty()) {
-      for (uint64_t id = 0; id < 16; id++) ids.push_back(id);
+      for (PortId id = 0; id < 16; id++) ids.push_back(id);
     }
-    for (const uint64_t id : ids) {
-      port_objects_.push_back(std::make_unique<RowPort>());
-      port_objects_.back()->id = static_cast<PortId>(id);
-      ports_.set(static_cast<PortId>(id), port_objects_.back().get());
-    }
+    outputs_.open_ports(ids);
   }
 
   void add_packet(const Json& json, const std::string& path) {
@@ -184,6 +176,9 @@ class RowRun {
     char* data = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes.size()));
     if (data == nullptr) return reader.fail(path + "/in", "is longer than a packet buffer");
     std::memcpy(data, bytes.data(), bytes.size());
+    give_link_header(mbuf, reader, path);
+    RowOutputs::number(mbuf, static_cast<uint32_t>(packets_.size() - 1));
+    if (reader.flag("traced")) meta.flags |= static_cast<uint16_t>(abi::Flag::TRACED);
     meta.in_port = static_cast<PortId>(reader.number("inPort", 0, kMaxPorts));
     meta.out_port = static_cast<PortId>(reader.number("outPort", kNoPort, kNoPort));
     meta.table = static_cast<uint16_t>(reader.number("table", 0, UINT16_MAX));
@@ -195,6 +190,17 @@ class RowRun {
     packets_.back().refused = !parse_packet(mbuf);
     std::tie(meta.table, meta.mark) = given;
     track(meta, reader, path);
+  }
+
+  void give_link_header(rte_mbuf* mbuf, JsonReader& reader, const std::string& path) {
+    const std::string link = reader.text("link");
+    std::vector<uint8_t> bytes;
+    if (!from_hex(link, bytes) || bytes.size() > rte_pktmbuf_headroom(mbuf)) {
+      return reader.fail(path + "/link",
+                         "must be hex, of at most " + std::to_string(rte_pktmbuf_headroom(mbuf)) + " bytes");
+    }
+    std::copy(bytes.begin(), bytes.end(), rte_pktmbuf_mtod(mbuf, uint8_t*) - bytes.size());
+    meta_of(mbuf)->l2_length = static_cast<uint8_t>(bytes.size());
   }
 
   void track(PacketMeta& meta, JsonReader& reader, const std::string& path) {
@@ -220,19 +226,27 @@ class RowRun {
   /// On the packet thread: does the work with the row's ports, and leaves the context as it was.
   template <typename Work>
   void as_row(WorkerContext& ctx, Work work) {
-    const uint64_t now = ctx.now_ns;
-    const PortTable* ports = ctx.ports;
-    const uint16_t worker = ctx.id;
-    ctx.ports = &ports_;
+    ctx.flush_all();
+    const auto now = ctx.now_ns;
+    const auto* ports = ctx.ports;
+    auto* tracer = ctx.tracer;
+    const auto worker = ctx.id;
+    const WorkerContext::Outbox originated = std::exchange(ctx.originated, {});
+    ctx.ports = &outputs_.ports();
+    ctx.tracer = nullptr;
     ctx.id = 0;  // the row's host has one worker
     work();
+    ctx.flush_all();
     ctx.now_ns = now;
     ctx.ports = ports;
+    ctx.tracer = tracer;
     ctx.id = worker;
+    ctx.originated = originated;
   }
 
   /// Bursts of packets that share time and hook.
   void run_on(WorkerContext& ctx) {
+    ctx.tracer = &outputs_;
     for (size_t start = 0; start < packets_.size();) {
       size_t end = start + 1;
       while (end < packets_.size() && end - start < kMaxBurst && packets_[end].at_ms == packets_[start].at_ms &&
@@ -269,7 +283,9 @@ class RowRun {
     note(burst, count, kVerdicts[0]);
     note(output.redirected, output.redirected_count, kVerdicts[2]);
     note(output.reinput, output.reinput_count, kVerdicts[3]);
-    for (size_t i = start; i < end; i++) results_.push_back(packet_result(packets_[i]));
+    note(output.replies, output.reply_count, kVerdicts[4]);
+    outputs_.take_emitted(ctx);
+    for (size_t i = start; i < end; i++) results_.push_back(packet_result(packets_[i], i));
     note_trap();
   }
 
@@ -290,13 +306,13 @@ class RowRun {
     }
   }
 
-  Json packet_result(const RowPacket& packet) {
+  Json packet_result(const RowPacket& packet, size_t number) {
     const PacketMeta& meta = *meta_of(packet.mbuf);
     Json json = {{"verdict", packet.verdict}, {"table", meta.table}, {"mark", meta.mark}};
     if (packet.verdict == kVerdicts[1]) {
       json["reason"] = reason_name(meta.reason);
     } else {
-      json["out"] = bytes_of(packet.mbuf);
+      json["out"] = packet_hex(packet.mbuf);
     }
     if (packet.verdict == kVerdicts[2]) {
       json["outPort"] = meta.out_port;
@@ -305,6 +321,8 @@ class RowRun {
     if (meta.flow != 0 && manifest_.flow_size > 0 && schemas_[(meta.flow - 1) * kMaxFlowPlugins] != 0) {
       json["flowState"] = to_hex(slots_.data() + size_t{meta.flow - 1} * kSlotBytes, manifest_.flow_size);
     }
+    const Json values = outputs_.values_of(static_cast<uint32_t>(number));
+    if (!values.empty()) json["trace"] = values;
     return json;
   }
 
@@ -314,14 +332,6 @@ class RowRun {
     return own < manifest_.drop_reasons.size() ? manifest_.drop_reasons[own] : "unknown";
   }
 
-  static std::string bytes_of(const rte_mbuf* packet) {
-    std::string hex;
-    for (; packet != nullptr; packet = packet->next) {
-      hex += to_hex(rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len);
-    }
-    return hex;
-  }
-
   static std::string next_hop_text(const PacketMeta& meta) {
     const uint8_t* bytes = meta.next_hop_address;
     if (is_unspecified(6, bytes)) return "";
@@ -329,12 +339,10 @@ class RowRun {
   }
 
   Json result() {
-    Json counters = Json::object();
-    Json json = {{"packets", results_}};
-    for (const PluginStatus& status : host_->status()) {
-      for (const auto& [name, value] : status.totals.counters) counters[name] = value;
-    }
-    json["counters"] = counters;
+    const MetricTotals totals = host_->status().front().totals;
+    Json json = {{"packets", results_},           {"counters", totals.counters},
+                 {"gauges", totals.gauges},       {"histograms", histograms_json(totals)},
+                 {"emitted", outputs_.emitted()}, {"mirrored", outputs_.mirrored()}};
     if (!trap_.is_null()) json["trap"] = trap_;
     return json;
   }
@@ -347,8 +355,7 @@ class RowRun {
   std::vector<uint8_t> slots_ = std::vector<uint8_t>(size_t{kRowFlows} * kSlotBytes);
   std::vector<uint8_t> schemas_ = std::vector<uint8_t>(size_t{kRowFlows} * kMaxFlowPlugins);
   std::map<std::string, uint32_t> flows_;  ///< flow numbers + 1
-  std::vector<std::unique_ptr<RowPort>> port_objects_;
-  PortTable ports_;
+  RowOutputs outputs_;
   std::unique_ptr<WasmHost> host_;
   Manifest manifest_;
   std::shared_ptr<Pipeline> pipeline_;

@@ -34,6 +34,8 @@ class Tracer {
   /// Packets as a stage left them with this verdict, which is not DROP. `cycles`: a packet of the call.
   virtual void left_stage(WorkerContext&, const Stage&, abi::Hook, abi::Verdict, uint32_t /*cycles*/, rte_mbuf* const*,
                           uint16_t) {}
+  /// A copy of a packet, its data at the L3 header, that a stage has sent out by a port.
+  virtual void mirrored(WorkerContext&, PortId, const rte_mbuf* /*copy*/) {}
   /// A packet that a stage drops, or loses for what it did; dropped() follows.
   virtual void refused_by_stage(WorkerContext&, const Stage&, abi::Hook, uint32_t /*cycles*/, const rte_mbuf*) {}
   /// A packet that is about to be freed, with its data at the L3 header unless it was not parsed.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/buffers.h"
+#include "core/tracer.h"
 #include "wasm/mirror.h"
 
 namespace sluice {
@@ -75,7 +76,10 @@ bool CallRequests::mirror(WorkerContext& ctx, uint16_t slot, rte_mbuf* packet, u
 }
 
 void CallRequests::send(WorkerContext& ctx, StageCounters& counters) {
-  for (uint16_t i = 0; i < mirror_count_; i++) send_mirror(ctx, mirrors_[i].port, mirrors_[i].copy);
+  for (uint16_t i = 0; i < mirror_count_; i++) {
+    if (unlikely(ctx.tracer != nullptr)) ctx.tracer->mirrored(ctx, mirrors_[i].port, mirrors_[i].copy);
+    send_mirror(ctx, mirrors_[i].port, mirrors_[i].copy);
+  }
   for (uint16_t i = 0; i < emit_count_; i++) ctx.originate(emitted_[i]);
   bump(counters.mirrored, mirror_count_);
   bump(counters.emitted, emit_count_);
