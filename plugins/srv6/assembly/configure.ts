@@ -1,82 +1,63 @@
-import { Hook, Ipv6Address, Json, Prefix } from "@sluice/sdk";
-import {
-  END, END_DT4, END_DT6, END_DX4, END_DX6, END_X, options, policies, Policy, policyByDestination, segments, sidByPrefix,
-  sids
-} from "./tables";
+import { Hook, Ipv6Address, Json, Prefix, refuse } from "@sluice/sdk";
+import { Behaviour, NONE, PolicyConfig, SidConfig, SrConfig } from "./config";
+import { options, policies, Policy, policyByDestination, segments, sidByPrefix, sids } from "./tables";
 
 /** Bytes that a stage may push: an outer header, a routing header and so many segments are at most 128. */
-const MAX_LISTED: u32 = 5;
-const MAX_TABLE: u32 = 65535;
-const MAX_PORT: u32 = 1023;
+const MAX_LISTED: i32 = 5;
 const DEFAULT_HOP_LIMIT: u32 = 64;
 
-const prefix = new Prefix();
-const other = new Prefix();
 const address = new Ipv6Address();
 
 @configure
-export function build(config: Json): void {
+export function build(config: SrConfig): void {
   const all = options.make();
   if (all == null) return;
-  all.encapsAt = readHook(config.get("encapsAt"));
-  for (let sid = config.get("localSids").first; sid.isPresent; sid = sid.next) {
-    if (!addSid(sid)) return;
+  all.encapsAt = config.encapsAt == "prerouting" ? Hook.PREROUTING : Hook.POSTROUTING;
+  for (let i = 0; i < config.localSids.length; i++) {
+    if (!addSid(config.localSids[i])) return;
   }
-  const list = inOrder(config.get("policies"));
+  const list = inOrder(config.policies);
   for (let i = 0; i < list.length; i++) {
-    if (!addPolicy(list[i], config.get("source"))) return;
+    if (!addPolicy(list[i], config.source)) return;
   }
   linkPolicies(list);
 }
 
-function readHook(value: Json): u32 {
-  const text = value.text();
-  if (value.isPresent && text != "prerouting" && text != "postrouting") value.fail('must be "prerouting" or "postrouting"');
-  return text == "prerouting" ? Hook.PREROUTING : Hook.POSTROUTING;
-}
-
-function readBehaviour(value: Json): u32 {
-  const text = value.text();
-  if (text == "End") return END;
-  if (text == "End.X") return END_X;
-  if (text == "End.DT4") return END_DT4;
-  if (text == "End.DT6") return END_DT6;
-  if (text == "End.DX4") return END_DX4;
-  if (text == "End.DX6") return END_DX6;
-  value.fail("must be End, End.X, End.DT4, End.DT6, End.DX4 or End.DX6");
-  return 0;
-}
-
-/** False when the segment is too small, or the configuration wrong. */
-function addSid(from: Json): bool {
-  const at = from.need("sid");
-  if (!at.prefix(prefix)) return false;
-  if (prefix.family != 6) at.fail("must be an IPv6 address or prefix");
+/** False when the segment is too small. */
+function addSid(from: SidConfig): bool {
+  const prefix = from.sid;
+  if (prefix.family != 6) refuse(from, "sid", "must be an IPv6 address or prefix");
   const sid = sids.add();
   if (sid == null) return false;
-  sid.behaviour = readBehaviour(from.need("behaviour"));
-  const isTable = sid.behaviour == END_DT4 || sid.behaviour == END_DT6;
-  const isCrossConnect = sid.behaviour == END_X || sid.behaviour == END_DX4 || sid.behaviour == END_DX6;
-  const table = from.get("table");
-  if (table.isPresent && !isTable) table.fail("is for End.DT4 and End.DT6 only");
-  sid.table = table.unsigned(MAX_TABLE);
-  const port = isCrossConnect ? from.need("port") : from.get("port");
-  if (port.isPresent && !isCrossConnect) port.fail("is for End.X, End.DX4 and End.DX6 only");
-  sid.port = port.unsigned(MAX_PORT);
-  const nextHop = sid.behaviour == END_X ? from.need("nextHop") : from.get("nextHop");
-  if (nextHop.isPresent && !isCrossConnect) nextHop.fail("is for End.X, End.DX4 and End.DX6 only");
-  if (sid.behaviour == END_DX4) sid.nextHop4 = nextHop.address4();
-  else if (isCrossConnect) nextHop.address6(sid.nextHop6);
+  sid.behaviour = from.behaviour;
+  const isTable = from.behaviour == Behaviour.EndDt4 || from.behaviour == Behaviour.EndDt6;
+  const isIpv4 = from.behaviour == Behaviour.EndDx4;
+  const isCrossConnect = from.behaviour == Behaviour.EndX || isIpv4 || from.behaviour == Behaviour.EndDx6;
+  if (from.table != NONE && !isTable) refuse(from, "table", "is for End.DT4 and End.DT6 only");
+  sid.table = from.table == NONE ? 0 : from.table;
+  if (from.port != NONE && !isCrossConnect) refuse(from, "port", "is for End.X, End.DX4 and End.DX6 only");
+  if (from.port == NONE && isCrossConnect) refuse(from, "port", "is missing");
+  sid.port = from.port == NONE ? 0 : from.port;
+  const nextHop = from.nextHop;
+  if (nextHop) {
+    if (!isCrossConnect) refuse(from, "nextHop", "is for End.X, End.DX4 and End.DX6 only");
+    else if (isIpv4 && nextHop.family != 4) refuse(from, "nextHop", 'must be an IPv4 address such as "10.0.0.1"');
+    else if (!isIpv4 && nextHop.family != 6) refuse(from, "nextHop", 'must be an IPv6 address such as "fd00::1"');
+    if (isIpv4) sid.nextHop4 = nextHop.address4;
+    else sid.nextHop6.copyFrom(nextHop.address6);
+  } else if (from.behaviour == Behaviour.EndX) {
+    refuse(from, "nextHop", "is missing");
+  }
   sid.length = prefix.length;
   const before = sidByPrefix.lookup6(prefix.address6);
-  if (before != 0 && sids.at(before - 1).length == prefix.length) at.fail("is the SID of an earlier entry");
+  if (before != 0 && sids.at(before - 1).length == prefix.length) refuse(from, "sid", "is the SID of an earlier entry");
   return sidByPrefix.add6(prefix.address6, prefix.length, sids.length);
 }
 
 /** A policy's place in the configuration, and what it matches. IPv4 is the last 32 of 128 bits. */
 class Place {
   constructor(
-    public policy: Json, public family: u32, public high: u64, public low: u64, public length: u32,
+    public policy: PolicyConfig, public family: u32, public high: u64, public low: u64, public length: u32,
     public sourceLength: u32, public index: i32
   ) {}
 
@@ -100,16 +81,16 @@ const own = new Ipv6Address();
 @inline function low128(of128: Prefix): u64 { return of128.family == 4 ? <u64>of128.address4 : of128.address6.low; }
 
 /** In the order in which they are tried: the longest destination first, then the longest source, then as configured. */
-function inOrder(list: Json): Array<Place> {
+function inOrder(list: PolicyConfig[]): Array<Place> {
   const places = new Array<Place>();
-  for (let policy = list.first; policy.isPresent; policy = policy.next) {
-    if (!policy.need("match").prefix(prefix)) continue;
-    const source = policy.get("matchSource");
-    const hasSource = source.prefix(other);
-    if (hasSource && other.family != prefix.family) source.fail("must be of match's address family");
-    const sourceLength = hasSource ? length128(other) : 0;
+  for (let i = 0; i < list.length; i++) {
+    const policy = list[i];
+    const prefix = policy.match;
+    const source = policy.matchSource;
+    if (source && source.family != prefix.family) refuse(policy, "matchSource", "must be of match's address family");
+    const sourceLength = source ? length128(source) : 0;
     const high = high128(prefix);
-    places.push(new Place(policy, prefix.family, high, low128(prefix), length128(prefix), sourceLength, places.length));
+    places.push(new Place(policy, prefix.family, high, low128(prefix), length128(prefix), sourceLength, i));
   }
   places.sort((a: Place, b: Place): i32 => {
     if (a.length != b.length) return a.length > b.length ? -1 : 1;
@@ -119,49 +100,47 @@ function inOrder(list: Json): Array<Place> {
   return places;
 }
 
-function addPolicy(place: Place, commonSource: Json): bool {
+function addPolicy(place: Place, commonSource: Ipv6Address | null): bool {
   const from = place.policy;
   const policy = policies.add();
   if (policy == null) return false;
-  const source = from.get("source");
-  if (!source.isPresent && !commonSource.isPresent) from.fail("has no source, and there is none for all");
-  else (source.isPresent ? source : commonSource).address6(policy.source);
-  const matchSource = from.get("matchSource");
-  if (matchSource.prefix(other)) {
-    policy.matchSource.high = high128(other);
-    policy.matchSource.low = low128(other);
-    policy.matchLength = length128(other);
+  const own = from.source;
+  if (own) policy.source.copyFrom(own);
+  else if (commonSource) policy.source.copyFrom(commonSource);
+  else refuse(from, "", "has no source, and there is none for all");
+  const matchSource = from.matchSource;
+  if (matchSource) {
+    policy.matchSource.high = high128(matchSource);
+    policy.matchSource.low = low128(matchSource);
+    policy.matchLength = length128(matchSource);
   }
-  policy.hopLimit = readHopLimit(from.get("hopLimit"));
-  const label = from.get("flowLabel").text();
-  if (label != "" && label != "hash" && label != "inner") from.get("flowLabel").fail('must be "hash" or "inner"');
-  policy.hashesLabel = label == "inner" ? 0 : 1;
-  policy.isReduced = from.get("reduced").boolean() ? 1 : 0;
-  return addSegments(from.need("segments"), policy);
+  policy.hopLimit = readHopLimit(from.hopLimit);
+  policy.hashesLabel = from.flowLabel == "inner" ? 0 : 1;
+  policy.isReduced = from.reduced ? 1 : 0;
+  return addSegments(from, policy);
 }
 
 /** 0: the inner packet's. */
-function readHopLimit(value: Json): u32 {
-  if (!value.isPresent) return DEFAULT_HOP_LIMIT;
-  if (value.isString && value.text() == "inner") return 0;
+function readHopLimit(value: Json | null): u32 {
+  if (!value) return DEFAULT_HOP_LIMIT;
+  if (value.isText("inner")) return 0;
   if (value.isNumber) return <u32>value.integer(1, 255);
   value.fail('must be a number from 1 to 255 or "inner"');
   return 0;
 }
 
-function addSegments(list: Json, policy: Policy): bool {
+function addSegments(from: PolicyConfig, policy: Policy): bool {
   policy.firstSegment = segments.length;
-  for (let item = list.first; item.isPresent; item = item.next) {
-    if (!item.address6(address)) return false;
+  const list = from.segments;
+  const listed = list.length - <i32>policy.isReduced;
+  if (listed > MAX_LISTED) refuse(from, "segments", "has too many segments; the most is 5, and 6 when reduced");
+  for (let i = 0; i < list.length; i++) {
     const segment = segments.add();
     if (segment == null) return false;
-    segment.copyFrom(address);
+    segment.copyFrom(list[i]);
   }
-  policy.segments = segments.length - policy.firstSegment;
-  const listed = policy.segments - policy.isReduced;
-  if (policy.segments == 0) list.fail("must have a segment");
-  else if (listed > MAX_LISTED) list.fail("has too many segments; the most is 5, and 6 when reduced");
-  return policy.segments != 0 && listed <= MAX_LISTED;
+  policy.segments = list.length;
+  return listed <= MAX_LISTED;
 }
 
 /** Each policy's next one is the first behind it whose destination prefix holds its own. */

@@ -1,7 +1,8 @@
 // What is done with a packet whose destination is a SID of this node (RFC 8986, section 4).
 
 import { Counter, dropReason, DropReason, Packet, Protocol } from "@sluice/sdk";
-import { END, END_DT4, END_DT6, END_DX4, END_DX6, END_X, Sid } from "./tables";
+import { Behaviour } from "./config";
+import { Sid } from "./tables";
 
 const forwarded = new Counter("endpoint_packets", "Packets sent on to their next segment");
 const decapsulated = new Counter("decapsulated_packets", "Packets taken out of their outer header");
@@ -21,27 +22,27 @@ export function endpoint(packet: Packet, sid: Sid): void {
     return;
   }
   switch (sid.behaviour) {
-    case END: {
+    case Behaviour.End: {
       advance(packet, srh);
       return;
     }
-    case END_X: {
+    case Behaviour.EndX: {
       if (advance(packet, srh)) packet.redirect6(sid.port, sid.nextHop6);
       return;
     }
-    case END_DT4: {
+    case Behaviour.EndDt4: {
       if (decapsulate(packet, srh, Protocol.Ipv4)) packet.reinput(sid.table);
       return;
     }
-    case END_DT6: {
+    case Behaviour.EndDt6: {
       if (decapsulate(packet, srh, Protocol.Ipv6)) packet.reinput(sid.table);
       return;
     }
-    case END_DX4: {
+    case Behaviour.EndDx4: {
       if (decapsulate(packet, srh, Protocol.Ipv4)) packet.redirect4(sid.port, sid.nextHop4);
       return;
     }
-    case END_DX6: {
+    case Behaviour.EndDx6: {
       if (decapsulate(packet, srh, Protocol.Ipv6)) packet.redirect6(sid.port, sid.nextHop6);
       return;
     }

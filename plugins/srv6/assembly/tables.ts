@@ -1,10 +1,10 @@
 import { ArrayTable, Ipv6Address, LpmTable, Settings } from "@sluice/sdk";
+import { Behaviour } from "./config";
 
 /** A SID of this node and its behaviour (RFC 8986, section 4). */
 @unmanaged
 export class Sid {
-  /** Of BEHAVIOUR_. */
-  behaviour: u32;
+  behaviour: Behaviour;
   table: u32;
   port: u32;
   nextHop4: u32;
@@ -16,19 +16,6 @@ export class Sid {
   // @ts-ignore: decorator
   @inline get nextHop6(): Ipv6Address { return changetype<Ipv6Address>(changetype<usize>(this) + 16); }
 }
-
-// @ts-ignore: decorator
-@inline export const END: u32 = 1;
-// @ts-ignore: decorator
-@inline export const END_X: u32 = 2;
-// @ts-ignore: decorator
-@inline export const END_DT4: u32 = 3;
-// @ts-ignore: decorator
-@inline export const END_DT6: u32 = 4;
-// @ts-ignore: decorator
-@inline export const END_DX4: u32 = 5;
-// @ts-ignore: decorator
-@inline export const END_DX6: u32 = 6;
 
 /** What is encapsulated, and how (RFC 8986, section 5.1). */
 @unmanaged

@@ -510,14 +510,14 @@ export const largeRows: Row[] = [
 ];
 
 export const badConfigs: { config: Row["config"]; error: string }[] = [
-  { config: { localSids: [{ behaviour: "End" }] }, error: "localSids[0] 'sid' is missing" },
+  { config: { localSids: [{ behaviour: "End" }] }, error: "localSids[0].sid is missing" },
   {
     config: { localSids: [{ sid: "10.0.0.1", behaviour: "End" }] },
     error: "localSids[0].sid must be an IPv6 address or prefix",
   },
   {
     config: { localSids: [{ sid: end, behaviour: "End.B6" }] },
-    error: "localSids[0].behaviour must be End, End.X, End.DT4, End.DT6, End.DX4 or End.DX6",
+    error: 'localSids[0].behaviour must be "End", "End.X", "End.DT4", "End.DT6", "End.DX4" or "End.DX6"',
   },
   {
     config: {
@@ -528,10 +528,10 @@ export const badConfigs: { config: Row["config"]; error: string }[] = [
     },
     error: "localSids[1].sid is the SID of an earlier entry",
   },
-  { config: { localSids: [{ sid: end, behaviour: "End.X", port: 1 }] }, error: "localSids[0] 'nextHop' is missing" },
+  { config: { localSids: [{ sid: end, behaviour: "End.X", port: 1 }] }, error: "localSids[0].nextHop is missing" },
   {
     config: { localSids: [{ sid: end, behaviour: "End.DX4", nextHop: "10.0.0.1" }] },
-    error: "localSids[0] 'port' is missing",
+    error: "localSids[0].port is missing",
   },
   {
     config: { localSids: [{ sid: end, behaviour: "End.DX4", nextHop: "fe80::1", port: 1 }] },
@@ -555,7 +555,7 @@ export const badConfigs: { config: Row["config"]; error: string }[] = [
   },
   {
     config: { source: "fd00::1", policies: [policy("10.0.0.0/8", { segments: [] })] },
-    error: "policies[0].segments must have a segment",
+    error: "policies[0].segments must have at least 1 item",
   },
   {
     config: { source: "fd00::1", policies: [policy("10.0.0.0/8", { segments: Array(6).fill("fc00::1") })] },
