@@ -1,158 +1,111 @@
-import { Json, PortRange, Prefix, Protocol, readPorts } from "@sluice/sdk";
+import { IpAddress, Prefix, refuse } from "@sluice/sdk";
+import { BackendConfig, HairpinConfig, MasqueradeConfig, NatConfig, ServiceConfig } from "./config";
 import { fillChoices } from "./maglev";
 import {
   backends, options, pools, prefixes, serviceByKey, ServiceKey, services, sourceRules, virtualAddresses
 } from "./tables";
 
-const MAX_BACKENDS: i32 = 512; // of one service
-const MAX_WEIGHT: i64 = 1000;
 const FIRST_PORT: u32 = 1024;
 const LAST_PORT: u32 = 65535;
 
-const prefix = new Prefix();
-const ports = new PortRange();
 const key = new ServiceKey();
 
-/** An address as the tables have it, of the last call of readAddress. */
-let family: u32 = 0;
-let high: u64 = 0;
-let low: u64 = 0;
-
 @configure
-export function build(config: Json): void {
+export function build(config: NatConfig): void {
   const all = options.make();
   if (all == null) return;
-  const removed = config.get("removedBackend");
-  const text = removed.text();
-  if (removed.isPresent && text != "keep" && text != "drop") removed.fail('must be "keep" or "drop"');
-  all.dropsRemoved = text == "drop" ? 1 : 0;
-  const hairpin = config.get("hairpin");
-  all.hairpin4 = addHairpin(hairpin.get("ipv4"), 4);
-  all.hairpin6 = addHairpin(hairpin.get("ipv6"), 6);
-  for (let service = config.get("services").first; service.isPresent; service = service.next) {
-    if (!addService(service)) return;
+  all.dropsRemoved = config.removedBackend == "drop" ? 1 : 0;
+  all.hairpin4 = addHairpin(config.hairpin, config.hairpin.ipv4, 4);
+  all.hairpin6 = addHairpin(config.hairpin, config.hairpin.ipv6, 6);
+  for (let i = 0; i < config.services.length; i++) {
+    if (!addService(config.services[i])) return;
   }
-  for (let rule = config.get("masquerade").first; rule.isPresent; rule = rule.next) {
-    if (!addSourceRule(rule)) return;
+  for (let i = 0; i < config.masquerade.length; i++) {
+    if (!addSourceRule(config.masquerade[i])) return;
   }
 }
 
-/** False when it is absent or no single address. */
-function readAddress(value: Json): bool {
-  family = 0;
-  if (!value.prefix(prefix)) return false;
-  if (prefix.length != (prefix.family == 4 ? 32 : 128)) {
-    value.fail("must be one address, without a prefix length");
-    return false;
-  }
-  family = prefix.family;
-  high = family == 4 ? 0 : prefix.address6.high;
-  low = family == 4 ? <u64>prefix.address4 : prefix.address6.low;
-  return true;
+/** As the tables have it. */
+function highOf(address: Prefix): u64 { return address.family == 4 ? 0 : address.address6.high; }
+function lowOf(address: Prefix): u64 { return address.family == 4 ? <u64>address.address4 : address.address6.low; }
+
+function addHairpin(from: HairpinConfig, address: IpAddress | null, family: u32): u32 {
+  if (!address) return 0;
+  if (address.family != family) refuse(from, family == 4 ? "ipv4" : "ipv6", family == 4 ? "must be an IPv4 address" : "must be an IPv6 address");
+  return addPool(address, FIRST_PORT, LAST_PORT) + 1;
 }
 
-function addHairpin(address: Json, wanted: u32): u32 {
-  if (!address.isPresent || !readAddress(address)) return 0;
-  if (family != wanted) address.fail(wanted == 4 ? "must be an IPv4 address" : "must be an IPv6 address");
-  return addPool(FIRST_PORT, LAST_PORT) + 1;
-}
-
-/** Number of a new pool with the address that was read last. */
-function addPool(first: u32, last: u32): u32 {
+/** Number of a new pool. */
+function addPool(address: IpAddress, first: u32, last: u32): u32 {
   const pool = pools.add();
   if (pool == null) return 0;
-  pool.high = high;
-  pool.low = low;
+  pool.high = highOf(address);
+  pool.low = lowOf(address);
   pool.first = first;
   pool.last = last;
   return pools.length - 1;
 }
 
-function readProtocol(value: Json): u32 {
-  const text = value.text();
-  if (text == "tcp") return Protocol.Tcp;
-  if (text == "udp") return Protocol.Udp;
-  if (text == "sctp") return Protocol.Sctp;
-  value.fail('must be "tcp", "udp" or "sctp"');
-  return 0;
-}
-
 /** False when the segment is too small, or the configuration wrong. */
-function addService(from: Json): bool {
-  if (!readAddress(from.need("vip"))) return false;
-  const protocol = readProtocol(from.need("protocol"));
-  const port = <u32>from.need("port").integer(1, 65535);
-  const serviceFamily = family;
-  key.set(family, high, low, 0, 0);
-  const isExclusive = !from.get("shared").boolean();
-  if (!virtualAddresses.set(key, isExclusive ? virtualAddresses.get(key, 1) : 0)) return false;
-  key.set(family, high, low, protocol, port);
-  if (serviceByKey.has(key)) from.fail("has the vip, port and protocol of an earlier service");
+function addService(from: ServiceConfig): bool {
+  const vip = from.vip;
+  key.set(vip.family, highOf(vip), lowOf(vip), 0, 0);
+  if (!virtualAddresses.set(key, from.shared ? 0 : virtualAddresses.get(key, 1))) return false;
+  key.set(vip.family, highOf(vip), lowOf(vip), <u32>from.protocol, from.port);
+  if (serviceByKey.has(key)) refuse(from, "", "has the vip, port and protocol of an earlier service");
   const service = services.add();
   if (service == null || !serviceByKey.set(key, services.length - 1)) return false;
-  const sourceNat = from.get("sourceNat");
-  if (sourceNat.isPresent && readAddress(sourceNat)) {
-    if (family != serviceFamily) sourceNat.fail("must be of the vip's address family");
-    service.pool = addPool(FIRST_PORT, LAST_PORT) + 1;
+  const sourceNat = from.sourceNat;
+  if (sourceNat) {
+    if (sourceNat.family != vip.family) refuse(from, "sourceNat", "must be of the vip's address family");
+    service.pool = addPool(sourceNat, FIRST_PORT, LAST_PORT) + 1;
   }
   service.firstBackend = backends.length;
-  const list = from.need("backends");
-  for (let backend = list.first; backend.isPresent; backend = backend.next) {
-    if (!addBackend(backend, serviceFamily, port)) return false;
+  for (let i = 0; i < from.backends.length; i++) {
+    if (!addBackend(from.backends[i], vip.family, from.port)) return false;
   }
   service.backends = backends.length - service.firstBackend;
-  if (<i32>service.backends > MAX_BACKENDS) list.fail("has more than " + MAX_BACKENDS.toString() + " backends");
-  else return fillChoices(service);
-  return false;
+  return fillChoices(service);
 }
 
-function addBackend(from: Json, serviceFamily: u32, servicePort: u32): bool {
-  const address = from.need("address");
-  if (!readAddress(address)) return false;
-  if (family != serviceFamily) address.fail("must be of the vip's address family");
-  const port = from.get("port");
-  const weight = from.get("weight");
+function addBackend(from: BackendConfig, family: u32, servicePort: u32): bool {
+  if (from.address.family != family) refuse(from, "address", "must be of the vip's address family");
   const backend = backends.add();
   if (backend == null) return false;
-  backend.high = high;
-  backend.low = low;
-  backend.port = port.isPresent ? <u32>port.integer(1, 65535) : servicePort;
-  backend.weight = weight.isPresent ? <u32>weight.integer(0, MAX_WEIGHT) : 1;
+  backend.high = highOf(from.address);
+  backend.low = lowOf(from.address);
+  backend.port = from.port != 0 ? from.port : servicePort;
+  backend.weight = from.weight;
   return true;
 }
 
-function addSourceRule(from: Json): bool {
-  const source = from.need("source");
-  if (!source.prefix(prefix)) return false;
-  const ruleFamily = prefix.family;
+function addSourceRule(from: MasqueradeConfig): bool {
+  const family = from.source.family;
   const rule = sourceRules.add();
-  if (rule == null || !addPrefix()) return false;
-  rule.family = ruleFamily;
+  if (rule == null || !addPrefix(from.source)) return false;
+  rule.family = family;
   rule.source = prefixes.length - 1;
   rule.firstException = prefixes.length;
-  for (let except = from.get("except").first; except.isPresent; except = except.next) {
-    if (!except.prefix(prefix)) return false;
-    if (prefix.family != ruleFamily) except.fail("must be of the source's address family");
-    if (!addPrefix()) return false;
+  for (let i = 0; i < from.except.length; i++) {
+    const except = from.except[i];
+    if (except.family != family) refuse(from, "except[" + i.toString() + "]", "must be of the source's address family");
+    if (!addPrefix(except)) return false;
   }
   rule.exceptions = prefixes.length - rule.firstException;
-  const to = from.need("to");
-  if (!readAddress(to)) return false;
-  if (family != ruleFamily) to.fail("must be of the source's address family");
-  const isLimited = readPorts(from.get("ports"), ports);
-  rule.pool = addPool(isLimited ? ports.first : FIRST_PORT, isLimited ? ports.last : LAST_PORT);
+  if (from.to.family != family) refuse(from, "to", "must be of the source's address family");
+  const ports = from.ports;
+  rule.pool = addPool(from.to, ports ? ports.first : FIRST_PORT, ports ? ports.last : LAST_PORT);
   return true;
 }
 
-/** Adds the prefix that was read last. */
-function addPrefix(): bool {
+function addPrefix(prefix: Prefix): bool {
   const added = prefixes.add();
   if (added == null) return false;
   const isIpv4 = prefix.family == 4;
   added.highMask = isIpv4 ? 0 : maskOf(prefix.length);
   added.lowMask = isIpv4 ? maskOf(prefix.length + 32) & u32.MAX_VALUE : prefix.length <= 64 ? 0 : maskOf(prefix.length - 64);
-  added.high = isIpv4 ? 0 : prefix.address6.high & added.highMask;
-  added.low = (isIpv4 ? <u64>prefix.address4 : prefix.address6.low) & added.lowMask;
+  added.high = highOf(prefix) & added.highMask;
+  added.low = lowOf(prefix) & added.lowMask;
   return true;
 }
 

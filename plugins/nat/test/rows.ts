@@ -611,7 +611,7 @@ export const rows: Row[] = [
 ];
 
 export const badConfigs: { config: Row["config"]; error: string }[] = [
-  { config: { services: [{ port: 80 }] }, error: "services[0] 'vip' is missing" },
+  { config: { services: [{ port: 80 }] }, error: "services[0].vip is missing" },
   {
     config: { services: [service(v4, { vip: "10.96.0.0/24" })] },
     error: "services[0].vip must be one address, without a prefix length",
