@@ -7,7 +7,6 @@ import { createProgram } from "../../dist/cli/main.js";
 import { makeModule } from "../modules.js";
 import { COMMAND, plugin, run, source, testFolder } from "./support.js";
 
-const LIMIT = 60_000;
 const { path, write } = testFolder();
 const program: Command = createProgram({ out: () => undefined, err: () => undefined });
 const commands = program.commands.map((command) => command.name());
@@ -99,17 +98,13 @@ describe("wrong input is one line with the place and what to do", () => {
     await write("no-hooks.json", JSON.stringify({ ...manifest, hooks: [] }));
   });
 
-  test.each(WRONG)(
-    "%s",
-    async (args, code, start) => {
-      const inFolder = (text: string) => text.replaceAll(/@(?=[a-z-]+[./])/g, `${path("")}/`);
-      const output = await plugin(...args.map(inFolder));
-      expect({ code: output.code, out: output.out }).toEqual({ code, out: "" });
-      expect(output.err.slice(0, inFolder(start).length)).toBe(inFolder(start));
-      if (code === 1) expect(output.err.split("\n")).toHaveLength(1);
-    },
-    LIMIT,
-  );
+  test.each(WRONG)("%s", async (args, code, start) => {
+    const inFolder = (text: string) => text.replaceAll(/@(?=[a-z-]+[./])/g, `${path("")}/`);
+    const output = await plugin(...args.map(inFolder));
+    expect({ code: output.code, out: output.out }).toEqual({ code, out: "" });
+    expect(output.err.slice(0, inFolder(start).length)).toBe(inFolder(start));
+    if (code === 1) expect(output.err.split("\n")).toHaveLength(1);
+  });
 
   test("or one JSON object, when that was asked for", async () => {
     const { code, err } = await plugin("inspect", path("empty.wasm"), "-o", "json");
@@ -119,45 +114,33 @@ describe("wrong input is one line with the place and what to do", () => {
 });
 
 describe("build", () => {
-  test(
-    "writes the module and says what it is",
-    async () => {
-      const out = path("build/quiet.wasm");
-      const output = await plugin("build", entry, "-o", out);
-      expect({ code: output.code, err: output.err }).toEqual({ code: 0, err: "" });
-      const bytes = readFileSync(out);
-      expect(inspectModule(bytes).manifest).toMatchObject({ name: "quiet", version: "1.2.3", hooks: ["forward"] });
-      const lines = Object.fromEntries(output.out.split("\n").map((line) => line.split(/ {2,}/) as [string, string]));
-      expect(lines).toMatchObject({ name: "quiet 1.2.3", hooks: "forward", size: `${bytes.length} bytes` });
-      expect(lines.sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
-      expect(lines.module).toMatch(/quiet\.wasm, \d+\.\d\d s$/);
-    },
-    LIMIT,
-  );
+  test("writes the module and says what it is", async () => {
+    const out = path("build/quiet.wasm");
+    const output = await plugin("build", entry, "-o", out);
+    expect({ code: output.code, err: output.err }).toEqual({ code: 0, err: "" });
+    const bytes = readFileSync(out);
+    expect(inspectModule(bytes).manifest).toMatchObject({ name: "quiet", version: "1.2.3", hooks: ["forward"] });
+    const lines = Object.fromEntries(output.out.split("\n").map((line) => line.split(/ {2,}/) as [string, string]));
+    expect(lines).toMatchObject({ name: "quiet 1.2.3", hooks: "forward", size: `${bytes.length} bytes` });
+    expect(lines.sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
+    expect(lines.module).toMatch(/quiet\.wasm, \d+\.\d\d s$/);
+  });
 
-  test(
-    "of assembly/index.ts writes build/<name>.wasm, where the command runs",
-    async () => {
-      await write("project/assembly/index.ts", source());
-      expect(await run(path("project"), [COMMAND, "build"])).toMatchObject({ code: 0, err: "" });
-      expect(inspectModule(readFileSync(path("project/build/quiet.wasm"))).manifest.name).toBe("quiet");
-    },
-    LIMIT,
-  );
+  test("of assembly/index.ts writes build/<name>.wasm, where the command runs", async () => {
+    await write("project/assembly/index.ts", source());
+    expect(await run(path("project"), [COMMAND, "build"])).toMatchObject({ code: 0, err: "" });
+    expect(inspectModule(readFileSync(path("project/build/quiet.wasm"))).manifest.name).toBe("quiet");
+  });
 
-  test(
-    "names a mistake's place as seen from where the command runs",
-    async () => {
-      await write(
-        "wrong/assembly/index.ts",
-        source('@hook("forward") export function nothing(batch: Batch): void { batch.lenght; }'),
-      );
-      const { code, err } = await run(path("wrong"), [COMMAND, "build"]);
-      expect(code).toBe(1);
-      expect(err).toMatch(/^error: assembly\/index\.ts:3:\d+: /);
-    },
-    LIMIT,
-  );
+  test("names a mistake's place as seen from where the command runs", async () => {
+    await write(
+      "wrong/assembly/index.ts",
+      source('@hook("forward") export function nothing(batch: Batch): void { batch.lenght; }'),
+    );
+    const { code, err } = await run(path("wrong"), [COMMAND, "build"]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^error: assembly\/index\.ts:3:\d+: /);
+  });
 });
 
 describe("inspect", () => {
@@ -208,58 +191,46 @@ test("embed gives a bare module its manifest", async () => {
 });
 
 describe("bench", () => {
-  test(
-    "measures a stage beside an empty one: counting each byte of 64 costs more than nothing",
-    async () => {
-      const body = `const bytes = new Counter("bytes");
+  test("measures a stage beside an empty one: counting each byte of 64 costs more than nothing", async () => {
+    const body = `const bytes = new Counter("bytes");
 @hook("forward") export function add(batch: Batch): void {
   for (let i = 0; i < batch.length; i++) {
     const packet = batch.at(i);
     for (let at: u32 = 0; at < 40; at++) bytes.add(packet.u8At(at));
   }
 }`;
-      const busy = await write("busy.ts", source(body).replace("Batch,", "Batch, Counter,"));
-      const { code, out, err } = await plugin("bench", busy, "--only", "node", "-o", "json");
-      expect({ code, err }).toEqual({ code: 0, err: "" });
-      const { name, hook, figures } = JSON.parse(out);
-      expect({ name, hook }).toEqual({ name: "quiet", hook: "forward" });
-      expect(figures.map((each: { where: string; burst: number }) => [each.where, each.burst])).toEqual([
-        ["Node", 32],
-        ["Node", 256],
-      ]);
-      for (const { emptyNs, stageNs } of figures) {
-        expect(emptyNs).toBeGreaterThan(0);
-        expect(stageNs - emptyNs).toBeGreaterThan(5); // 40 dependent additions
-      }
-    },
-    LIMIT,
-  );
+    const busy = await write("busy.ts", source(body).replace("Batch,", "Batch, Counter,"));
+    const { code, out, err } = await plugin("bench", busy, "--only", "node", "-o", "json");
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const { name, hook, figures } = JSON.parse(out);
+    expect({ name, hook }).toEqual({ name: "quiet", hook: "forward" });
+    expect(figures.map((each: { where: string; burst: number }) => [each.where, each.burst])).toEqual([
+      ["Node", 32],
+      ["Node", 256],
+    ]);
+    for (const { emptyNs, stageNs } of figures) {
+      expect(emptyNs).toBeGreaterThan(0);
+      expect(stageNs - emptyNs).toBeGreaterThan(5); // 40 dependent additions
+    }
+  });
 
-  test(
-    "of a stage that does not return says so",
-    async () => {
-      const loop = await write(
-        "loop.ts",
-        source('@hook("forward") export function spin(batch: Batch): void { while (batch.length > 0) {} }'),
-      );
-      const { code, err } = await plugin("bench", loop, "--only", "node");
-      expect(code).toBe(1);
-      expect(err).toMatch(/^error: The stage trapped: the stage did not return within 1000 ms.*\[trap\]$/);
-    },
-    LIMIT,
-  );
+  test("of a stage that does not return says so", async () => {
+    const loop = await write(
+      "loop.ts",
+      source('@hook("forward") export function spin(batch: Batch): void { while (batch.length > 0) {} }'),
+    );
+    const { code, err } = await plugin("bench", loop, "--only", "node");
+    expect(code).toBe(1);
+    expect(err).toMatch(/^error: The stage trapped: the stage did not return within 1000 ms.*\[trap\]$/);
+  });
 
-  test(
-    "of a stage that traps says so",
-    async () => {
-      const trap = await write(
-        "trap.ts",
-        source('@hook("forward") export function nothing(batch: Batch): void { batch.at(0).u8At(9999); }'),
-      );
-      const { code, err } = await plugin("bench", trap, "--only", "node");
-      expect(code).toBe(1);
-      expect(err).toMatch(/^error: The stage trapped: .*\[trap\]$/);
-    },
-    LIMIT,
-  );
+  test("of a stage that traps says so", async () => {
+    const trap = await write(
+      "trap.ts",
+      source('@hook("forward") export function nothing(batch: Batch): void { batch.at(0).u8At(9999); }'),
+    );
+    const { code, err } = await plugin("bench", trap, "--only", "node");
+    expect(code).toBe(1);
+    expect(err).toMatch(/^error: The stage trapped: .*\[trap\]$/);
+  });
 });

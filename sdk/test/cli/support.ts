@@ -5,8 +5,11 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
+import { afterAll, vi } from "vitest";
 import { main } from "../../dist/cli/main.js";
+
+// Commands compile, and start programs.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 export const COMMAND = fileURLToPath(new URL("../../bin/sluice-plugin.mjs", import.meta.url));
 
