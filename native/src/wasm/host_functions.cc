@@ -1,7 +1,7 @@
 #include "wasm/host_functions.h"
 
 #include <algorithm>
-#include <optional>
+#include <cstring>
 #include <string>
 
 #include "core/tracer.h"
@@ -29,7 +29,7 @@ class Calling {
   wasm_trap_t* trap() const { return trap_; }
   bool refused() const { return trap_ != nullptr; }
   void refuse(const std::string& why) {
-    if (trap_ == nullptr) trap_ = instance_.refuse("import-misused", name_ + why);
+    if (trap_ == nullptr) trap_ = instance_.refuse("import-misused", std::string(name_) + why);
   }
 
   uint16_t slot(wasmtime_val_raw_t value) {
@@ -44,7 +44,7 @@ class Calling {
 
  private:
   WasmInstance& instance_;
-  const std::string name_;
+  const char* const name_;
   StageCall* call_;
   wasm_trap_t* trap_ = nullptr;
 };

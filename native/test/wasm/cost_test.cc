@@ -73,5 +73,30 @@ TEST(Cost, OfAnEmptyStageAPacket) {
   }
 }
 
+/// For each packet, and once a call; the empty stage's cost is in it.
+TEST(Cost, OfImportsAPacket) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's cost is not the stage's";
+#endif
+  const std::string read = "(drop (call $read_payload (local.get $slot) (i32.const 28) (i32.const 64)))";
+  const std::string trace = "(call $trace (local.get $slot) (i32.const 0) (i64.const 1))";
+  const std::pair<const char*, std::string> rows[] = {
+      {"no import", ""}, {"64 bytes of payload", read}, {"a value of a packet that is not traced", trace}};
+  for (const auto& [what, code] : rows) {
+    Node node;
+    StageText stage{for_each_slot(code)};
+    stage.imports = kAllImports;
+    stage.manifest = {{"traceValues", {"one"}}};
+    node.run({Node::plugin("test", node.add(stage))});
+    std::printf("%-48s", what);
+    for (const uint16_t burst : {1, 8, 32, 256}) {
+      const double cycles = cycles_a_packet(node, burst, 100);
+      std::printf("  %4u: %6.1f", burst, cycles);
+      EXPECT_LT(cycles, 5000.0);
+    }
+    std::printf("  cycles a packet by burst\n");
+  }
+}
+
 }  // namespace
 }  // namespace sluice
