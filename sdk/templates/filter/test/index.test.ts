@@ -8,7 +8,7 @@ const web = () => tcp({ sourcePort: 40000, destinationPort: 80, flags: "S" });
 let stage: Stage;
 beforeAll(async () => {
   stage = await loadPlugin(entry, { config: { deny: ["10.0.0.0/8", "2001:db8:bad::/48"] } });
-});
+}, 60_000);
 
 test("drops what comes from a denied prefix, in both families", () => {
   expect(stage.send(packet(ipv4({ source: "10.1.2.3", destination: "192.0.2.1" }), web()))).toDrop("policy");

@@ -1,13 +1,17 @@
-import { icmpv6, ipv4, ipv6, loadPlugin, packet, tcp } from "@sluice/sdk/testing";
-import { expect, test } from "vitest";
+import { icmpv6, ipv4, ipv6, loadPlugin, packet, type Stage, tcp } from "@sluice/sdk/testing";
+import { beforeAll, expect, test } from "vitest";
 import "@sluice/sdk/testing/matchers";
 
 const entry = new URL("../assembly/index.ts", import.meta.url);
 const ends = { source: "10.1.0.1", destination: "10.2.0.2" };
 const ports = { sourcePort: 40000, destinationPort: 80 };
 
-test("counts packets, bytes and connections, and changes nothing", async () => {
-  const stage = await loadPlugin(entry);
+let stage: Stage;
+beforeAll(async () => {
+  stage = await loadPlugin(entry);
+}, 60_000);
+
+test("counts packets, bytes and connections, and changes nothing", () => {
   const packets = [
     packet(ipv4(ends), tcp({ ...ports, flags: "S" })),
     packet(ipv4(ends), tcp({ ...ports, flags: "A" })),

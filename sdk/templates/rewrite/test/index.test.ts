@@ -10,7 +10,7 @@ const call = () => udp({ sourcePort: 40000, destinationPort: 5060 });
 let stage: Stage;
 beforeAll(async () => {
   stage = await loadPlugin(entry, { config: { classes: [{ port: 5060, dscp: 46 }] } });
-});
+}, 60_000);
 
 test("marks packets to a port of the list, in both families, and nothing else of them changes", () => {
   expect(stage.send(packet(ipv4(from4), call()))).toPass(packet(ipv4({ ...from4, dscp: 46 }), call()));

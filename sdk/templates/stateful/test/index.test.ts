@@ -14,7 +14,7 @@ const halfKilobyte = (sourcePort: number) =>
 let stage: Stage;
 beforeEach(async () => {
   stage = await loadPlugin(entry, { config: { bytes: 1000 } });
-});
+}, 60_000);
 
 test("cuts a flow off once it has sent its quota", () => {
   expect(stage.send(halfKilobyte(40000))).toLeaveUnchanged();
