@@ -7,7 +7,6 @@
  *     headerBytes: 128,            // bytes of each packet in the window, 40 to 320
  *     segmentBytes: 1048576,       // most that configure may build
  *     failure: "FailClosed",       // or "FailOpen", "Reload": what happens when the stage traps or takes too long
- *     configSchema: { ... },       // JSON schema of the configuration
  *   });
  */
 export function definePlugin(about: object): void {

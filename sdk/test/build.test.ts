@@ -30,6 +30,7 @@ describe("a plugin's module", () => {
         hooks: ["forward"],
         headerBytes: 64,
         writes: true,
+        settles: false,
         flowState: { size: 16, schema: 3 },
         migratesFrom: [],
         counters: ["calls", "packets"],
@@ -142,15 +143,16 @@ describe("a plugin's module", () => {
   );
 
   test(
-    "takes its configuration's schema from the source",
+    "takes what only the author can say of a configuration from the source",
     async () => {
-      const source = `${head}definePlugin({ configSchema: { type: "object", required: ["a"], properties: { a: { type: "integer", minimum: -1 }, "$b": { "enum": [true, null, 1.5] } } } });\n${hook}}`;
+      const schema = `{ type: "object", required: ["a"], properties: { a: { type: "integer", minimum: -1 }, "$b": { "enum": [true, null, 1.5] } } }`;
+      const config = `@config class C { @schema(${schema}) all: Json | null = null; }\n@configure function build(config: C): void {}\n`;
+      const source = `import { Json } from "@sluice/sdk";\n${head}${config}${hook}}`;
       const { manifest } = await buildPlugin({ source, name: "schema", version: "0.1.0" });
       const properties = { a: { type: "integer", minimum: -1 }, $b: { enum: [true, null, 1.5] } };
       expect(manifest).toMatchObject({
-        name: "schema",
-        version: "0.1.0",
-        configSchema: { type: "object", required: ["a"], properties },
+        ...{ name: "schema", version: "0.1.0", segmentBytes: 1 << 20 },
+        configSchema: { type: "object", properties: { all: { type: "object", required: ["a"], properties } } },
       });
     },
     LIMIT,
@@ -297,6 +299,11 @@ const rows: [string, string, Partial<Diagnostic>][] = [
     "two functions that configure",
     `${head}@config class C { a: u32; }\n@configure function a(c: C): void {}\n@configure function b(c: C): void {}\n${hook}}`,
     { code: "configure", line: 4 },
+  ],
+  [
+    "a schema beside the class",
+    `${head}definePlugin({ configSchema: { type: "object" } });\n${hook}}`,
+    { code: "plugin", line: 2, remedy: expect.stringContaining("@config") },
   ],
   ["an empty text", "", { code: "hook", file: "plugin.ts", line: 1 }],
   ["what is no text of a program", "\u0000\u0001", { code: "AS1127", file: "plugin.ts", line: 1 }],

@@ -8,7 +8,7 @@ import { schemaOf } from "./config/schema.js";
 import { BuildError, type Diagnostic, ModuleError, type Place } from "./errors.js";
 import { inspectModule } from "./inspect.js";
 import { takesConfiguration } from "./main.js";
-import { embedManifest, type FailureStrategy, type Json, type Manifest, manifestProblems } from "./manifest.js";
+import { embedManifest, type FailureStrategy, type Manifest, manifestProblems } from "./manifest.js";
 import { importRemedy } from "./remedies.js";
 import { embedMap, finishMap } from "./sourcemap.js";
 import { suggestion } from "./suggest.js";
@@ -47,7 +47,7 @@ export interface BuildResult {
 
 const DEFAULT_HEADER_BYTES = 128;
 const DEFAULT_SEGMENT_BYTES = 1 << 20;
-const pluginKeys = ["name", "version", "headerBytes", "segmentBytes", "failure", "configSchema"];
+const pluginKeys = ["name", "version", "headerBytes", "segmentBytes", "failure"];
 
 /** Compiles a plugin, checks it against the ABI and embeds its manifest and source map. Throws BuildError. */
 export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
@@ -98,6 +98,7 @@ function makeManifest(options: BuildOptions, entry: string, compiled: CompileOut
     hooks: [...found.hooks.keys()],
     headerBytes: (plugin.headerBytes as number) ?? DEFAULT_HEADER_BYTES,
     writes: compiled.writes,
+    settles: compiled.settles,
     flowState: found.flowState ? { size: flowStateSize, schema: found.flowState.schema } : null,
     migratesFrom: [...found.migrations.keys()],
     counters: found.counters,
@@ -107,7 +108,7 @@ function makeManifest(options: BuildOptions, entry: string, compiled: CompileOut
     dropReasons: found.dropReasons,
     segmentBytes: typeof segmentBytes === "number" ? Math.ceil(segmentBytes / 65536) * 65536 : (segmentBytes as never),
     failure: (plugin.failure as FailureStrategy) ?? "FailClosed",
-    configSchema: found.configuration ? schemaOf(found.configuration.class) : ((plugin.configSchema as Json) ?? null),
+    configSchema: found.configuration ? schemaOf(found.configuration.class) : null,
     help: found.help,
   };
   const problems = manifestProblems(manifest);
