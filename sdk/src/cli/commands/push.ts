@@ -44,7 +44,7 @@ export function addPush(program: Command, io: Io): void {
     const { digest } = artifact.manifest.descriptor;
     const place = target.kind === "layout" ? target.folder : `${target.registry}/${target.repository}`;
     const result = { target: place, tag: target.tag, digest, layer: artifact.blobs[1]?.descriptor.digest ?? "" };
-    io.out(options.output === "json" ? JSON.stringify(result) : text_(result, uploaded));
+    io.out(options.output === "json" ? JSON.stringify(result) : resultText(result, uploaded));
   });
   example(
     command,
@@ -53,14 +53,17 @@ export function addPush(program: Command, io: Io): void {
   );
 }
 
-function text_(result: { target: string; tag: string; digest: string; layer: string }, uploaded?: number): string {
-  const state =
-    uploaded === undefined ? [] : [["uploaded", uploaded === 0 ? "nothing: all was there" : bytes(uploaded)]];
+/** @param uploaded bytes; of a registry */
+function resultText(
+  { target, tag, digest, layer }: { target: string; tag: string; digest: string; layer: string },
+  uploaded?: number,
+): string {
+  const state = uploaded === 0 ? "nothing: all was there" : bytes(uploaded ?? 0);
   return facts([
-    ["pushed", `${result.target}:${result.tag}`],
-    ["image", result.digest],
-    ["module", result.layer],
-    ...(state as [string, string][]),
+    ["pushed", `${target}:${tag}`],
+    ["image", digest],
+    ["module", layer],
+    ...(uploaded === undefined ? [] : [["uploaded", state] as const]),
   ]);
 }
 
