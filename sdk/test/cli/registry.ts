@@ -63,8 +63,10 @@ export class Registry {
   }
 
   async stop(): Promise<void> {
-    this.process.kill("SIGTERM");
-    if (this.process.exitCode === null) await once(this.process, "exit");
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill("SIGTERM");
+      await once(this.process, "exit");
+    }
     this.issuer?.close();
     rmSync(this.folder, { recursive: true });
   }
