@@ -103,7 +103,7 @@ const WRONG: [string[], number, string][] = [
   [
     ["pcap", "--snap-length", "1GiB"],
     EXIT.usage,
-    "error: option '--snap-length <size>' argument '1GiB' is invalid. Found \"1GiB\"; allowed: 14 to 65600 bytes, such as 96, 2KiB or 1MiB.",
+    "error: option '--snap-length <size>' argument '1GiB' is invalid. Found \"1GiB\"; allowed: 14 to 65535 bytes, such as 96, 2KiB or 1MiB.",
   ],
   [["drops", "-c", "3"], EXIT.usage, "error: --interval and --count: allowed: with --watch"],
   [["pcap", "-w", "-", "-o", "json"], EXIT.usage, "error: -w - and -o json: allowed: one of them"],

@@ -44,8 +44,8 @@ export const TRACED: TracedPacket = {
       values: [{ name: "backend", value: 3 }],
     },
     { kind: "route", afterNs: 2000, detail: "10.0.0.0/24 by port wire next hop 192.0.2.1" },
-    { kind: "stage", afterNs: 2500, detail: "", stage: "policy", hook: "forward", verdict: "drop", reason: "policy" },
-    { kind: "drop", afterNs: 2600, detail: "policy", reason: "policy" },
+    { kind: "stage", afterNs: 2500, detail: "", stage: "policy", hook: "forward", verdict: "drop" },
+    { kind: "drop", afterNs: 2600, detail: "policy", reason: "policy", stage: "policy" },
   ],
 };
 

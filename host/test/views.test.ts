@@ -133,8 +133,8 @@ describe("a traced packet", () => {
                                 tcp.destinationPort 80 -> 8080
                                 backend = 3
            2.0 us  route        10.0.0.0/24 by port wire next hop 192.0.2.1
-           2.5 us  forward      policy  drop  policy
-           2.6 us  drop         policy"
+           2.5 us  forward      policy  drop
+           2.6 us  drop         policy by stage policy"
     `);
     expect(widest(text)).toBeLessThanOrEqual(NARROW);
   });

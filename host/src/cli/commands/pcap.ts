@@ -18,8 +18,7 @@ interface PcapOptions extends NodeOptions {
 }
 
 const DEFAULT_POINTS = ["rx", "tx"];
-/** As large as a super-frame with its link header. */
-const MAX_SNAP_LENGTH = 65_600;
+const MAX_SNAP_LENGTH = 65_535;
 
 export function addPcap(program: Command, io: Io): void {
   const command = program

@@ -45,7 +45,8 @@ function stepLines(step: NamedStep, isVerbose: boolean): string[] {
   ];
 }
 
-function headline({ stage, verdict, reason, detail, cycles }: TraceStep): string {
+function headline({ kind, stage, verdict, reason, detail, cycles }: TraceStep): string {
+  if (kind === "drop") return `${reason}${stage === undefined ? "" : ` by stage ${stage}`}`;
   const parts = [stage, verdict, reason, detail === reason ? "" : detail, cycles && `${cycles.toFixed(0)} cycles/pkt`];
   return parts.filter(Boolean).join("  ");
 }
