@@ -54,6 +54,8 @@ export interface Manifest {
   hooks: HookName[];
   headerBytes: number;
   writes: boolean;
+  /** May settle flows. */
+  settles?: boolean;
   flowState: { size: number; schema: number } | null;
   migratesFrom: number[];
   counters: string[];

@@ -1,6 +1,7 @@
 import {
-  CtDirection, CtState, Flag, mirror, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FLAGS, SLOT_FLOW, SLOT_FLOW_STATE, SLOT_HASH,
-  SLOT_IN_PORT, SLOT_MARK, SLOT_NEXT_HOP, SLOT_OUT_PORT, SLOT_REASON, SLOT_TABLE, SLOT_VERDICT, Verdict
+  BURST_SETTLES, CtDirection, CtState, Flag, mirror, SLOT_CT_DIRECTION, SLOT_CT_STATE, SLOT_FLAGS, SLOT_FLOW,
+  SLOT_FLOW_STATE, SLOT_HASH, SLOT_IN_PORT, SLOT_MARK, SLOT_NEXT_HOP, SLOT_OUT_PORT, SLOT_REASON, SLOT_TABLE,
+  SLOT_VERDICT, Verdict, WINDOW_BASE
 } from "./generated/abi";
 import { Ipv6Address, TcpOption } from "./headers";
 import { PacketHeaders } from "./packet-headers";
@@ -75,6 +76,17 @@ export class Packet extends PacketHeaders {
     const slot = changetype<usize>(this);
     store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.FLOW_WRITTEN, SLOT_FLAGS);
     return this.flow<T>();
+  }
+  /**
+   * Says that the rest of this flow in this direction goes like this packet: it passes, with the same new addresses and
+   * ports, and this stage need not see it at this hook again. Holds until a stage is loaded, swapped or configured. The
+   * host heeds it once the flow is established, for what changed nothing but addresses and ports (TCP and UDP), and where
+   * all stages of the hook settle flows. Packets that pass so are counted as settled, not by the stage.
+   */
+  settle(): void {
+    if (load<u32>(WINDOW_BASE + BURST_SETTLES) == 0) return;
+    const slot = changetype<usize>(this);
+    store<u16>(slot, load<u16>(slot, SLOT_FLAGS) | Flag.SETTLED, SLOT_FLAGS);
   }
 
   // What becomes of it.

@@ -87,6 +87,7 @@ void ChainRun::call(const Stage& stage, uint16_t count) {
                   worker_.list,
                   count,
                   worker_.next_random()};
+  first.settles = chain_.settlers != 0;
   if (stage.scoped) {
     for (uint16_t i = 0; i < count; i++) {
       first.window.fill(worker_.list[i], worker_.packets[worker_.list[i]], chain_.header_bytes);
@@ -101,6 +102,7 @@ void ChainRun::call(const Stage& stage, uint16_t count) {
   if (!stage.plugin->running()) return skip(stage, later_count);
   StageCall second{ctx_,         hook_,          worker_,      flow_slots_, stage,
                    first.window, first.instance, worker_.list, later_count, worker_.next_random()};
+  second.settles = first.settles;
   second.load_flow_slots(nullptr, later_count);
   finish_call(second);
 }

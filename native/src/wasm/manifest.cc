@@ -231,6 +231,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
   read_hooks(reader, manifest);
   manifest.header_bytes = static_cast<uint16_t>(reader.integer("headerBytes", 0, abi::kSlotHeadBytesMax, std::nullopt));
   manifest.writes = reader.boolean("writes", false);
+  manifest.settles = reader.boolean("settles", false);
   read_flow_state(reader, manifest);
   read_migrates_from(reader, manifest);
   read_metrics(reader, manifest);

@@ -23,6 +23,7 @@ struct Manifest {
   std::vector<abi::Hook> hooks;
   uint16_t header_bytes = 0;           ///< header bytes it wants in the window
   bool writes = false;                 ///< may change header bytes or move the head
+  bool settles = false;                ///< may settle flows
   uint16_t flow_size = 0;              ///< bytes of its flow slot; 0: none
   uint8_t flow_schema = 0;             ///< 1 to 255 where there is a flow slot
   std::vector<uint8_t> migrates_from;  ///< schema versions that its `migrate` takes

@@ -55,7 +55,7 @@ struct Chain {
   uint16_t header_bytes = 0;   ///< the most that any of its stages wants, rounded up to 64
   bool shared_window = false;  ///< some stage is not scoped
   /// Stages of the pipeline's chains are numbered through, for what they settle: the number of the first one here, and
-  /// a bit for each. No bits: the pipeline has too many stages, and none of this chain can settle flows.
+  /// a bit for each. No bits: some stage of the chain does not settle flows.
   uint16_t first_settler = 0, settlers = 0;
   mutable std::atomic<uint16_t> settling{0};  ///< those that have settled a flow already
 };

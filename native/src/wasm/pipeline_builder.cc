@@ -213,7 +213,9 @@ Status PipelineBuilder::add_chain(abi::Hook hook, const std::vector<std::string>
 void PipelineBuilder::number_settlers(Chain& chain) {
   const size_t count = chain.stages.size();
   chain.first_settler = settlers_;
-  if (count == 0 || settlers_ + count > kMaxSettlers) return;
+  const bool all = std::all_of(chain.stages.begin(), chain.stages.end(),
+                               [](const auto& stage) { return stage->plugin->manifest().settles; });
+  if (count == 0 || !all || host_.options_.settled == nullptr || settlers_ + count > kMaxSettlers) return;
   chain.settlers = static_cast<uint16_t>(((1u << count) - 1) << settlers_);
   settlers_ = static_cast<uint16_t>(settlers_ + count);
 }

@@ -8,7 +8,7 @@ namespace sluice {
 
 /// Not while a stage is out of order, a new version runs beside one, or somebody watches what stages do.
 bool ChainRun::may_pass() const {
-  if (settled_.flows == nullptr || chain_.settlers == 0 || ctx_.tracer != nullptr) return false;
+  if (chain_.settlers == 0 || ctx_.tracer != nullptr) return false;
   if ((chain_.settling.load(std::memory_order_relaxed) & chain_.settlers) != chain_.settlers) return false;
   return std::all_of(chain_.stages.begin(), chain_.stages.end(), [](const auto& stage) {
     return stage->plugin->running() && stage->shadow.load(std::memory_order_relaxed) == nullptr;
@@ -25,7 +25,7 @@ void ChainRun::pass_settled(rte_mbuf** packets, uint16_t count) {
 
 /// The stage's slot is checked, and the packet's bytes are as it got them.
 void ChainRun::settle(const StageCall& call, uint16_t slot, const SlotMeta& meta) {
-  if (settled_.flows == nullptr || chain_.settlers == 0) return;
+  if (chain_.settlers == 0) return;
   constexpr auto kReplyChanged = static_cast<uint16_t>(abi::Flag::REPLY_CHANGED);
   const bool stays = meta.verdict == static_cast<uint8_t>(abi::Verdict::PASS) && meta.head == abi::kSlotHeadOffset &&
                      (meta.flags & kReplyChanged) == 0;

@@ -66,6 +66,7 @@ void StageCall::write_list(const uint16_t* slots, uint16_t length) {
   header.workers = worker.workers;
   header.generation = stage.generation;
   header.current = 0;
+  header.settles = settles ? 1 : 0;
   header.random = random;
   header.wall_ns = ctx.wall_ns;
 }

@@ -64,9 +64,10 @@ struct StageCall {
   uint16_t* list;
   uint16_t count;
   uint64_t random;
-  bool dry = false;     ///< a shadow run's: nothing may come of it
-  uint64_t cycles = 0;  ///< set by process()
-  bool asked = false;   ///< requests() was called
+  bool dry = false;      ///< a shadow run's: nothing may come of it
+  uint64_t cycles = 0;   ///< set by process()
+  bool asked = false;    ///< requests() was called
+  bool settles = false;  ///< flows can be settled at this hook
 
   /// Copies the stage's flow slots into the window. When `later` is given, packets of a flow that begins in this burst,
   /// but for its first one, are moved there (and off the list): they are to see what the stage writes for the first.

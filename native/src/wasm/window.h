@@ -58,10 +58,12 @@ struct BurstHeader {
   uint32_t segment_base, segment_size, worker, generation, current, input_length, error_length, workers;
   uint64_t random, wall_ns;
   char error_text[abi::kBurstErrorTextSize];
+  uint32_t settles;
 };
 static_assert(offsetof(BurstHeader, workers) == abi::kBurstWorkers);
 static_assert(offsetof(BurstHeader, random) == abi::kBurstRandom);
 static_assert(offsetof(BurstHeader, error_text) == abi::kBurstErrorText);
+static_assert(offsetof(BurstHeader, settles) == abi::kBurstSettles);
 
 /// A burst window: pages that are mapped at abi::kWindowBase into instances, and what the host knows about the packets
 /// in it. Stages may write anything there, so the host reads back only what it checks against its own copy.

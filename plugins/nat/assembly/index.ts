@@ -33,10 +33,12 @@ export function prerouting(batch: Batch): void {
       refuseUntracked(packet);
     } else if (packet.isReply) {
       if (translation.has(SOURCE) && !translateDestination(packet, translation, true)) packet.drop(untranslatable);
+      else packet.settle();
     } else {
       const isStale = (!translation.has(DESTINATION_DECIDED) || !translation.isOf(current)) && state != CtState.RELATED;
       if (isStale && !decide(packet, translation, state == CtState.NEW)) continue;
       if (translation.has(DESTINATION) && !translateDestination(packet, translation, false)) packet.drop(untranslatable);
+      else if (state == CtState.ESTABLISHED) packet.settle();
     }
   }
 }
@@ -50,11 +52,13 @@ export function postrouting(batch: Batch): void {
     if (state == CtState.INVALID || !packet.hasFlow) continue;
     if (packet.isReply) {
       if (translation.has(DESTINATION) && !translateSource(packet, translation, false)) packet.drop(untranslatable);
+      else packet.settle();
       continue;
     }
     const isOpen = !translation.has(SOURCE_DECIDED) && state != CtState.RELATED;
     if (isOpen && (state == CtState.NEW || translation.has(DESTINATION_DECIDED)) && !decideSource(packet)) continue;
     if (translation.has(SOURCE) && !translateSource(packet, translation, true)) packet.drop(untranslatable);
+    else if (state == CtState.ESTABLISHED) packet.settle();
   }
 }
 

@@ -43,8 +43,12 @@ export function output(batch: Batch): void { filter(batch, Hook.OUTPUT); }
   for (let i = 0, n = batch.length; i < n; i++) {
     const packet = batch.at(i);
     const decision = packet.flow<Decision>();
-    if (<u32>decision.action == ACTION_ALLOW && decision.generation == current && packet.ctState != CtState.INVALID) passed++;
-    else decide(packet, decision, hook, all);
+    if (<u32>decision.action == ACTION_ALLOW && decision.generation == current && packet.ctState != CtState.INVALID) {
+      passed++;
+      packet.settle();
+    } else {
+      decide(packet, decision, hook, all);
+    }
   }
   established.add(passed);
 }

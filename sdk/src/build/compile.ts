@@ -32,6 +32,7 @@ export interface CompileOutput {
   flowStateSize: number;
   /** A hook can change header bytes, HEAD or lengths. */
   writes: boolean;
+  settles: boolean;
   warnings: Diagnostic[];
 }
 
@@ -39,6 +40,7 @@ const sdkFolder = resolve(dirname(fileURLToPath(import.meta.url)), "../../assemb
 const sdkFile = /(?:^|[\\/])node_modules[\\/]@sluice[\\/]sdk[\\/](.*)$/;
 /** Static data starts here, so that the zero page stays free: a read through a null view finds zeroes. */
 const MEMORY_BASE = 4096;
+const SETTLE_MARKER = "~lib/@sluice/sdk/packet/Packet#settle";
 const WRITE_MARKER = "~lib/@sluice/sdk/slot/PacketBytes#markWritten";
 
 const options = (file: string, debug: boolean): string[] => [
@@ -135,6 +137,7 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
     declarations: collector.found,
     flowStateSize: flowStateSize(collector.found, program),
     writes: graph.pathFrom("process", (name) => name === WRITE_MARKER) !== undefined,
+    settles: graph.pathFrom("process", (name) => name === SETTLE_MARKER) !== undefined,
     warnings: diagnostics,
   };
 }

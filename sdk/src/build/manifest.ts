@@ -28,6 +28,8 @@ export interface Manifest {
   headerBytes: number;
   /** False: header bytes, HEAD and lengths that it changes are ignored. */
   writes: boolean;
+  /** The stage may settle flows: their packets then pass without it. */
+  settles?: boolean;
   flowState: { size: number; schema: number } | null;
   /** Schemas of older versions whose flow states `migrate` upgrades. */
   migratesFrom: number[];
@@ -115,6 +117,7 @@ function checks(m: Record<string, unknown>): Check[] {
       must: `be 40 to ${SLOT_HEAD_BYTES_MAX}`,
     },
     { field: "writes", ok: typeof m.writes === "boolean", must: "be true or false" },
+    { field: "settles", ok: m.settles === undefined || typeof m.settles === "boolean", must: "be true or false" },
     {
       field: "flowState",
       ok:
