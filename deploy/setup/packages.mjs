@@ -10,6 +10,7 @@ export const basePackages = {
   "libdpdk-dev": "DPDK's headers, libraries and drivers",
   "libnl-3-dev": "rtnetlink: makes and addresses pods' interfaces",
   "libnl-route-3-dev": "rtnetlink, likewise",
+  "libpcap-dev": "filters of traces and captures",
   "nlohmann-json3-dev": "JSON of the desired state and of manifests",
   iproute2: "network namespaces",
   "iputils-ping": "demo traffic: ping",

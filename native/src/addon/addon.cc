@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,6 +59,27 @@ class Task : public Napi::AsyncWorker {
   std::unique_ptr<Result<Value>> result_;
 };
 
+/// An options object as JSON text.
+std::string options_text(Napi::Env env, const Napi::Value& options) {
+  if (!options.IsObject()) throw to_js(env, {"invalid-options", "", "the options must be an object"});
+  const auto json = env.Global().Get("JSON").As<Napi::Object>();
+  return json.Get("stringify").As<Napi::Function>().Call(json, {options}).As<Napi::String>().Utf8Value();
+}
+
+/// A whole number of 0 to 2^32 - 1; `path` names it in the error.
+uint32_t whole_number(Napi::Env env, const Napi::Value& value, const char* path) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (number >= 0 && number <= UINT32_MAX && number == std::floor(number)) return static_cast<uint32_t>(number);
+  throw to_js(env, {"invalid-options", path, "must be a whole number of 0 or more"});
+}
+
+/// The value, or the error thrown.
+template <typename Value>
+Value& take(Napi::Env env, Result<Value>& result) {
+  if (!result) throw to_js(env, result.error());
+  return result.value();
+}
+
 std::vector<uint8_t> bytes_of(const Napi::Value& value) {
   const auto array = value.As<Napi::Uint8Array>();
   return {array.Data(), array.Data() + array.ByteLength()};
@@ -115,7 +137,13 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
          InstanceMethod("apply", &DataplaneObject::apply), InstanceMethod("shadow", &DataplaneObject::shadow),
          InstanceMethod("status", &DataplaneObject::status), InstanceMethod("inject", &DataplaneObject::inject),
          InstanceMethod("collect", &DataplaneObject::collect), InstanceMethod("runStage", &DataplaneObject::run_stage),
-         InstanceMethod("stop", &DataplaneObject::stop)});
+         InstanceMethod("startTrace", &DataplaneObject::start_trace),
+         InstanceMethod("readTrace", &DataplaneObject::read_trace),
+         InstanceMethod("startCapture", &DataplaneObject::start_capture),
+         InstanceMethod("readCapture", &DataplaneObject::read_capture),
+         InstanceMethod("stopObserving", &DataplaneObject::stop_observing),
+         InstanceMethod("drops", &DataplaneObject::drops), InstanceMethod("flows", &DataplaneObject::flows),
+         InstanceMethod("profile", &DataplaneObject::profile), InstanceMethod("stop", &DataplaneObject::stop)});
     env.SetInstanceData(new Napi::FunctionReference(Napi::Persistent(constructor)));
     return constructor;
   }
@@ -204,6 +232,67 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
           return dataplane->run_stage(request);
         },
         [](Napi::Env env, std::string& text) -> Napi::Value { return Napi::String::New(env, text); });
+  }
+
+  Napi::Value start_trace(const Napi::CallbackInfo& info) {
+    auto id = dataplane_->start_trace(options_text(info.Env(), info[0]));
+    return Napi::Number::New(info.Env(), take(info.Env(), id));
+  }
+
+  Napi::Value read_trace(const Napi::CallbackInfo& info) {
+    auto read = dataplane_->read_trace(whole_number(info.Env(), info[0], "/id"));
+    return parse_json(info.Env(), take(info.Env(), read));
+  }
+
+  Napi::Value start_capture(const Napi::CallbackInfo& info) {
+    auto id = dataplane_->start_capture(options_text(info.Env(), info[0]));
+    return Napi::Number::New(info.Env(), take(info.Env(), id));
+  }
+
+  Napi::Value read_capture(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    auto read = dataplane_->read_capture(whole_number(env, info[0], "/id"), whole_number(env, info[1], "/max"));
+    const CaptureRead& taken = take(env, read);
+    auto packets = Napi::Array::New(env, taken.frames.size());
+    for (uint32_t i = 0; i < taken.frames.size(); i++) packets.Set(i, captured_packet(env, taken.frames[i]));
+    auto result = Napi::Object::New(env);
+    result.Set("packets", packets);
+    result.Set("lost", Napi::Number::New(env, static_cast<double>(taken.lost)));
+    return result;
+  }
+
+  static Napi::Object captured_packet(Napi::Env env, const CapturedFrame& frame) {
+    auto packet = Napi::Object::New(env);
+    packet.Set("at", Napi::BigInt::New(env, frame.wall_ns));
+    packet.Set("point", frame.point);
+    packet.Set("port", frame.port);
+    packet.Set("length", frame.length);
+    packet.Set("bytes", Napi::Buffer<uint8_t>::Copy(env, frame.bytes.data(), frame.bytes.size()));
+    if (!frame.reason.empty()) packet.Set("reason", frame.reason);
+    return packet;
+  }
+
+  Napi::Value stop_observing(const Napi::CallbackInfo& info) {
+    if (const Status done = dataplane_->stop_observing(whole_number(info.Env(), info[0], "/id")); !done) {
+      throw to_js(info.Env(), done.error());
+    }
+    return info.Env().Undefined();
+  }
+
+  Napi::Value drops(const Napi::CallbackInfo& info) {
+    auto drops = dataplane_->drops();
+    return parse_json(info.Env(), take(info.Env(), drops));
+  }
+
+  Napi::Value flows(const Napi::CallbackInfo& info) {
+    auto flows = dataplane_->flows(options_text(info.Env(), info[0]));
+    return parse_json(info.Env(), take(info.Env(), flows));
+  }
+
+  Napi::Value profile(const Napi::CallbackInfo& info) {
+    // What is wrong with the options rejects, too.
+    const std::string options = info[0].IsObject() ? options_text(info.Env(), info[0]) : "null";
+    return json_task(info.Env(), [options](Dataplane& dataplane) { return dataplane.profile(options); });
   }
 
   Napi::Value stop(const Napi::CallbackInfo& info) {

@@ -48,6 +48,8 @@ struct FlowView {
   bool confirmed, seen_reply;
   uint32_t created, last_seen;  ///< s, CLOCK_MONOTONIC
   uint32_t timeout;             ///< s from last_seen
+  const uint8_t* slots;  ///< plugins' slots, FlowTableConfig::slot_bytes; one that is written just now may be torn
+  std::array<uint8_t, kMaxFlowSlots> slot_schema;  ///< by slot index; 0: the slot was not written
 };
 
 /// The connections of a node, shared by all workers.
@@ -100,6 +102,8 @@ class FlowTable : public SettledFlows {
 
   /// Visits a copy of each flow; workers go on meanwhile.
   void for_each(const std::function<void(const FlowView&)>& visit);
+  /// The same from the flow with this number on, until `visit` says false.
+  void for_each_from(uint32_t first, const std::function<bool(const FlowView&)>& visit);
   /// The number of the flow that owns the key in either direction, or kNoFlow.
   uint32_t find(const FlowKey& key) const;
   uint32_t live() const { return live_.load(std::memory_order_relaxed); }

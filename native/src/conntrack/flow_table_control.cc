@@ -16,10 +16,19 @@ bool FlowTable::keep_slot_registry(const std::string& text) {
 }
 
 void FlowTable::for_each(const std::function<void(const FlowView&)>& visit) {
-  constexpr uint32_t kAtOnce = 64;
+  for_each_from(0, [&visit](const FlowView& view) {
+    visit(view);
+    return true;
+  });
+}
+
+void FlowTable::for_each_from(uint32_t first, const std::function<bool(const FlowView&)>& visit) {
+  constexpr uint32_t kAtOnce = 64;  // records that the lock is held for: microseconds
+  const uint32_t slot_bytes = file_.header().slot_bytes;
   std::vector<FlowView> views;
   views.reserve(kAtOnce);
-  for (uint32_t first = 0, used = 1; first < used; first += kAtOnce) {
+  std::vector<uint8_t> copies(size_t{kAtOnce} * slot_bytes);
+  for (uint32_t used = first + 1; first < used; first += kAtOnce) {
     views.clear();
     {
       FlowLock guard(lock_);
@@ -29,12 +38,25 @@ void FlowTable::for_each(const std::function<void(const FlowView&)>& visit) {
         const FlowLife life = found.life.load(std::memory_order_relaxed);
         if (life != FlowLife::Confirmed && life != FlowLife::Unconfirmed) continue;
         const FlowState state = found.state.load(std::memory_order_relaxed);
-        views.push_back({flow, found.original, found.reply, state, life == FlowLife::Confirmed,
-                         (found.marks.load(std::memory_order_relaxed) & flow_mark::kSeenReply) != 0, found.created,
-                         found.last_seen.load(std::memory_order_relaxed), timeout_of(state)});
+        uint8_t* copy = copies.data() + views.size() * slot_bytes;
+        memcpy(copy, slots(flow), slot_bytes);
+        views.push_back({flow,
+                         found.original,
+                         found.reply,
+                         state,
+                         life == FlowLife::Confirmed,
+                         (found.marks.load(std::memory_order_relaxed) & flow_mark::kSeenReply) != 0,
+                         found.created,
+                         found.last_seen.load(std::memory_order_relaxed),
+                         timeout_of(state),
+                         copy,
+                         {}});
+        memcpy(views.back().slot_schema.data(), found.slot_schema, kMaxFlowSlots);
       }
     }
-    for (const FlowView& view : views) visit(view);
+    for (const FlowView& view : views) {
+      if (!visit(view)) return;
+    }
   }
 }
 

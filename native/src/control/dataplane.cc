@@ -8,6 +8,7 @@
 
 #include "control/json_reader.h"
 #include "control/node.h"
+#include "control/observe.h"
 #include "control/stage_runner.h"
 #include "control/status.h"
 #include "core/clock.h"
@@ -71,10 +72,14 @@ class Dataplane::Impl {
   EalInfo eal;
   uint32_t memory_mb = 0;
   uint64_t started_ns = read_clock(CLOCK_MONOTONIC);
+  std::mutex observing;                      ///< guards `observation` and `is_stopped`
+  std::shared_ptr<Observation> observation;  ///< null before the first apply()
+  bool is_stopped = false;
   std::mutex status_text;  ///< guards last_status
   Json last_status;        ///< what status() answers while a transaction holds the parts
 
   Json read_status();
+  Result<std::shared_ptr<Observation>> observed();
 
   static Error stopped() { return {"stopped", "", "the dataplane was stopped"}; }
 };
@@ -120,7 +125,12 @@ Result<std::string> Dataplane::apply(const std::string& text) {
   for (const PluginConfig& plugin : state.value().plugins) {
     plugins.push_back(plugin_change(node.wasm(), find_plugin(node.state(), plugin.name), plugin));
   }
-  if (Status done = node.apply(state.value()); !done) return done.error();
+  Status done = node.apply(state.value());
+  {
+    const std::lock_guard<std::mutex> observing(impl_->observing);
+    impl_->observation = node.observation();
+  }
+  if (!done) return done.error();
   return dump({{"generation", node.applied()}, {"plugins", plugins}});
 }
 
@@ -211,7 +221,60 @@ Result<std::string> Dataplane::run_stage(const std::string& request) {
   return sluice::run_stage(*impl_->node, request);
 }
 
+/// For calls of JavaScript's thread, which do not wait for a transaction's end.
+Result<std::shared_ptr<Observation>> Dataplane::Impl::observed() {
+  const std::lock_guard<std::mutex> lock(observing);
+  if (is_stopped) return stopped();
+  if (observation == nullptr) return Error{"not-applied", "", "nothing runs yet; apply a state first"};
+  return observation;
+}
+
+Result<uint32_t> Dataplane::start_trace(const std::string& options) {
+  auto observation = impl_->observed();
+  return observation ? sluice::start_trace(*observation.value(), options) : observation.error();
+}
+
+Result<std::string> Dataplane::read_trace(uint32_t id) {
+  auto observation = impl_->observed();
+  return observation ? sluice::read_trace(*observation.value(), id) : observation.error();
+}
+
+Result<uint32_t> Dataplane::start_capture(const std::string& options) {
+  auto observation = impl_->observed();
+  return observation ? sluice::start_capture(*observation.value(), options) : observation.error();
+}
+
+Result<CaptureRead> Dataplane::read_capture(uint32_t id, uint32_t max) {
+  auto observation = impl_->observed();
+  return observation ? observation.value()->read_capture(id, max) : observation.error();
+}
+
+Status Dataplane::stop_observing(uint32_t id) {
+  auto observation = impl_->observed();
+  return observation ? observation.value()->stop(id) : observation.error();
+}
+
+Result<std::string> Dataplane::drops() {
+  auto observation = impl_->observed();
+  return observation ? sluice::drops(*observation.value()) : Result<std::string>(observation.error());
+}
+
+Result<std::string> Dataplane::flows(const std::string& query) {
+  auto observation = impl_->observed();
+  return observation ? sluice::flows(*observation.value(), query) : observation.error();
+}
+
+Result<std::string> Dataplane::profile(const std::string& options) {
+  auto observation = impl_->observed();
+  return observation ? sluice::profile(*observation.value(), options) : observation.error();
+}
+
 void Dataplane::stop() {
+  {
+    const std::lock_guard<std::mutex> lock(impl_->observing);
+    impl_->is_stopped = true;
+    if (impl_->observation != nullptr) impl_->observation->close();
+  }
   const std::lock_guard<std::mutex> lock(impl_->transactions);
   const std::lock_guard<std::mutex> parts(impl_->parts);
   impl_->node.reset();

@@ -7,6 +7,7 @@
 
 #include "core/eal.h"
 #include "core/error.h"
+#include "observe/observation.h"
 
 namespace sluice {
 
@@ -42,6 +43,18 @@ class Dataplane {
   /// Frames into and out of a port of kind inject.
   Result<uint32_t> inject(const std::string& port, const std::vector<std::vector<uint8_t>>& frames);
   Result<std::vector<std::vector<uint8_t>>> collect(const std::string& port, uint32_t most);
+
+  // Observation: options and results as Observation's calls in control/observe.h have them.
+  Result<uint32_t> start_trace(const std::string& options);
+  Result<std::string> read_trace(uint32_t id);
+  Result<uint32_t> start_capture(const std::string& options);
+  Result<CaptureRead> read_capture(uint32_t id, uint32_t max);
+  Status stop_observing(uint32_t id);
+  Result<std::string> drops();
+  Result<std::string> flows(const std::string& query);
+  /// Takes as long as its options say.
+  Result<std::string> profile(const std::string& options);
+
   /// Runs a stage on given packets in a packet thread, without ports.
   Result<std::string> run_stage(const std::string& request);
   void stop();

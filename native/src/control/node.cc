@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "parse/parse.h"
+#include "wasm/plugin.h"
 
 namespace sluice {
 
@@ -67,6 +68,7 @@ Status Node::start_parts() {
 Node::~Node() {
   stopping_ = true;
   if (housekeeper_.joinable()) housekeeper_.join();
+  if (observation_) observation_->close();
   if (wasm_) wasm_->stop_shadow();
   workers_.clear();
   snapshot_.reset();
@@ -93,8 +95,39 @@ Status Node::begin(const ConntrackConfig& conntrack) {
   flow_message_ = flows_->reset_reason().empty() ? std::to_string(flows_->restored()) + " flows found again"
                                                  : "flows of an earlier run were not kept: " + flows_->reset_reason();
   if (Status started = start_workers(); !started) return started;
+  open_observation();
   housekeeper_ = std::thread([this] { keep_house(); });
   return {};
+}
+
+void Node::open_observation() {
+  ObservedNode observed;
+  for (const auto& worker : workers_) {
+    const auto watch = [worker = worker.get()](Tracer* tracer) { worker->watch(tracer); };
+    observed.workers.push_back({watch, worker->thread(), worker->context().drop_log.get()});
+  }
+  observed.synchronize = [this] { rte_rcu_qsbr_synchronize(rcu_.get(), RTE_QSBR_THRID_INVALID); };
+  observed.flows = flows_.get();
+  observed.slots = [this] { return wasm_->slot_registry(); };
+  observed.module = [this](const std::string& plugin) -> std::shared_ptr<const WasmModule> {
+    const auto pipeline = wasm_->current();
+    if (pipeline == nullptr) return nullptr;
+    for (const Chain& chain : pipeline->chains()) {
+      for (const auto& stage : chain.stages) {
+        if (stage->config.name == plugin) return stage->plugin->module();
+      }
+    }
+    return nullptr;
+  };
+  observation_ = std::make_shared<Observation>(std::move(observed));
+}
+
+/// The names that observers may ask for.
+void Node::name_observed() {
+  std::set<std::string> ports, stages;
+  for (const auto& [name, entry] : ports_->entries()) ports.insert(name);
+  for (const PluginConfig& plugin : state_.plugins) stages.insert(plugin.name);
+  observation_->set_names(std::move(ports), std::move(stages));
 }
 
 Status Node::start_workers() {
@@ -140,6 +173,7 @@ Status Node::apply(const DesiredState& state) {
   flows_->set_timeouts(timeouts.value());
   state_ = state;
   applied_++;
+  name_observed();
   save_slot_registry();
   return {};
 }

@@ -12,6 +12,7 @@
 #include "control/dataplane.h"
 #include "control/port_set.h"
 #include "l3/neighbours.h"
+#include "observe/observation.h"
 #include "wasm/host.h"
 #include "worker/worker.h"
 
@@ -37,6 +38,8 @@ class Node {
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
   const BufferPools& pools() const { return shared_.pools; }
   FlowTable* flows() { return flows_.get(); }  ///< null before the first apply()
+  /// Null before the first apply(). Who shares it may use it after the node's end, too: it is closed then.
+  const std::shared_ptr<Observation>& observation() const { return observation_; }
   const NodeSnapshot* snapshot() const { return snapshot_.get(); }
   const DesiredState& state() const { return state_; }
   uint64_t applied() const { return applied_; }
@@ -48,6 +51,8 @@ class Node {
   Status start_parts();
   Status begin(const ConntrackConfig& conntrack);
   Status start_workers();
+  void open_observation();
+  void name_observed();
   Status check_conntrack(const ConntrackConfig& wanted) const;
   Status apply_to(const DesiredState& state, PortSet::Prepared& prepared);
   std::unique_ptr<NodeSnapshot> make_snapshot(const PortSet::Entries& entries, const std::vector<std::string>& without,
@@ -69,6 +74,7 @@ class Node {
   std::unique_ptr<PortSet> ports_;
   std::unique_ptr<NodeSnapshot> snapshot_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<Observation> observation_;
   DesiredState state_;
   uint64_t generation_ = 0;   ///< of snapshots
   uint64_t applied_ = 0;      ///< successful apply() calls

@@ -4,17 +4,6 @@
 
 namespace sluice {
 
-namespace {
-
-template <size_t N>
-void copy_name(char (&to)[N], std::string_view from) {
-  const size_t length = std::min(from.size(), N - 1);
-  std::memcpy(to, from.data(), length);
-  to[length] = '\0';
-}
-
-}  // namespace
-
 uint64_t drop_key(std::string_view name) {
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   for (const char letter : name) hash = (hash ^ static_cast<uint8_t>(letter)) * 0x100000001b3;

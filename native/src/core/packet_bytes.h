@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include "core/packet.h"
 
@@ -28,6 +29,14 @@ inline uint32_t copy_bytes(const rte_mbuf* packet, uint16_t before, uint8_t* to,
     copied += more;
   }
   return copied;
+}
+
+/// Copies a name into a record, cut where it does not fit, with a zero behind it.
+template <size_t N>
+void copy_name(char (&to)[N], std::string_view from) {
+  const size_t length = std::min(from.size(), N - 1);
+  std::memcpy(to, from.data(), length);
+  to[length] = '\0';
 }
 
 /// What an operator is shown of a packet: from its L3 header on, or from its link header when it is no IP packet.

@@ -53,6 +53,7 @@ class SlotRegistry {
   Result<SlotAssignment> assign(const std::string& plugin, uint16_t size, uint8_t schema, bool& fresh);
 
   const Entry* find(const std::string& plugin) const;
+  const std::array<Entry, kMaxFlowPlugins>& entries() const { return entries_; }
   void mark_in_use(const std::string& plugin, bool in_use);
 
   std::string serialize() const;
