@@ -53,10 +53,10 @@ function freeBytes(): usize {
   return PRIVATE_BASE + PRIVATE_SIZE - top;
 }
 
-export function readNumber(from: Json, least: f64, most: f64): f64 {
+/** `range` says what is allowed: making text of a number takes code. */
+export function readNumber(from: Json, least: f64, most: f64, range: string): f64 {
   const value = from.number();
-  if (value < least) from.fail("must be at least " + least.toString());
-  if (value > most) from.fail("must be at most " + most.toString());
+  if (value < least || value > most) from.fail("must be " + range);
   return value;
 }
 /** Index of a string in the list; 0, and reported, when it is not in it. */

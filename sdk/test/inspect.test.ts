@@ -196,6 +196,12 @@ const rows: [string, Made, string, string][] = [
   ],
   ["another ABI", { manifest: { abi: 2 } }, "abi-version", "The module is for ABI 2, this is ABI 1"],
   [
+    "a segment without configure",
+    { manifest: { segmentBytes: 65536 } },
+    "exports",
+    "The manifest says segmentBytes, but there is no export 'configure'",
+  ],
+  [
     "migrations without migrate",
     { manifest: { flowState: { size: 4, schema: 2 }, migratesFrom: [1] } },
     "exports",

@@ -58,8 +58,10 @@ export class DecoderWriter {
     switch (type.kind) {
       case "integer":
         return `<${type.type}>${from}.integer(${type.minimum}, ${type.maximum})`;
-      case "number":
-        return `<${type.type}>$config.readNumber(${from}, ${type.minimum ?? "-Infinity"}, ${type.maximum ?? "Infinity"})`;
+      case "number": {
+        const { minimum: least = "-Infinity", maximum: most = "Infinity" } = type;
+        return `<${type.type}>$config.readNumber(${from}, ${least}, ${most}, ${JSON.stringify(rangeOf(type))})`;
+      }
       case "boolean":
         return `${from}.boolean()`;
       case "string":
@@ -148,3 +150,8 @@ export class DecoderWriter {
     return name;
   }
 }
+
+const rangeOf = ({ minimum, maximum }: { minimum?: number; maximum?: number }): string =>
+  [minimum === undefined ? "" : `at least ${minimum}`, maximum === undefined ? "" : `at most ${maximum}`]
+    .filter((part) => part !== "")
+    .join(" and ");
