@@ -212,10 +212,10 @@ test("another port", () => {
   expect(stage.send(query4(ask("bad.example")))).toLeaveUnchanged();
 });
 
-test("50,000 denied names", () => {
-  stage.configure({ deny: Array.from({ length: 50_000 }, (_, i) => `host${i}.example.net`) });
-  expect(stage.send(query4(ask("www.host49999.example.net")))).toDrop("dns-name-denied");
-  expect(stage.send(query4(ask("host50000.example.net")))).toLeaveUnchanged();
+test("20,000 denied names", () => {
+  stage.configure({ deny: Array.from({ length: 20_000 }, (_, i) => `host${i}.example.net`) });
+  expect(stage.send(query4(ask("www.host19999.example.net")))).toDrop("dns-name-denied");
+  expect(stage.send(query4(ask("host20000.example.net")))).toLeaveUnchanged();
 });
 
 test.each([
