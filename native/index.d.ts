@@ -213,13 +213,19 @@ export interface FlowStatus {
   restored: number;
 }
 
-/** A place in the pipeline. A hook's name is where its chain begins; "stage:NAME" is what left that stage. */
+/**
+ * A place in the pipeline. A hook's name is where its chain begins; "stage:NAME" is what left that stage, at any hook, and
+ * was not dropped by it. At "tx" only what the port took is there.
+ */
 export type ObservePoint = "rx" | HookName | `stage:${string}` | "tx" | "drop";
 
 export interface TraceOptions {
-  /** pcap-filter syntax, matched where a packet comes in; empty: every packet. */
+  /**
+   * pcap-filter syntax, matched where a packet comes in; empty: every packet. A filter sees a frame's first 2048 bytes.
+   * Give addresses, not names: those are looked up, which may take seconds.
+   */
   filter: string;
-  /** How many packets to follow. */
+  /** How many packets to follow; 1 to 100,000. */
   packets: number;
 }
 
@@ -228,10 +234,11 @@ export interface TraceRead {
   /** Asked for, and not yet begun. 0 and no packets in work: the trace is done. */
   left: number;
   inWork: number;
-  /** Packets or steps that did not fit into the trace buffer. */
+  /** Packets or steps that did not fit into the trace buffer, since the trace began. */
   lost: number;
 }
 
+/** A packet's way ends when all that it became was sent, dropped or taken in, or when nothing was heard of it for 5 s. */
 export interface TracedPacket {
   /** From 1, within the trace. */
   number: number;
@@ -247,7 +254,10 @@ export interface TracedPacket {
 
 /** What happened to a packet at one place. */
 export interface TraceStep {
-  /** rx, parse, conntrack, stage, route, neighbour, encap, decap, originate, tx, drop, ... */
+  /**
+   * rx, parse, reassembly, conntrack, stage, route, neighbour, encap, decap, coalesce, originate, segment, fragment, tx,
+   * drop; lost: nothing more was heard of it.
+   */
   kind: string;
   /** Nanoseconds since it came in. */
   afterNs: number;
@@ -256,23 +266,31 @@ export interface TraceStep {
   /** Of a stage. */
   stage?: string;
   hook?: HookName;
+  /** "pass", "drop", "redirect", "reinput" or "reply". */
   verdict?: string;
-  /** Of a drop: the reason's name. */
+  /** Of a drop: the reason's name; `stage` is there when a stage decided so. */
   reason?: string;
-  /** Bytes that changed since the step before, by offset from the L3 header then and now. */
+  /**
+   * Runs of bytes, hex, that changed since the last step that has the packet's bytes, among the first 128. `offset` is
+   * from the L3 header as it is now. At offset 0 `before` and `after` may differ in length: headers that were put there
+   * or taken off.
+   */
   rewrites?: { offset: number; before: string; after: string }[];
   /** What the stage noted. */
   values?: { name: string; value: number }[];
-  /** Cycles a packet of the burst that it was in. */
+  /** Of a stage: cycles a packet of the call that it was in. */
   cycles?: number;
 }
 
+/** At most 4 captures and 4 traces run at once. */
 export interface CaptureOptions {
+  /** As a trace's, matched at each point. */
   filter: string;
+  /** At least one. */
   points: ObservePoint[];
   /** Names; empty: all. Where a packet came in, at "tx" where it leaves. */
   ports: string[];
-  /** Bytes of each packet to keep, link header included. */
+  /** Bytes of each packet to keep, link header included; 1 to 65,535. */
   snapLength: number;
 }
 
@@ -283,9 +301,10 @@ export interface CaptureRead {
 }
 
 export interface CapturedPacket {
-  /** Unix time in nanoseconds. */
+  /** Unix time in nanoseconds, of the burst that it was in. */
   at: bigint;
   point: ObservePoint;
+  /** Where it came in, at "tx" where it leaves; empty: a packet of the node's own. */
   port: string;
   /** Of the whole frame. */
   length: number;
@@ -296,14 +315,17 @@ export interface CapturedPacket {
 }
 
 export interface DropRecord {
+  /** The reason's name, a stage's own one too. */
   reason: string;
-  /** The stage that decided so; empty: native code. */
+  /** The stage that decided so, also when it is gone by now; empty: native code. */
   stage: string;
   packets: number;
+  /** Of the packets of its burst, the first. Hex and length as in TracedPacket. */
   last: { at: number; worker: number; inPort: string; packetHex: string; length: number; summary: string } | null;
 }
 
 export interface FlowQuery {
+  /** At most 100,000. */
   max: number;
   after?: number;
   /** Only these; absent: any. Addresses are matched on either side. */
@@ -315,12 +337,13 @@ export interface FlowQuery {
 export interface FlowRecord {
   number: number;
   protocol: number;
-  /** As it came in. */
+  /** As it came in. Of ICMP the source port is the identifier, the destination port the type of the request. */
   original: { source: string; sourcePort: number; destination: string; destinationPort: number };
   /** What its replies look like. */
   reply: { source: string; sourcePort: number; destination: string; destinationPort: number };
-  /** "new", "established", of TCP the connection's state. */
+  /** "new" or "established" (it saw a reply); of TCP and SCTP the connection's: "syn-sent", "fin-wait", ... */
   state: string;
+  /** In whole seconds. */
   idleMs: number;
   expiresInMs: number;
   /** By plugin, hex: its own state in the flow; absent where it wrote none. */
@@ -329,8 +352,9 @@ export interface FlowRecord {
 
 export interface ProfileOptions {
   plugin: string;
+  /** 1 to 60,000. */
   durationMs: number;
-  /** Samples a second and worker. */
+  /** Samples a second and worker, of wall time; 1 to 5000. */
   hertz: number;
 }
 
@@ -339,8 +363,12 @@ export interface Profile {
   samples: number;
   /** In code of this plugin. */
   inPlugin: number;
+  /** Of the module that ran when the profile began; a version that is swapped in meanwhile is not sampled. */
   digest: string;
-  /** `offset`: of the instruction in the module's file; -1 when unknown. */
+  /**
+   * The most samples first. `offset`: of the instruction in the module's file; -1: code that the engine put in, such as
+   * the check of the time budget. `function` is empty where that is in no function of the module.
+   */
   places: { function: string; offset: number; samples: number }[];
 }
 
@@ -370,7 +398,10 @@ export class Dataplane {
   /** Takes up to `max` frames that left by a port of kind "inject". */
   collect(port: string, max: number): Uint8Array[];
 
-  /** Starts to follow packets through the pipeline. Rejects a filter that is none with what libpcap says of it. */
+  // The calls below, down to profile(), throw "not-applied" before the first apply(), "no-such-observation" for an id
+  // that is none, and "invalid-options" with the option's path.
+
+  /** Starts to follow packets through the pipeline. Refuses a filter that is none with what libpcap says of it. */
   startTrace(options: TraceOptions): number;
   /** The packets whose way has ended since the last call. */
   readTrace(id: number): TraceRead;
@@ -388,7 +419,7 @@ export class Dataplane {
   /** Flows, in the order of their records. `after` of the next call is the last one's `number`. */
   flows(options: FlowQuery): FlowRecord[];
 
-  /** Samples where the workers are while they run `plugin`. */
+  /** Samples where the workers are while they run `plugin`. One at a time: "profile-running" rejects a second one. */
   profile(options: ProfileOptions): Promise<Profile>;
 
   /** Runs a stage on given packets in a packet thread, without ports: the SDK's data rows. JSON in, JSON out. */
