@@ -59,13 +59,16 @@ export class Observer {
   async trace(request: TraceOptions, sink: Sink<TraceRead>): Promise<void> {
     const { native } = this.options;
     atLeastOne("packets", request.packets);
+    let lost = 0;
     await this.observe(
       sink,
       () => native.startTrace(request),
       (id) => {
         const read = native.readTrace(id);
         const isOver = read.left === 0 && read.inWork === 0;
-        return { message: read, isNews: read.packets.length > 0 || read.lost > 0, isMore: false, isOver };
+        const isNews = read.packets.length > 0 || read.lost > lost;
+        lost = read.lost;
+        return { message: read, isNews, isMore: false, isOver };
       },
     );
   }

@@ -50,10 +50,7 @@ export class TrapLog {
       const source = sourceOfTrap(lastTrap);
       const at = source && { source: ownPlace(source), function: source.function };
       const packet = { summary: packetSummary, hex: packetHex };
-      this.log.error(
-        { stage: name, version, hook, worker, code, ...at, packet, failures },
-        `stage trapped: ${message}`,
-      );
+      this.log.error({ stage: name, version, hook, worker, code, ...at, packet, failures }, `stage failed: ${message}`);
     }
   }
 }

@@ -50,7 +50,7 @@ async function follow(
   for await (const read of client.stream("trace", { filter, packets: count }, interrupted)) {
     if (isFirst) io.err(`waiting for ${count} packets`);
     isFirst = false;
-    lost += read.lost;
+    lost = read.lost;
     for (const packet of read.packets.map(withFields)) {
       if (output === "json") io.out(JSON.stringify(packet));
       else io.out(`${shown === 0 ? "" : "\n"}${traceText(packet, verbose)}`);
