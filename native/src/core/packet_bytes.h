@@ -35,7 +35,7 @@ inline uint32_t copy_bytes(const rte_mbuf* packet, uint16_t before, uint8_t* to,
 template <size_t N>
 void copy_name(char (&to)[N], std::string_view from) {
   const size_t length = std::min(from.size(), N - 1);
-  std::memcpy(to, from.data(), length);
+  from.copy(to, length);  // also of a view without data
   to[length] = '\0';
 }
 
