@@ -5,9 +5,9 @@ const HEADER: u32 = 16;
 const MAX_BITS: u32 = 1 << 28;
 
 /**
- * A set of small numbers, such as ports or VLANs, in the config segment, one bit each: `const open = new BitmapTable("open")` at
- * a file's top level. A lookup is one load. It takes an eighth of a byte of the segment for each number up to the largest, and
- * as much again for having grown; `reserve` saves that.
+ * A set of small numbers, such as ports or VLANs, in the config segment, one bit each: `const open = new
+ * BitmapTable("open")` at a file's top level. A lookup is one load. It takes an eighth of a byte of the segment for
+ * each number up to the largest, and as much again for having grown; `reserve` saves that.
  */
 @unmanaged
 export class BitmapTable {
@@ -35,7 +35,10 @@ export class BitmapTable {
     }
     return true;
   }
-  /** Configure only: makes room for numbers up to `largest`. False when it is not below 2^28, or the segment is too small. */
+  /**
+   * Configure only: makes room for numbers up to `largest`. False when it is not below 2^28, or the segment is too
+   * small.
+   */
   reserve(largest: u32): bool {
     const table = makeTable(changetype<usize>(this), HEADER);
     if (table == 0 || largest >= MAX_BITS) return false;

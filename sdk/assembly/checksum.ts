@@ -10,41 +10,53 @@
   return (low & 0xffff) + (low >>> 16);
 }
 
-/** What replacing `from` by `to` adds to a sum. Words as loaded from memory. */
+/** The sum of two folded sums, folded. */
 // @ts-ignore: decorator
-@inline export function delta16(from: u32, to: u32): u64 { return <u64>(from ^ 0xffff) + <u64>to; }
+@inline export function addFolded(a: u32, b: u32): u32 {
+  const sum = a + b;
+  return (sum & 0xffff) + (sum >>> 16);
+}
+
+/** What replacing `from` by `to` adds to a sum, folded. Words as loaded from memory. */
+// @ts-ignore: decorator
+@inline export function delta16(from: u32, to: u32): u32 { return addFolded(from ^ 0xffff, to); }
 
 // @ts-ignore: decorator
-@inline export function delta32(from: u32, to: u32): u64 { return <u64>(~from) + <u64>to; }
+@inline export function delta32(from: u32, to: u32): u32 {
+  // At most 2^33 - 2, so the three parts add up to at most 0x1fffe.
+  const sum = <u64>(~from) + <u64>to;
+  const low = <u32>(sum & 0xffff) + (<u32>sum >>> 16) + <u32>(sum >>> 32);
+  return (low & 0xffff) + (low >>> 16);
+}
 
 /** `from` and `to` are addresses of 16 bytes. */
 // @ts-ignore: decorator
-@inline export function delta128(from: usize, to: usize): u64 {
-  return delta32(load<u32>(from), load<u32>(to)) + delta32(load<u32>(from, 4), load<u32>(to, 4))
-    + delta32(load<u32>(from, 8), load<u32>(to, 8)) + delta32(load<u32>(from, 12), load<u32>(to, 12));
+@inline export function delta128(from: usize, to: usize): u32 {
+  const first = delta32(load<u32>(from), load<u32>(to)) + delta32(load<u32>(from, 4), load<u32>(to, 4));
+  const second = delta32(load<u32>(from, 8), load<u32>(to, 8)) + delta32(load<u32>(from, 12), load<u32>(to, 12));
+  return fold(<u64>first + <u64>second);
 }
+
+// `delta`: what was added to the sum, folded.
 
 /** Updates the complemented checksum at `field`. */
 // @ts-ignore: decorator
-@inline export function adjust(field: usize, delta: u64): void {
-  store<u16>(field, ~fold(<u64>(<u32>load<u16>(field) ^ 0xffff) + fold(delta)));
-}
-
-/** Updates a partial checksum: the field holds the pseudo-header's sum, not complemented. */
-// @ts-ignore: decorator
-@inline export function adjustPartial(field: usize, delta: u64): void {
-  store<u16>(field, fold(<u64>load<u16>(field) + fold(delta)));
+@inline export function adjust(field: usize, delta: u32): void {
+  store<u16>(field, ~addFolded(<u32>load<u16>(field) ^ 0xffff, delta));
 }
 
 /** UDP: zero means no checksum and stays; a result of zero is written as 0xffff (RFC 768). */
 // @ts-ignore: decorator
-@inline export function adjustUdp(field: usize, delta: u64): void {
-  if (load<u16>(field) == 0) return;
-  adjust(field, delta);
-  if (load<u16>(field) == 0) store<u16>(field, 0xffff);
+@inline export function adjustUdp(field: usize, delta: u32): void {
+  const before: u32 = load<u16>(field);
+  if (before == 0) return;
+  const sum = addFolded(before ^ 0xffff, delta);
+  store<u16>(field, sum == 0xffff ? 0xffff : ~sum);
 }
 
-/** Sum of the 16-bit words of `length` bytes (at most 65536), unfolded; an odd last byte counts as if a zero followed. */
+/**
+ * Sum of the 16-bit words of `length` bytes (at most 65536), unfolded; an odd last byte counts as if a zero followed.
+ */
 export function sumOf(start: usize, length: u32): u64 {
   let sum: u64 = 0;
   let at = start;

@@ -1,5 +1,5 @@
-// A packet of the stage's own, built in the EMIT region. There is one region, so starting a packet ends the one before: an Emit
-// is the number of its packet, and is held against the number of the last one that was started.
+// A packet of the stage's own, built in the EMIT region. There is one region, so starting a packet ends the one before:
+// an Emit is the number of its packet, and is held against the number of the last one that was started.
 
 import { fold, sumOf } from "./checksum";
 import { emit, EMIT_BASE } from "./generated/abi";
@@ -36,9 +36,9 @@ function start(isVersion6: bool, length: u32): Emit {
  *   message.u16(10);
  *   message.send();
  *
- * Numbers are written in network byte order, one behind the other; lengths and checksums are computed by `send`. It is good
- * until it is sent or another one is started; every call after that traps, as does writing beyond 65535 bytes in all. What is
- * sent goes out when the hook's call returns, at most 64 packets a call.
+ * Numbers are written in network byte order, one behind the other; lengths and checksums are computed by `send`. It is
+ * good until it is sent or another one is started; every call after that traps, as does writing beyond 65535 bytes in
+ * all. What is sent goes out when the hook's call returns, at most 64 packets a call.
  */
 @final @unmanaged
 export class Emit {
@@ -77,8 +77,8 @@ export class Emit {
     header.destinationPort = destinationPort;
   }
   /**
-   * RFC 9293. Options may follow, written with `mssOption` or as numbers, and end with `endOptions`; without that call there
-   * are none, and the payload follows. Flags: CWR 128, ECE 64, URG 32, ACK 16, PSH 8, RST 4, SYN 2, FIN 1.
+   * RFC 9293. Options may follow, written with `mssOption` or as numbers, and end with `endOptions`; without that call
+   * there are none, and the payload follows. Flags: CWR 128, ECE 64, URG 32, ACK 16, PSH 8, RST 4, SYN 2, FIN 1.
    */
   tcp(sourcePort: u32, destinationPort: u32, sequence: u32, acknowledgment: u32, flags: u32, window: u32): void {
     changetype<Tcp>(this.header(Protocol.Tcp, 20))
@@ -144,7 +144,9 @@ export class Emit {
     const at = this.take(length);
     for (let i: usize = 0; i < <usize>length; i++) store<u8>(at + i, 0);
   }
-  /** Writes over a 16-bit number at `offset` from the payload's start: for a length or a count that is known at the end. */
+  /**
+   * Writes over a 16-bit number at `offset` from the payload's start: for a length or a count that is known at the end.
+   */
   setU16(offset: u32, value: u32): void {
     if (<u64>offset + 2 > <u64>this.payloadLength) unreachable();
     store<u16>(EMIT_BASE + <usize>(l4 + headerLength() + offset), bswap(<u16>value));
@@ -156,8 +158,8 @@ export class Emit {
   }
 
   /**
-   * Computes lengths and checksums and has the packet sent, routed in `table`. False when there is no buffer, 64 packets were
-   * sent in this call already, or its addresses are ones that no packet may carry.
+   * Computes lengths and checksums and has the packet sent, routed in `table`. False when there is no buffer, 64
+   * packets were sent in this call already, or its addresses are ones that no packet may carry.
    */
   send(table: u32 = 0): bool {
     this.check();

@@ -12,7 +12,9 @@
 
 /** A hash of two words; the same for both orders, as for the two ends of a flow. */
 // @ts-ignore: decorator
-@inline export function mixSymmetric(first: u64, second: u64): u64 { return mix((first + second) ^ mix(first ^ second)); }
+@inline export function mixSymmetric(first: u64, second: u64): u64 {
+  return mix((first + second) ^ mix(first ^ second));
+}
 
 /** Maps a hash evenly to 0 .. count - 1. */
 // @ts-ignore: decorator
@@ -46,8 +48,8 @@ export function jumpHash(key: u64, count: u32): u32 {
 }
 
 /**
- * A hash of an ASCII text, the same for upper and lower case; what `Payload.hashText` makes of the same bytes. Two texts can
- * have one hash, which nobody meets by chance, but who knows this function can make such texts.
+ * A hash of an ASCII text, the same for upper and lower case; what `Payload.hashText` makes of the same bytes. Two
+ * texts can have one hash, which nobody meets by chance, but who knows this function can make such texts.
  */
 export function hashText(text: string): u64 {
   let hash: u64 = TEXT_SEED;

@@ -3,7 +3,8 @@ import { takePrivate } from "./private";
 
 /**
  * Something to do from time to time: `const everySecond = new Interval(1000)` at a file's top level, and `if
- * (everySecond.isDue) ...` on the packet path. Time is looked at once a burst (`now`), so nothing is due while no packets come.
+ * (everySecond.isDue) ...` on the packet path. Time is looked at once a burst (`now`), so nothing is due while no
+ * packets come.
  */
 @final @unmanaged
 export class Interval {

@@ -2,8 +2,8 @@ import { Ipv6Address } from "./headers";
 import { Packet } from "./packet";
 
 /**
- * Who sent a packet, for tables of both families: the IPv6 source address, or IPv4's as ::ffff:a.b.c.d (RFC 4291, section
- * 2.5.5.2). `into` is one of the stage's own, made at the top level. False for a packet that is neither.
+ * Who sent a packet, for tables of both families: the IPv6 source address, or IPv4's as ::ffff:a.b.c.d (RFC 4291,
+ * section 2.5.5.2). `into` is one of the stage's own, made at the top level. False for a packet that is neither.
  */
 export function readSource(packet: Packet, into: Ipv6Address): bool {
   if (packet.isIpv4) into.setIpv4(packet.ipv4.source);
@@ -21,8 +21,8 @@ export function readDestination(packet: Packet, into: Ipv6Address): bool {
 }
 
 /**
- * Addresses, ports and protocol of a packet: 40 bytes, a key of LruTable or HashTable. `const key = new FlowKey()` at the top
- * level, `key.read(packet)` on the packet path. IPv4 addresses are as `readSource` has them.
+ * Addresses, ports and protocol of a packet: 40 bytes, a key of LruTable or HashTable. `const key = new FlowKey()` at
+ * the top level, `key.read(packet)` on the packet path. IPv4 addresses are as `readSource` has them.
  */
 @unmanaged
 export class FlowKey {

@@ -2,19 +2,20 @@ import { Ipv6Address } from "./headers";
 import { Prefix } from "./json";
 import { allocateOffset, appendItem, finishLater, growList, makeTable, segmentBase, tableAddress } from "./segment";
 
-// Prefixes are collected while the configuration is read, then turned into boundaries: the addresses where another prefix, or
-// none, becomes the longest. A lookup is a search for the last boundary that is not above the address. An index by the address's
-// leading bits, counted from the first boundary, leaves few of them to search.
+// Prefixes are collected while the configuration is read, then turned into boundaries: the addresses where another
+// prefix, or none, becomes the longest. A lookup is a search for the last boundary that is not above the address. An
+// index by the address's leading bits, counted from the first boundary, leaves few of them to search.
 //
 // Header: two halves, of IPv4 and of IPv6, 56 bytes each:
 //   0  u32 prefixes, u32 capacity, u32 offset of them (offsets are from the segment's base)
 //   12 u32 boundaries; 0: nothing to find
 //   16 u32 offset of the boundaries' keys: u32 in host order, or u64[2] in host order
 //   20 u32 offset of their values: u64, the value | 1 << 32 where there is one
-//   24 u32 shift from a key's distance to its place in the index, 28 u32 last place, 32 u32 offset of the index: u32 each, the
-//      first boundary at that place or behind
+//   24 u32 shift from a key's distance to its place in the index, 28 u32 last place
+//   32 u32 offset of the index: u32 each, the first boundary at that place or behind
 //   40 u64 the first boundary's key; of IPv6 its high half
-// Prefix, 24 bytes: u64 high, u64 low (an IPv4 address is the high half's high half), u32 length << 24 | order, u32 value.
+// Prefix, 24 bytes: u64 high, u64 low (an IPv4 address is the high half's high half), u32 length << 24 | order, u32
+// value.
 const HALF: u32 = 56;
 const COUNT: usize = 12;
 const KEYS: usize = 16;
@@ -29,9 +30,10 @@ const MAX_PLACES: u32 = 65536;
 const PRESENT: u64 = 1 << 32;
 
 /**
- * Longest prefix match over IPv4 and IPv6 in the config segment; values are u32. Declared at a file's top level: `const denied =
- * new LpmTable("denied")`. Prefixes are added in configure. A lookup costs some ten nanoseconds on the packet path, also with
- * 100,000 prefixes; within configure it looks at each of them. A prefix takes up to 90 bytes of the segment, 60 when room was made by `reserve4` or `reserve6`.
+ * Longest prefix match over IPv4 and IPv6 in the config segment; values are u32. Declared at a file's top level: `const
+ * denied = new LpmTable("denied")`. Prefixes are added in configure. A lookup on the packet path looks at few of them,
+ * also of 100,000; within configure it looks at each. A prefix takes up to 90 bytes of the
+ * segment, 60 when room was made by `reserve4` or `reserve6`.
  */
 @unmanaged
 export class LpmTable {
@@ -86,8 +88,8 @@ export class LpmTable {
     return prefix.family == 6 && this.add6(prefix.address6, prefix.length, value);
   }
   /**
-   * Configure only: sets the value of a prefix; bits behind `length` are ignored. Of a prefix that is added twice the last value
-   * stays. False when `length` is above 32, or the segment is too small; configure then ends with TOO_LARGE.
+   * Configure only: sets the value of a prefix; bits behind `length` are ignored. Of a prefix that is added twice the
+   * last value stays. False when `length` is above 32, or the segment is too small; configure then ends with TOO_LARGE.
    */
   add4(address: u32, length: u32, value: u32): bool {
     if (length > 32) return false;
@@ -99,7 +101,10 @@ export class LpmTable {
     const low = address.low & mask64(<i32>length - 64);
     return add(changetype<usize>(this), HALF, address.high & mask64(length), low, length, value);
   }
-  /** Configure only: makes room for so many IPv4 prefixes at once; without it the table grows by doubling, and wastes as much. */
+  /**
+   * Configure only: makes room for so many IPv4 prefixes at once; without it the table grows by doubling, and wastes as
+   * much.
+   */
   reserve4(prefixes: u32): void { reserve(changetype<usize>(this), 0, prefixes); }
   /** Configure only: as `reserve4`, for IPv6. */
   reserve6(prefixes: u32): void { reserve(changetype<usize>(this), HALF, prefixes); }
@@ -269,7 +274,8 @@ class Boundaries {
     const index = segmentBase() + <usize>offset;
     let place: u32 = 0;
     for (let i: u32 = 0; i < this.count; i++) {
-      for (const own = <u32>(this.distance(i) >>> shift); place <= own; place++) store<u32>(index + (<usize>place << 2), i);
+      const own = <u32>(this.distance(i) >>> shift);
+      for (; place <= own; place++) store<u32>(index + (<usize>place << 2), i);
     }
     store<u32>(this.half, <u32>shift, SHIFT);
     store<u32>(this.half, last, LAST);

@@ -5,7 +5,8 @@ import { takePrivate } from "./private";
 
 // Header, 40 bytes: u32 capacity, u32 buckets - 1, u32 entries, u32 newest, u32 oldest, u32 free, u32 stride of nodes,
 // u32 spare, u64 seed. Then u32[buckets]: the first node of each; then the nodes. Nodes are numbered from 1; 0 is none.
-// Node: u32 next in its bucket, u32 of the hash, u32 newer, u32 older, the key (aligned to 8), the value (aligned to 8).
+// Node: u32 next in its bucket, u32 of the hash, u32 newer, u32 older, the key (aligned to 8), the value (aligned to
+// 8).
 const ENTRIES: usize = 8;
 const NEWEST: usize = 12;
 const OLDEST: usize = 16;
@@ -23,14 +24,15 @@ const KEY: usize = 16;
 @inline function stride<K, V>(): usize { return valueOffset<K>() + ((sizeOf<V>() + 7) & ~7); }
 
 /**
- * Exact match that the packet path itself fills, in the worker's own memory: `const seen = new LruTable<u32, u32>(1024)` at a
- * file's top level. Keys are numbers, or unmanaged classes of up to 40 bytes without padding (see FlowKey, Ipv6Address);
- * values are numbers (`get`, `set`) or unmanaged classes (`find`, `add`). It never holds more than `capacity` entries: a new
- * one takes the place of the one that was not used for longest. Finding, adding and removing cost the same at any size.
+ * Exact match that the packet path itself fills, in the worker's own memory: `const seen = new LruTable<u32,
+ * u32>(1024)` at a file's top level. Keys are numbers, or unmanaged classes of up to 40 bytes without padding (see
+ * FlowKey, Ipv6Address); values are numbers (`get`, `set`) or unmanaged classes (`find`, `add`). It never holds more
+ * than `capacity` entries: a new one takes the place of the one that was not used for longest. Finding, adding and
+ * removing cost the same at any size.
  *
- * Memory, at module start: for each entry 16 bytes, the key and the value, both rounded up to 8, and 4 to 8 bytes of bucket;
- * all of a stage's own tables share 8 MiB. They live as long as the instance: a hot swap or a failed stage's reload starts
- * empty. Each worker has its own.
+ * Memory, at module start: for each entry 16 bytes, the key and the value, both rounded up to 8, and 4 to 8 bytes of
+ * bucket; all of a stage's own tables share 8 MiB. They live as long as the instance: a hot swap or a failed stage's
+ * reload starts empty. Each worker has its own.
  */
 @final @unmanaged
 export class LruTable<K, V> {
@@ -69,8 +71,9 @@ export class LruTable<K, V> {
     return changetype<V | null>(this.node(node) + valueOffset<K>());
   }
   /**
-   * A view of the value, all zeroes when the key is new; a new key takes the oldest entry's place when the table is full, and
-   * views of that one's value are then views of this one's. Counts as use. For values that are unmanaged classes.
+   * A view of the value, all zeroes when the key is new; a new key takes the oldest entry's place when the table is
+   * full, and views of that one's value are then views of this one's. Counts as use. For values that are unmanaged
+   * classes.
    */
   add(key: K): V { return changetype<V>(this.node(this.claim(key)) + valueOffset<K>()); }
   /** True when there is an entry. Does not count as use. */

@@ -1,5 +1,6 @@
-// Maglev's consistent hashing (Eisenbud and others, "Maglev: A Fast and Reliable Software Network Load Balancer", section 3.4):
-// when a member comes or goes few choices of other members change, and the order in which they are added changes none.
+// Maglev's consistent hashing (Eisenbud and others, "Maglev: A Fast and Reliable Software Network Load Balancer",
+// section 3.4): when a member comes or goes few choices of other members change, and the order in which they are added
+// changes none.
 
 import { mixPair } from "./hash";
 import { allocateOffset, appendItem, finishLater, makeTable, segmentBase, tableAddress } from "./segment";
@@ -18,16 +19,18 @@ class Candidate {
   }
 }
 
-/** Configure only: how many choices so many members are given: a prime, 100 for each member where that is up to 65521. */
+/**
+ * Configure only: how many choices so many members are given: a prime, 100 for each member where that is up to 65521.
+ */
 export function maglevSize(members: u32): u32 {
   for (let i = 0; i < SIZES.length; i++) if (SIZES[i] >= members * CHOICES_PER_MEMBER) return SIZES[i];
   return SIZES[SIZES.length - 1];
 }
 
 /**
- * Configure only: `size` choices (of `maglevSize`) among members, in proportion to their weights: each is a member's index. A
- * member's hash is its identity, such as that of its address; it must be the same in each configuration. Empty without a member
- * of a weight above 0. At most 65535 members.
+ * Configure only: `size` choices (of `maglevSize`) among members, in proportion to their weights: each is a member's
+ * index. A member's hash is its identity, such as that of its address; it must be the same in each configuration. Empty
+ * without a member of a weight above 0. At most 65535 members.
  */
 export function maglevChoices(hashes: Array<u64>, weights: Array<u32>, size: u32): StaticArray<u16> {
   const candidates = new Array<Candidate>();
@@ -61,18 +64,18 @@ function step(candidate: Candidate, size: u32): void {
   if (candidate.next >= size) candidate.next -= size;
 }
 
-// Header, 24 bytes: a list of members as `appendItem` has it, u32 choices, u32 offset of them from the segment's base, u32 spare.
-// Member, 16 bytes: u64 hash, u32 weight, u32 value. Choices: u32 values.
+// Header, 24 bytes: a list of members as `appendItem` has it, u32 choices, u32 offset of them from the segment's base,
+// u32 spare. Member, 16 bytes: u64 hash, u32 weight, u32 value. Choices: u32 values.
 const HEADER: u32 = 24;
 const MEMBER: usize = 16;
 const CHOICES: usize = 12;
 const FIRST_CHOICE: usize = 16;
 
 /**
- * Consistent hashing among weighted members, in the config segment: `const links = new MaglevTable("links")` at a file's top
- * level. Members are added in configure and chosen when it has ended; a choice is two loads. When a member comes or goes, few
- * packets change between the others. Takes 4 bytes of the segment for each choice (100 for each member, at least 251, at most
- * 65521), and up to 32 for each member.
+ * Consistent hashing among weighted members, in the config segment: `const links = new MaglevTable("links")` at a
+ * file's top level. Members are added in configure and chosen when it has ended; a choice is two loads. When a member
+ * comes or goes, few packets change between the others. Takes 4 bytes of the segment for each choice (100 for each
+ * member, at least 251, at most 65521), and up to 32 for each member.
  */
 @unmanaged
 export class MaglevTable {
@@ -87,8 +90,8 @@ export class MaglevTable {
     return load<u32>(segmentBase() + <usize>load<u32>(table, FIRST_CHOICE) + (<usize>(hash % <u64>size) << 2));
   }
   /**
-   * Configure only: adds a member. `identity`: a hash of what it is, the same in each configuration, such as `mix` of its
-   * address. False when the segment is too small, or there are 65535 members.
+   * Configure only: adds a member. `identity`: a hash of what it is, the same in each configuration, such as `mix` of
+   * its address. False when the segment is too small, or there are 65535 members.
    */
   add(identity: u64, value: u32, weight: u32 = 1): bool {
     const table = makeTable(changetype<usize>(this), HEADER);

@@ -1,6 +1,6 @@
 /**
- * A counter that the host reads and exports: `const denied = new Counter("denied_packets", "Packets denied")` at a file's
- * top level. One value for each worker; the host adds them up. Names are [a-z][a-z0-9_]*. A view over a u64.
+ * A counter that the host reads and exports: `const denied = new Counter("denied_packets", "Packets denied")` at a
+ * file's top level. One value for each worker; the host adds them up. Names are [a-z][a-z0-9_]*. A view over a u64.
  */
 @unmanaged
 export class Counter {
@@ -18,9 +18,9 @@ export class Counter {
 }
 
 /**
- * A value that goes up and down: `const open = new Gauge("open_sessions", "Sessions that are open")` at a file's top level.
- * One value for each worker; the host adds them up, so a value that is the node's and not the worker's is for worker 0 to
- * set. Names are [a-z][a-z0-9_]*. A view over an i64.
+ * A value that goes up and down: `const open = new Gauge("open_sessions", "Sessions that are open")` at a file's top
+ * level. One value for each worker; the host adds them up, so a value that is the node's and not the worker's is for
+ * worker 0 to set. Names are [a-z][a-z0-9_]*. A view over an i64.
  */
 @unmanaged
 export class Gauge {
@@ -41,12 +41,12 @@ export class Gauge {
 }
 
 /**
- * How values are distributed: `const sizes = new Histogram("packet_bytes", "Packets by length", [64, 512, 1500])` at a file's
- * top level, with ascending whole numbers as upper bounds, each included. It takes the room of two counters and of one for
- * each bound. Names are [a-z][a-z0-9_]*.
+ * How values are distributed: `const sizes = new Histogram("packet_bytes", "Packets by length", [64, 512, 1500])` at a
+ * file's top level, with ascending whole numbers as upper bounds, each included. It takes the room of two counters and
+ * of one for each bound. Names are [a-z][a-z0-9_]*.
  *
- * A view over static data that the build makes: u64 address of the cells, u64 number of bounds, u64[] bounds. The cells: a
- * u64 for each bound, one for values above the last, one for the sum of all values.
+ * A view over static data that the build makes: u64 address of the cells, u64 number of bounds, u64[] bounds. The
+ * cells: a u64 for each bound, one for values above the last, one for the sum of all values.
  */
 @unmanaged
 export class Histogram {
@@ -71,8 +71,8 @@ export class Histogram {
 }
 
 /**
- * Declares a drop reason of the stage's own: `const notAllowed = dropReason("not-allowed", "why")` at a file's top level.
- * The build replaces the call by the reason's number. Names are [a-z][a-z0-9-]*.
+ * Declares a drop reason of the stage's own: `const notAllowed = dropReason("not-allowed", "why")` at a file's top
+ * level. The build replaces the call by the reason's number. Names are [a-z][a-z0-9-]*.
  */
 export function dropReason(name: string, help: string = ""): i32 {
   ERROR("dropReason() can only be the value of a const at a file's top level");

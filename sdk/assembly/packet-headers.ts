@@ -2,16 +2,16 @@ import {
   Flag, SLOT_FAMILY, SLOT_HEAD_OFFSET, SLOT_INNER_L3_OFFSET, SLOT_L2_LENGTH, SLOT_L4_OFFSET, SLOT_PROTOCOL
 } from "./generated/abi";
 import {
-  chunkAt, Esp, Ethernet, Extension, extensionAt, HeaderOption, Icmp, Icmpv6, Ipv4, Ipv6, optionAt, Sctp, SctpChunk, spanOf,
-  Srh, Tcp, Udp, Vlan, Vxlan
+  chunkAt, Esp, Ethernet, Extension, extensionAt, HeaderOption, Icmp, Icmpv6, Ipv4, Ipv6, optionAt, Sctp, SctpChunk,
+  spanOf, Srh, Tcp, Udp, Vlan, Vxlan
 } from "./headers";
 import { Protocol } from "./protocol";
 import { Quoted } from "./quoted";
 import { PacketBytes } from "./slot";
 
 /**
- * What a packet is, by its headers: those that the host found. After `push` or `pop` they no longer hold, so family, protocol
- * and header views are gone until a later stage sees the packet parsed again.
+ * What a packet is, by its headers: those that the host found. After `push` or `pop` they no longer hold, so family,
+ * protocol and header views are gone until a later stage sees the packet parsed again.
  */
 @unmanaged
 export class PacketHeaders extends PacketBytes {
@@ -139,20 +139,12 @@ export class PacketHeaders extends PacketBytes {
 
   /** Options of the IPv4 header. */
   get ipv4Options(): HeaderOption {
-    return this.isIpv4 ? this.optionsOf(20, this.ipv4.headerLength) : changetype<HeaderOption>(0);
+    return optionAt(this.isIpv4 ? this.spanOf(20, this.ipv4.headerLength) : 0);
   }
   /** Options of the TCP header. */
-  get tcpOptions(): HeaderOption {
-    if (!this.isTcp) return changetype<HeaderOption>(0);
-    const start = this.l4Offset;
-    return this.optionsOf(start + 20, start + this.tcp.headerLength);
-  }
+  get tcpOptions(): HeaderOption { return optionAt(this.tcpOptionSpan); }
   /** The TCP option of this kind (see TcpOption); not present when there is none. */
-  tcpOption(kind: u32): HeaderOption {
-    let option = this.tcpOptions;
-    while (option.isPresent && option.kind != kind) option = option.next;
-    return option;
-  }
+  tcpOption(kind: u32): HeaderOption { return optionAt(this.tcpOptionSpan, kind); }
   /** IPv6 extension headers before L4. */
   get extensions(): Extension {
     if (!this.isIpv6) return changetype<Extension>(0);
@@ -165,16 +157,11 @@ export class PacketHeaders extends PacketBytes {
     return extension;
   }
   /** Chunks of an SCTP packet. */
-  get sctpChunks(): SctpChunk {
-    if (!this.isSctp) return changetype<SctpChunk>(0);
-    const start = this.headOffset + <usize>this.l4Offset + 12;
-    const end = this.headOffset + <usize>this.viewLength;
-    return chunkAt(start < end ? spanOf(changetype<usize>(this), start, end) : 0);
-  }
+  get sctpChunks(): SctpChunk { return chunkAt(this.isSctp ? this.spanOf(this.l4Offset + 12, this.viewLength) : 0); }
 
   /**
-   * Offset of the first header of this type behind IPv6's: an extension header, or what follows those. 0 when there is none with
-   * its first 8 bytes in the window.
+   * Offset of the first header of this type behind IPv6's: an extension header, or what follows those. 0 when there is
+   * none with its first 8 bytes in the window.
    */
   extensionOffset(type: u32): u32 {
     if (!this.isIpv6) return 0;
@@ -220,10 +207,17 @@ export class PacketHeaders extends PacketBytes {
 
   // @ts-ignore: decorator
   @inline private hasL4Bytes(length: u32): bool { return this.hasL4 && this.l4Offset + length <= this.viewLength; }
-  private optionsOf(start: u32, end: u32): HeaderOption {
+  // @ts-ignore: decorator
+  @inline private get tcpOptionSpan(): usize {
+    if (!this.isTcp) return 0;
+    const start = this.l4Offset;
+    return this.spanOf(start + 20, start + this.tcp.headerLength);
+  }
+  /** What is in the window of the part between two offsets from L3. */
+  private spanOf(start: u32, end: u32): usize {
     end = min<u32>(end, this.viewLength);
     const head = this.headOffset;
-    return optionAt(start < end ? spanOf(changetype<usize>(this), head + <usize>start, head + <usize>end) : 0);
+    return start < end ? spanOf(changetype<usize>(this), head + <usize>start, head + <usize>end) : 0;
   }
   private get linkLength(): u32 {
     const isInPlace = this.headOffset >= SLOT_HEAD_OFFSET;

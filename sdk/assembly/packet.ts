@@ -8,13 +8,14 @@ import { PacketHeaders } from "./packet-headers";
 import { noPayload, Payload, readPayload } from "./payload";
 import { turnRound } from "./reply";
 import {
-  patch, rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteEcn, rewriteHopLimit, rewriteIcmpIdentifier, rewriteIpv4Word,
-  rewritePort
+  patch16, patch32, patch8, rewriteAddress4, rewriteAddress6, rewriteDscp, rewriteEcn, rewriteEndpoint4,
+  rewriteEndpoint6, rewriteHopLimit, rewriteIcmpIdentifier, rewriteIpv4Word, rewritePort, rewriteTcpOptionWord,
+  tcpOptionWord
 } from "./rewrite";
 
 /**
- * A packet in the burst: a view over its slot. Offsets are in bytes from the packet's first byte, its L3 header; ports, lengths
- * and IPv4 addresses are in host order.
+ * A packet in the burst: a view over its slot. Offsets are in bytes from the packet's first byte, its L3 header; ports,
+ * lengths and IPv4 addresses are in host order.
  */
 @unmanaged
 export class Packet extends PacketHeaders {
@@ -69,8 +70,9 @@ export class Packet extends PacketHeaders {
   /** The stage's state in this packet's flow, to read; all zeroes when the packet has no flow. */
   flow<T>(): T { return changetype<T>(changetype<usize>(this) + SLOT_FLOW_STATE); }
   /**
-   * The stage's state in this packet's flow, to change. It is stored after the call. Each packet's view is its own copy: of
-   * a flow whose state has never been written, the first packet of a burst is processed in a call before the others.
+   * The stage's state in this packet's flow, to change. It is stored after the call. Each packet's view is its own
+   * copy: of a flow whose state has never been written, the first packet of a burst is processed in a call before the
+   * others.
    */
   updateFlow<T>(): T {
     const slot = changetype<usize>(this);
@@ -80,8 +82,8 @@ export class Packet extends PacketHeaders {
   /**
    * Says that the rest of this flow in this direction goes like this packet: it passes, with the same new addresses and
    * ports, and this stage need not see it at this hook again. Holds until a stage is loaded, swapped or configured. The
-   * host heeds it once the flow is established, for what changed nothing but addresses and ports (TCP and UDP), and where
-   * all stages of the hook settle flows. Packets that pass so are counted as settled, not by the stage.
+   * host heeds it once the flow is established, for what changed nothing but addresses and ports (TCP and UDP), and
+   * where all stages of the hook settle flows. Packets that pass so are counted as settled, not by the stage.
    */
   settle(): void {
     if (load<u32>(WINDOW_BASE + BURST_SETTLES) == 0) return;
@@ -124,10 +126,11 @@ export class Packet extends PacketHeaders {
   }
 
   /**
-   * Sends it back to where it came from, as an answer of the node's own, routed in its `table`: addresses and ports change
-   * places, the hop limit becomes 64, an ICMP or ICMPv6 echo request becomes an echo reply. All else stays, so write the
-   * answer before or after with the calls below. False, and nothing changed, for what has no answer: a fragment, a packet
-   * from or to more than one station, IPv6 with segments left to visit, a packet that was pushed or popped.
+   * Sends it back to where it came from, as an answer of the node's own, routed in its `table`: addresses and ports
+   * change places, the hop limit becomes 64, an ICMP or ICMPv6 echo request becomes an echo reply. All else stays, so
+   * write the answer before or after with the calls below. False, and nothing changed, for what has no answer: a
+   * fragment, a packet from or to more than one station, IPv6 with segments left to visit, a packet that was pushed or
+   * popped.
    */
   reply(): bool {
     if (!turnRound(this)) return false;
@@ -138,14 +141,15 @@ export class Packet extends PacketHeaders {
   // What else is done with it.
 
   /**
-   * Sends a copy out by `port`, as the packet was before this call of the hook: its first `length` bytes from the L3 header
-   * on, or all of it. False when there is no such port, no buffer, or it was mirrored there in this call already.
+   * Sends a copy out by `port`, as the packet was before this call of the hook: its first `length` bytes from the L3
+   * header on, or all of it. False when there is no such port, no buffer, or it was mirrored there in this call
+   * already.
    */
   mirror(port: u32, length: u32 = 0): bool { return mirror(<i32>changetype<usize>(this), port, length) != 0; }
   /**
-   * Reads `length` bytes (at most 65536) of the L4 payload from `offset` there, in or beyond the window, as they were before
-   * this call of the hook. No bytes when the packet has no payload that the host knows of, or was pushed or popped. Costs a
-   * call of the host: ask for what is needed, of the packets that need it.
+   * Reads `length` bytes (at most 65536) of the L4 payload from `offset` there, in or beyond the window, as they were
+   * before this call of the hook. No bytes when the packet has no payload that the host knows of, or was pushed or
+   * popped. Costs a call of the host: ask for what is needed, of the packets that need it.
    */
   readPayload(offset: u32, length: u32): Payload {
     const start = this.payloadOffset;
@@ -154,8 +158,9 @@ export class Packet extends PacketHeaders {
   /** As `readPayload`, from `offset` from the L3 header that the packet had before this call of the hook. */
   readBytes(offset: u32, length: u32): Payload { return readPayload(this, offset, length); }
 
-  // Changes to its headers. They keep every checksum right, and mark the packet as written. They return false, and change
-  // nothing, when that cannot be done: the packet is of another family or protocol, or the header is not in the window.
+  // Changes to its headers. They keep every checksum right, and mark the packet as written. They return false, and
+  // change nothing, when that cannot be done: the packet is of another family or protocol, or the header is not in the
+  // window.
 
   /** Host order. */
   setSource4(address: u32): bool { return rewriteAddress4(this, 12, address); }
@@ -169,6 +174,20 @@ export class Packet extends PacketHeaders {
   setSourcePort(port: u32): bool { return rewritePort(this, 0, port); }
   /** As `setSourcePort`. */
   setDestinationPort(port: u32): bool { return rewritePort(this, 2, port); }
+  /** Address (host order) and port at once, of TCP, UDP or SCTP over IPv4: quicker than one after the other. */
+  // @ts-ignore: decorator
+  @inline setSourceEndpoint4(address: u32, port: u32): bool { return rewriteEndpoint4(this, 0, address, port); }
+  /** As `setSourceEndpoint4`. */
+  // @ts-ignore: decorator
+  @inline setDestinationEndpoint4(address: u32, port: u32): bool { return rewriteEndpoint4(this, 1, address, port); }
+  /** As `setSourceEndpoint4`, over IPv6. */
+  // @ts-ignore: decorator
+  @inline setSourceEndpoint6(address: Ipv6Address, port: u32): bool { return rewriteEndpoint6(this, 0, address, port); }
+  /** As `setSourceEndpoint4`, over IPv6. */
+  // @ts-ignore: decorator
+  @inline setDestinationEndpoint6(address: Ipv6Address, port: u32): bool {
+    return rewriteEndpoint6(this, 1, address, port);
+  }
   /** Of an ICMP or ICMPv6 echo request or reply. */
   setIcmpIdentifier(identifier: u32): bool { return rewriteIcmpIdentifier(this, identifier); }
   /** TTL of IPv4, hop limit of IPv6. Traps when it is neither. */
@@ -195,18 +214,15 @@ export class Packet extends PacketHeaders {
   setTcpWindow(value: u32): bool { return this.isTcp && this.patch16(this.l4Offset + 14, value); }
   /** The largest segment that the sender takes, from a SYN's option; 0 without one. */
   get tcpMss(): u32 {
-    const option = this.tcpOption(TcpOption.Mss);
-    return option.isPresent && option.length == 2 ? option.u16(0) : 0;
+    const at = tcpOptionWord(this, TcpOption.Mss);
+    return at == 0 ? 0 : bswap(load<u16>(at));
   }
   /** Changes that option; false when there is none. */
-  setTcpMss(value: u32): bool {
-    const option = this.tcpOption(TcpOption.Mss);
-    return option.isPresent && option.length == 2 && this.patch16(option.offset + 2, value);
-  }
+  setTcpMss(value: u32): bool { return rewriteTcpOptionWord(this, TcpOption.Mss, value); }
   /** Stores a byte of the L4 header or payload at `offset` from the L3 header, with the checksum that covers it. */
-  patch8(offset: u32, value: u32): bool { return patch(this, offset, 1, value); }
+  patch8(offset: u32, value: u32): bool { return patch8(this, offset, value); }
   /** Stores a 16-bit number, in network byte order, of the L4 header or payload; as `patch8`. */
-  patch16(offset: u32, value: u32): bool { return patch(this, offset, 2, value); }
+  patch16(offset: u32, value: u32): bool { return patch16(this, offset, value); }
   /** Stores a 32-bit number, in network byte order, of the L4 header or payload; as `patch8`. */
-  patch32(offset: u32, value: u32): bool { return patch(this, offset, 4, value); }
+  patch32(offset: u32, value: u32): bool { return patch32(this, offset, value); }
 }

@@ -1,5 +1,5 @@
-// A packet's bytes beyond the window, copied by the host to the PAYLOAD region. There is one region, so each read makes the
-// one before it stale: a Payload is the number of its read, and is held against the number of the last one.
+// A packet's bytes beyond the window, copied by the host to the PAYLOAD region. There is one region, so each read makes
+// the one before it stale: a Payload is the number of its read, and is held against the number of the last one.
 
 import { PAYLOAD_BASE, read_payload } from "./generated/abi";
 import { addCharacter, lowerCase, mix, TEXT_SEED } from "./hash";
@@ -23,9 +23,9 @@ export function noPayload(): Payload {
 }
 
 /**
- * Bytes of a packet as they were before this call of the hook, made by `packet.readPayload` or `packet.readBytes`, and good
- * until the next of these. Offsets are in bytes from the first byte read; numbers are read in network byte order. An access
- * that is not wholly within `length` traps, as does any access to a Payload after another read.
+ * Bytes of a packet as they were before this call of the hook, made by `packet.readPayload` or `packet.readBytes`, and
+ * good until the next of these. Offsets are in bytes from the first byte read; numbers are read in network byte order.
+ * An access that is not wholly within `length` traps, as does any access to a Payload after another read.
  */
 @final @unmanaged
 export class Payload {

@@ -1,4 +1,4 @@
-import { adjust, adjustUdp, delta128, delta16, delta32, fold } from "./checksum";
+import { addFolded, adjust, adjustUdp, delta128, delta16, delta32 } from "./checksum";
 import { Flag, SLOT_INNER_L3_OFFSET, SLOT_INNER_L4_OFFSET } from "./generated/abi";
 import { Ipv4, Ipv6, Ipv6Address } from "./headers";
 import { Packet } from "./packet";
@@ -122,7 +122,7 @@ export class Quoted {
     const sum = this.l3 + 10;
     const before: u32 = load<u16>(sum);
     adjust(sum, delta);
-    this.finish(delta + delta16(before, load<u16>(sum)) + this.adjustL4(delta, true, 0));
+    this.finish(addFolded(addFolded(delta, delta16(before, load<u16>(sum))), this.adjustL4(delta, true, 0)));
     return true;
   }
 
@@ -131,7 +131,7 @@ export class Quoted {
     const field = this.l3 + <usize>offset;
     const delta = delta128(field, changetype<usize>(address));
     changetype<Ipv6Address>(field).copyFrom(address);
-    this.finish(delta + this.adjustL4(delta, true, 0));
+    this.finish(addFolded(delta, this.adjustL4(delta, true, 0)));
     return true;
   }
 
@@ -146,11 +146,11 @@ export class Quoted {
     const to: u32 = bswap(<u16>value);
     const delta = delta16(load<u16>(field), to);
     store<u16>(field, to);
-    this.finish(delta + this.adjustL4(delta, false, icmpChecksum));
+    this.finish(addFolded(delta, this.adjustL4(delta, false, icmpChecksum)));
   }
 
   /** Updates the quoted L4 checksum where it is quoted; returns what that adds to the error's sum. */
-  private adjustL4(delta: u64, isAddress: bool, icmpChecksum: u32): u64 {
+  private adjustL4(delta: u32, isAddress: bool, icmpChecksum: u32): u32 {
     const l4 = this.l4Offset;
     if (l4 == 0) return 0;
     const protocol = this.protocol;
@@ -166,9 +166,9 @@ export class Quoted {
     return delta16(before, load<u16>(field));
   }
 
-  private finish(delta: u64): void {
+  private finish(delta: u32): void {
     const packet = this.packet;
-    if (!packet.hasFlag(Flag.PARTIAL_CHECKSUM)) adjust(packet.l4 + 2, <u64>fold(delta));
+    if (!packet.hasFlag(Flag.PARTIAL_CHECKSUM)) adjust(packet.l4 + 2, delta);
     packet.markWritten();
   }
 }

@@ -1,17 +1,18 @@
 import { Ipv6Address } from "./headers";
 import { appendItem, makeTable, segmentBase, tableAddress } from "./segment";
 
-// Header: two lists of boundaries, of numbers and of IPv6 addresses: u32 items, u32 capacity, u32 offset from the segment's base,
-// u32 spare. Boundary, 24 bytes: u64 high, u64 low, u32 value, u32 1 where there is one: what holds from this key on up to the
-// next boundary. In ascending order of the keys; a number is a key with high 0.
+// Header: two lists of boundaries, of numbers and of IPv6 addresses: u32 items, u32 capacity, u32 offset from the
+// segment's base, u32 spare. Boundary, 24 bytes: u64 high, u64 low, u32 value, u32 1 where there is one: what holds
+// from this key on up to the next boundary. In ascending order of the keys; a number is a key with high 0.
 const LIST: u32 = 16;
 const STRIDE: usize = 24;
 
 /**
- * Values of ranges, in the config segment: of numbers (ports, IPv4 addresses, lengths) and of IPv6 addresses; values are u32.
- * Declared at a file's top level: `const zones = new RangeTable("zones")`. Where ranges overlap, the one that was added last
- * holds. A lookup is a search among at most 2 boundaries for each range. To add in ascending order is quick; in another order
- * each add moves what is above, which is for some ten thousand ranges. A range takes up to 96 bytes of the segment.
+ * Values of ranges, in the config segment: of numbers (ports, IPv4 addresses, lengths) and of IPv6 addresses; values
+ * are u32. Declared at a file's top level: `const zones = new RangeTable("zones")`. Where ranges overlap, the one that
+ * was added last holds. A lookup is a search among at most 2 boundaries for each range. To add in ascending order is
+ * quick; in another order each add moves what is above, which is for some ten thousand ranges. A range takes up to 96
+ * bytes of the segment.
  */
 @unmanaged
 export class RangeTable {
@@ -28,8 +29,8 @@ export class RangeTable {
     return table == 0 ? missing : lookup(table + LIST, key.high, key.low, missing);
   }
   /**
-   * Configure only: sets the value of all numbers from `first` to `last`, both included. False when `last` is below `first`, or
-   * the segment is too small; configure then ends with TOO_LARGE.
+   * Configure only: sets the value of all numbers from `first` to `last`, both included. False when `last` is below
+   * `first`, or the segment is too small; configure then ends with TOO_LARGE.
    */
   add(first: u64, last: u64, value: u32): bool {
     const table = makeTable(changetype<usize>(this), LIST * 2);

@@ -10,8 +10,8 @@ const RST: u32 = 4;
 const ACK: u32 = 16;
 
 /**
- * Sends the TCP reset that the receiver of this packet would send (RFC 9293, section 3.5.2), in the packet's routing table.
- * False for what is no TCP, is a reset itself, is a fragment, or has no two ends; and when it cannot be sent.
+ * Sends the TCP reset that the receiver of this packet would send (RFC 9293, section 3.5.2), in the packet's routing
+ * table. False for what is no TCP, is a reset itself, is a fragment, or has no two ends; and when it cannot be sent.
  */
 export function emitReset(packet: Packet): bool {
   if (!packet.isTcp || packet.isFragment || !hasTwoEnds(packet)) return false;
@@ -28,7 +28,10 @@ export function emitReset(packet: Packet): bool {
   return message.send(packet.table);
 }
 
-/** Why a destination is unreachable: the code in IPv4 (RFC 1812, section 5.2.7.1) << 8, and in IPv6 (RFC 4443, section 3.1). */
+/**
+ * Why a destination is unreachable: the code in IPv4 (RFC 1812, section 5.2.7.1) << 8, and in IPv6 (RFC 4443, section
+ * 3.1).
+ */
 export namespace Unreachable {
   /** Nothing is known of the address. */
   // @ts-ignore: decorator
@@ -42,10 +45,10 @@ export namespace Unreachable {
 }
 
 /**
- * Sends an ICMP or ICMPv6 "destination unreachable" to the sender of this packet, as if from its destination, in the packet's
- * routing table. It quotes what the window has of the packet, as it is now. `reason` is one of Unreachable. False for an ICMP
- * error, a fragment other than the first, and what has no two ends (RFC 1122, section 3.2.2; RFC 4443, section 2.4); and when
- * it cannot be sent. How often is the stage's to limit: see TokenBuckets.
+ * Sends an ICMP or ICMPv6 "destination unreachable" to the sender of this packet, as if from its destination, in the
+ * packet's routing table. It quotes what the window has of the packet, as it is now. `reason` is one of Unreachable.
+ * False for an ICMP error, a fragment other than the first, and what has no two ends (RFC 1122, section 3.2.2; RFC
+ * 4443, section 2.4); and when it cannot be sent. How often is the stage's to limit: see TokenBuckets.
  */
 export function emitUnreachable(packet: Packet, reason: u32): bool {
   if (!hasTwoEnds(packet) || packet.isIcmpError || packet.isFragment && !packet.hasL4) return false;

@@ -1,13 +1,13 @@
 import { Ipv6Address } from "./headers";
 import { Packet } from "./packet";
 import { Protocol } from "./protocol";
-import { isDestinationRouted, markSctpStale, patch, rewriteHopLimit } from "./rewrite";
+import { isDestinationRouted, markSctpStale, patch8, rewriteHopLimit } from "./rewrite";
 
 const HOP_LIMIT: u32 = 64;
 
 /**
- * Swaps addresses and ports. Internet checksums stay as they are: they do not depend on the words' order. SCTP's does. False,
- * and nothing changed, when there is nobody to answer.
+ * Swaps addresses and ports. Internet checksums stay as they are: they do not depend on the words' order. SCTP's does.
+ * False, and nothing changed, when there is nobody to answer.
  */
 export function turnRound(packet: Packet): bool {
   if (packet.isFragment || !hasTwoEnds(packet)) return false;
@@ -25,7 +25,7 @@ export function turnRound(packet: Packet): bool {
     store<u32>(packet.l4, rotl(load<u32>(packet.l4), 16));
     if (packet.protocol == Protocol.Sctp) markSctpStale(packet);
   } else if (isEcho) {
-    patch(packet, packet.l4Offset, 1, packet.isIpv4 ? 0 : 129);
+    patch8(packet, packet.l4Offset, packet.isIpv4 ? 0 : 129);
   }
   rewriteHopLimit(packet, HOP_LIMIT);
   packet.markWritten();

@@ -1,9 +1,9 @@
 // Changes of a packet's own headers. Which checksums depend on what: the IPv4 header's on that header; TCP's, UDP's and
 // ICMPv6's on the pseudo-header (addresses) and their own header; ICMP's on its own; SCTP's CRC on its own packet.
 
-import { adjust, adjustPartial, adjustUdp, delta128, delta16, delta32, fold } from "./checksum";
+import { addFolded, adjust, delta128, delta16, delta32 } from "./checksum";
 import { Flag, SLOT_FLAGS } from "./generated/abi";
-import { Ipv6Address } from "./headers";
+import { findOption, Ipv6Address } from "./headers";
 import { Packet } from "./packet";
 import { Protocol } from "./protocol";
 
@@ -12,66 +12,87 @@ const TCP_CHECKSUM: usize = 16;
 const UDP_CHECKSUM: usize = 6;
 const ICMP_CHECKSUM: usize = 2;
 
-/** Offset in the L4 header of a checksum over the pseudo-header; 0: the protocol has none. */
-// @ts-ignore: decorator
-@inline function pseudoChecksum(packet: Packet): usize {
-  const protocol = packet.protocol;
-  if (protocol == Protocol.Tcp) return TCP_CHECKSUM;
-  if (protocol == Protocol.Udp) return UDP_CHECKSUM;
-  return protocol == Protocol.Icmpv6 && packet.isIpv6 ? ICMP_CHECKSUM : 0;
-}
+/** Not the address of a field: a checksum that should change is not in the window, or is not known. */
+const NOT_HERE: usize = 1;
 
-/** True when a checksum over the addresses is there and in the window, or there is none to keep. */
+/** Address of the checksum over the addresses; 0 when the packet has none. */
 // @ts-ignore: decorator
-@inline function canRewriteAddress(packet: Packet): bool {
-  return packet.hasL4 || pseudoChecksum(packet) == 0 || isLaterFragment(packet);
+@inline function pseudoField(packet: Packet): usize {
+  const protocol = packet.protocol;
+  let offset: usize = ICMP_CHECKSUM;
+  if (protocol == Protocol.Tcp) offset = TCP_CHECKSUM;
+  else if (protocol == Protocol.Udp) offset = UDP_CHECKSUM;
+  else if (protocol != Protocol.Icmpv6 || packet.isIpv4) return isForeign(protocol) ? NOT_HERE : 0;
+  if (packet.hasL4) return packet.l4 + offset;
+  return isLaterFragment(packet) ? 0 : NOT_HERE;
 }
 
 /** The first fragment carries the checksum. */
 function isLaterFragment(packet: Packet): bool {
   if (!packet.isFragment) return false;
-  if (packet.isIpv4) return (bswap(load<u16>(packet.head, 6)) & 0x1fff) != 0;
-  const offset = packet.extensionOffset(Protocol.Fragment);
-  return offset != 0 && (packet.u16At(offset + 2) & 0xfff8) != 0;
-}
-
-function addressChanged(packet: Packet, delta: u64): void {
-  const offset = pseudoChecksum(packet);
-  if (offset == 0 || !packet.hasL4) return;
-  const field = packet.l4 + offset;
-  if (packet.hasFlag(Flag.PARTIAL_CHECKSUM)) adjustPartial(field, delta);
-  else if (packet.protocol == Protocol.Udp) adjustUdp(field, delta);
-  else adjust(field, delta);
+  if (packet.isIpv4) return packet.ipv4.fragmentOffset != 0;
+  const found = packet.extension(Protocol.Fragment);
+  return found.isPresent && found.isLaterFragment;
 }
 
 /** DCCP and UDP-Lite sum the pseudo-header too, and the host does not look into them. */
 // @ts-ignore: decorator
-@inline function isForeign(packet: Packet): bool {
-  const protocol = packet.protocol;
-  return protocol == Protocol.Dccp || protocol == Protocol.UdpLite;
+@inline function isForeign(protocol: u32): bool { return protocol == Protocol.Dccp || protocol == Protocol.UdpLite; }
+
+/**
+ * What was added to the sum of what the checksum at `field` covers; `ofAddress`: by the addresses, which a partial one
+ * has.
+ */
+// @ts-ignore: decorator
+@inline function changed(packet: Packet, field: usize, ofAddress: u32, ofL4: u32): void {
+  const before: u32 = load<u16>(field);
+  if (packet.hasFlag(Flag.PARTIAL_CHECKSUM)) {
+    store<u16>(field, addFolded(before, ofAddress));
+  } else {
+    const sum = addFolded(before ^ 0xffff, addFolded(ofAddress, ofL4));
+    // UDP's zero is no checksum, and stays; a sum that comes out as zero is written as 0xffff (RFC 768).
+    if (packet.protocol != Protocol.Udp) store<u16>(field, ~sum);
+    else if (before != 0) store<u16>(field, sum == 0xffff ? 0xffff : ~sum);
+  }
 }
 
 export function rewriteAddress4(packet: Packet, offset: usize, address: u32): bool {
-  if (!packet.isIpv4 || isForeign(packet) || !canRewriteAddress(packet)) return false;
-  const head = packet.head;
+  if (!packet.isIpv4) return false;
+  const field = pseudoField(packet);
+  if (field == NOT_HERE) return false;
+  const delta = storeAddress4(packet.head, offset, address);
+  if (field != 0) changed(packet, field, delta, 0);
+  packet.markWritten();
+  return true;
+}
+
+/** With the IPv4 header's checksum; returns what that adds to a sum. */
+// @ts-ignore: decorator
+@inline function storeAddress4(head: usize, offset: usize, address: u32): u32 {
   const to = bswap(address);
   const delta = delta32(load<u32>(head + offset), to);
   store<u32>(head + offset, to);
   adjust(head + IPV4_CHECKSUM, delta);
-  addressChanged(packet, delta);
+  return delta;
+}
+
+export function rewriteAddress6(packet: Packet, offset: usize, address: Ipv6Address): bool {
+  if (!packet.isIpv6) return false;
+  const field = pseudoField(packet);
+  if (field == NOT_HERE) return false;
+  const delta = storeAddress6(packet, offset, address);
+  if (field != 0) changed(packet, field, delta, 0);
   packet.markWritten();
   return true;
 }
 
-export function rewriteAddress6(packet: Packet, offset: usize, address: Ipv6Address): bool {
-  if (!packet.isIpv6 || isForeign(packet) || !canRewriteAddress(packet)) return false;
-  const field = packet.head + offset;
-  const delta = delta128(field, changetype<usize>(address));
-  const covered = offset == 8 || !isDestinationRouted(packet);
-  changetype<Ipv6Address>(field).copyFrom(address);
-  if (covered) addressChanged(packet, delta);
-  packet.markWritten();
-  return true;
+/** Returns what that adds to the pseudo-header's sum. */
+// @ts-ignore: decorator
+@inline function storeAddress6(packet: Packet, offset: usize, address: Ipv6Address): u32 {
+  const at = packet.head + offset;
+  const delta = offset != 8 && isDestinationRouted(packet) ? 0 : delta128(at, changetype<usize>(address));
+  changetype<Ipv6Address>(at).copyFrom(address);
+  return delta;
 }
 
 /** With segments left in a routing header, the pseudo-header has the last segment instead (RFC 8200, section 8.1). */
@@ -81,19 +102,56 @@ export function isDestinationRouted(packet: Packet): bool {
   return offset != 0 && packet.u8At(offset + 3) != 0;
 }
 
-export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
-  if (!packet.hasPorts) return false;
+/** Address of the L4 header of TCP, UDP or SCTP; 0 when it is another, or not in the window. */
+// @ts-ignore: decorator
+@inline function portsOf(packet: Packet): usize {
   const protocol = packet.protocol;
-  const l4 = packet.l4;
-  const to: u32 = bswap(<u16>port);
-  const delta = delta16(load<u16>(l4 + offset), to);
-  store<u16>(l4 + offset, to);
-  if (!packet.hasFlag(Flag.PARTIAL_CHECKSUM)) {
-    if (protocol == Protocol.Tcp) adjust(l4 + TCP_CHECKSUM, delta);
-    else if (protocol == Protocol.Udp) adjustUdp(l4 + UDP_CHECKSUM, delta);
-    else markSctpStale(packet);
-  }
+  const l4 = <usize>packet.l4Offset;
+  if (protocol != Protocol.Tcp && protocol != Protocol.Udp && protocol != Protocol.Sctp || l4 == 0) return 0;
+  return packet.head + l4;
+}
+
+export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
+  const l4 = portsOf(packet);
+  if (l4 == 0) return false;
+  portChanged(packet, l4, 0, storeWord(l4 + offset, port));
+  return true;
+}
+
+/** A number of 16 bits; returns what that adds to a sum. */
+// @ts-ignore: decorator
+@inline function storeWord(at: usize, value: u32): u32 {
+  const to: u32 = bswap(<u16>value);
+  const delta = delta16(load<u16>(at), to);
+  store<u16>(at, to);
+  return delta;
+}
+
+// @ts-ignore: decorator
+@inline function portChanged(packet: Packet, l4: usize, ofAddress: u32, ofPort: u32): void {
+  const protocol = packet.protocol;
+  if (protocol == Protocol.Sctp) markSctpStale(packet);
+  else changed(packet, l4 + (protocol == Protocol.Tcp ? TCP_CHECKSUM : UDP_CHECKSUM), ofAddress, ofPort);
   packet.markWritten();
+}
+
+// Address and port at once: the L4 checksum changes once. `end`: 0 the source, 1 the destination.
+
+// @ts-ignore: decorator
+@inline export function rewriteEndpoint4(packet: Packet, end: usize, address: u32, port: u32): bool {
+  const l4 = portsOf(packet);
+  if (!packet.isIpv4 || l4 == 0) return false;
+  const ofAddress = storeAddress4(packet.head, 12 + (end << 2), address);
+  portChanged(packet, l4, ofAddress, storeWord(l4 + (end << 1), port));
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline export function rewriteEndpoint6(packet: Packet, end: usize, address: Ipv6Address, port: u32): bool {
+  const l4 = portsOf(packet);
+  if (!packet.isIpv6 || l4 == 0) return false;
+  const ofAddress = storeAddress6(packet, 8 + (end << 4), address);
+  portChanged(packet, l4, ofAddress, storeWord(l4 + (end << 1), port));
   return true;
 }
 
@@ -109,13 +167,7 @@ export function rewriteIcmpIdentifier(packet: Packet, identifier: u32): bool {
   const type = packet.icmp.type;
   const isEcho = packet.isIpv4 ? type == 0 || type == 8 : type == 128 || type == 129;
   if (!isEcho) return false;
-  const l4 = packet.l4;
-  const to: u32 = bswap(<u16>identifier);
-  const delta = delta16(load<u16>(l4, 4), to);
-  store<u16>(l4, to, 4);
-  if (!packet.hasFlag(Flag.PARTIAL_CHECKSUM)) adjust(l4 + ICMP_CHECKSUM, delta);
-  packet.markWritten();
-  return true;
+  return patch16(packet, packet.l4Offset + 4, identifier);
 }
 
 export function rewriteHopLimit(packet: Packet, value: u32): bool {
@@ -165,48 +217,75 @@ export function rewriteIpv4Word(packet: Packet, offset: usize, value: u32): bool
   return true;
 }
 
-/** Where L4 has a checksum over its own bytes; 0 when it has none. */
-// @ts-ignore: decorator
-@inline function ownChecksum(packet: Packet): usize {
-  const offset = pseudoChecksum(packet);
-  if (offset != 0) return offset;
-  return packet.protocol == Protocol.Icmp && packet.isIpv4 ? ICMP_CHECKSUM : 0;
-}
-
-/** Sum of the 16-bit words, as they lie from L4 on, that hold the `length` bytes at `offset` from there. */
-// @ts-ignore: decorator
-@inline function wordsAround(l4: usize, offset: usize, length: usize): u64 {
-  let sum: u64 = 0;
-  for (let at = offset & ~1; at < offset + length; at += 2) sum += load<u16>(l4 + at);
-  return sum;
-}
-
 /**
- * Stores `length` (1, 2 or 4) bytes of a number in network byte order in L4, with the checksum over them. False when they
- * are not all in the window and behind the start of L4, or the checksum is not in the window.
+ * Address of `length` bytes at an offset from L3, in L4 and in the window; 0 when they are not, or the checksum over
+ * them is not known.
  */
-export function patch(packet: Packet, offset: u32, length: u32, value: u32): bool {
+// @ts-ignore: decorator
+@inline function l4Bytes(packet: Packet, offset: u32, length: u32): usize {
   const l4 = packet.l4Offset;
-  if (l4 == 0 || isForeign(packet) || offset < l4 || <u64>offset + <u64>length > <u64>packet.viewLength) return false;
-  const start = packet.l4;
-  const at: usize = offset - l4;
-  // The word of an odd last byte has a byte more: of this slot, and it adds the same to both sums.
-  const before = wordsAround(start, at, length);
-  if (length == 1) store<u8>(start + at, value);
-  else if (length == 2) store<u16>(start + at, bswap(<u16>value));
-  else store<u32>(start + at, bswap(value));
-  changed(packet, before, wordsAround(start, at, length));
+  if (l4 == 0 || offset < l4 || <u64>offset + <u64>length > <u64>packet.viewLength) return 0;
+  return isForeign(packet.protocol) ? 0 : packet.head + <usize>offset;
+}
+
+export function patch8(packet: Packet, offset: u32, value: u32): bool {
+  const at = l4Bytes(packet, offset, 1);
+  if (at == 0) return false;
+  const delta = delta16(load<u8>(at), value & 0xff);
+  store<u8>(at, value);
+  l4Changed(packet, offset, delta);
+  return true;
+}
+
+export function patch16(packet: Packet, offset: u32, value: u32): bool {
+  const at = l4Bytes(packet, offset, 2);
+  if (at == 0) return false;
+  l4Changed(packet, offset, storeWord(at, value));
+  return true;
+}
+
+export function patch32(packet: Packet, offset: u32, value: u32): bool {
+  const at = l4Bytes(packet, offset, 4);
+  if (at == 0) return false;
+  const to = bswap(value);
+  const delta = delta32(load<u32>(at), to);
+  store<u32>(at, to);
+  l4Changed(packet, offset, delta);
+  return true;
+}
+
+/** Bytes from `offset` on were changed: of words that start there, which at an odd place are halves of two. */
+// @ts-ignore: decorator
+@inline function l4Changed(packet: Packet, offset: u32, delta: u32): void {
+  const protocol = packet.protocol;
+  const l4 = packet.l4;
+  // L4 starts at a multiple of 4.
+  if ((offset & 1) != 0) delta = swapped(delta);
+  if (protocol == Protocol.Tcp) changed(packet, l4 + TCP_CHECKSUM, 0, delta);
+  else if (protocol == Protocol.Udp) changed(packet, l4 + UDP_CHECKSUM, 0, delta);
+  else if (protocol == Protocol.Sctp) markSctpStale(packet);
+  else if (protocol == (packet.isIpv4 ? Protocol.Icmp : Protocol.Icmpv6)) changed(packet, l4 + ICMP_CHECKSUM, 0, delta);
+  packet.markWritten();
+}
+
+/** Address of the value of a TCP header's option of two bytes; 0 when there is none in the window. */
+export function tcpOptionWord(packet: Packet, kind: u32): usize {
+  if (!packet.isTcp) return 0;
+  const start = packet.l4 + 20;
+  const ends = packet.l4 + (<usize>(load<u8>(packet.l4, 12) >>> 4) << 2);
+  const at = findOption(start, min<usize>(ends, packet.head + <usize>packet.viewLength), kind);
+  return at != 0 && load<u8>(at, 1) == 4 ? at + 2 : 0;
+}
+
+export function rewriteTcpOptionWord(packet: Packet, kind: u32, value: u32): bool {
+  const at = tcpOptionWord(packet, kind);
+  if (at == 0) return false;
+  const delta = storeWord(at, value);
+  changed(packet, packet.l4 + TCP_CHECKSUM, 0, ((at - packet.l4) & 1) != 0 ? swapped(delta) : delta);
   packet.markWritten();
   return true;
 }
 
-/** Keeps the checksum over L4's own bytes, of which words of the sum `before` became words of the sum `after`. */
-function changed(packet: Packet, before: u64, after: u64): void {
-  if (packet.protocol == Protocol.Sctp) markSctpStale(packet);
-  const offset = ownChecksum(packet);
-  if (offset == 0 || packet.hasFlag(Flag.PARTIAL_CHECKSUM)) return;
-  const field = packet.l4 + offset;
-  const delta = delta16(fold(before), fold(after));
-  if (packet.protocol == Protocol.Udp) adjustUdp(field, delta);
-  else adjust(field, delta);
-}
+/** What a change of words adds when they are halves of two. */
+// @ts-ignore: decorator
+@inline function swapped(delta: u32): u32 { return (delta << 8 | delta >>> 8) & 0xffff; }

@@ -1,9 +1,10 @@
 import { takePrivate } from "./private";
 
 /**
- * Zeroed bytes of a worker's own, for sketches, samples and small caches: `const seen = new Scratch(4096)` at a file's top
- * level. They live as long as the instance: a hot swap or a failed stage's reload starts with zeroes again; what must
- * outlive those belongs in flow state. Numbers are in the machine's byte order; offsets in bytes. Accesses outside trap.
+ * Zeroed bytes of a worker's own, for sketches, samples and small caches: `const seen = new Scratch(4096)` at a file's
+ * top level. They live as long as the instance: a hot swap or a failed stage's reload starts with zeroes again; what
+ * must outlive those belongs in flow state. Numbers are in the machine's byte order; offsets in bytes. Accesses outside
+ * trap.
  */
 @final @unmanaged
 export class Scratch {

@@ -1,5 +1,5 @@
-// A config segment: built by the builder instance during configure, read-only for workers afterwards, and found at another
-// address with each publish. So everything in it is an offset from its base.
+// A config segment: built by the builder instance during configure, read-only for workers afterwards, and found at
+// another address with each publish. So everything in it is an offset from its base.
 //
 //   0   u32 bytes used (0: nothing was built)      4   u32 1 when it became too small      8   u64 spare
 //   16  u32[60] directory: offset of each declared table, in the order of declaration; 0: empty
@@ -56,7 +56,9 @@ export function finishTables(): void {
 /** True when an allocation did not fit. */
 export function segmentIsTooSmall(): bool { return load<u32>(segmentBase(), 4) != 0; }
 
-/** Configure only: address of `bytes` zeroed bytes, aligned to 16; 0 when the segment is too small, which it remembers. */
+/**
+ * Configure only: address of `bytes` zeroed bytes, aligned to 16; 0 when the segment is too small, which it remembers.
+ */
 export function allocate(bytes: u64): usize {
   const base = segmentBase();
   const used: u32 = load<u32>(base);
@@ -81,8 +83,8 @@ export function allocateOffset(bytes: u64): u32 {
 }
 
 /**
- * Configure only: makes room for one item more in a list that grows by doubling. At `list`: u32 items, u32 capacity, u32 offset
- * of the items from the segment's base. Address of the new item, zeroed; 0 when the segment is too small.
+ * Configure only: makes room for one item more in a list that grows by doubling. At `list`: u32 items, u32 capacity,
+ * u32 offset of the items from the segment's base. Address of the new item, zeroed; 0 when the segment is too small.
  */
 export function appendItem(list: usize, stride: usize): usize {
   const count = load<u32>(list);

@@ -5,14 +5,14 @@ import { takePrivate } from "./private";
 // Header, 8 bytes: u32 width - 1, u32 depth. Then u32[depth][width].
 
 /**
- * Counts many keys in little memory, never too low (Cormode and Muthukrishnan's count-min sketch, with conservative update):
- * `const heavy = new CountMinSketch<u32>(4096, 4)` at a file's top level. With N the sum of all that was added, a key's estimate
- * is too high by more than 2.72 * N / width with a probability of less than 0.37 ^ depth. Keys are numbers, or unmanaged classes
- * without padding. Counts stop at 2^32 - 1. It never fills: estimates get worse as N grows, so `halve` or `clear` it from
- * time to time, as with an Interval.
+ * Counts many keys in little memory, never too low (Cormode and Muthukrishnan's count-min sketch, with conservative
+ * update): `const heavy = new CountMinSketch<u32>(4096, 4)` at a file's top level. With N the sum of all that was
+ * added, a key's estimate is too high by more than 2.72 * N / width with a probability of less than 0.37 ^ depth. Keys
+ * are numbers, or unmanaged classes without padding. Counts stop at 2^32 - 1. It never fills: estimates get worse as N
+ * grows, so `halve` or `clear` it from time to time, as with an Interval.
  *
- * Memory, at module start: 4 * width * depth bytes; all of a stage's own tables share 8 MiB. Each worker has its own, and it
- * lives as long as the instance.
+ * Memory, at module start: 4 * width * depth bytes; all of a stage's own tables share 8 MiB. Each worker has its own,
+ * and it lives as long as the instance.
  */
 @final @unmanaged
 export class CountMinSketch<K> {

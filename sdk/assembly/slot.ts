@@ -4,8 +4,8 @@ import {
 } from "./generated/abi";
 
 /**
- * The bytes of a packet in its slot of the burst window. Offsets are in bytes from the packet's first byte, its L3 header.
- * An access outside the window's part of the packet traps.
+ * The bytes of a packet in its slot of the burst window. Offsets are in bytes from the packet's first byte, its L3
+ * header. An access outside the window's part of the packet traps.
  */
 @unmanaged
 export class PacketBytes {

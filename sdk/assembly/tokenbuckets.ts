@@ -9,25 +9,27 @@ const STEPS: u64 = 16000000000;
 class Bucket { fullAt: u64; }
 
 /**
- * A token bucket for each key: `const limits = new TokenBuckets<u32>(65536)` at a file's top level, `limits.take(source, 1,
- * 1000, 100)` on the packet path. A bucket starts full and fills with time (`now`). Keys are as LruTable's; when there are
- * more than `capacity`, the key not seen for longest loses its bucket, and starts with a full one when it comes back: make the
- * capacity larger than the number of keys that are seen while a bucket fills.
+ * A token bucket for each key: `const limits = new TokenBuckets<u32>(65536)` at a file's top level,
+ * `limits.take(source, 1, 1000, 100)` on the packet path. A bucket starts full and fills with time (`now`). Keys are as
+ * LruTable's; when there are more than `capacity`, the key not seen for longest loses its bucket, and starts with a
+ * full one when it comes back: make the capacity larger than the number of keys that are seen while a bucket fills.
  *
- * Memory: an LruTable's with values of 8 bytes. Each worker has its own: packets of one key may reach several workers, and
- * together get several times the rate; `workerShare` divides it among them.
+ * Memory: an LruTable's with values of 8 bytes. Each worker has its own: packets of one key may reach several workers,
+ * and together get several times the rate; `workerShare` divides it among them.
  */
 @final @unmanaged
 export class TokenBuckets<K> {
   /** `capacity`: the most keys. */
-  constructor(capacity: u32) { return changetype<TokenBuckets<K>>(changetype<usize>(new LruTable<K, Bucket>(capacity))); }
+  constructor(capacity: u32) {
+    return changetype<TokenBuckets<K>>(changetype<usize>(new LruTable<K, Bucket>(capacity)));
+  }
 
   /** Keys that have a bucket. */
   get size(): u32 { return this.buckets.size; }
 
   /**
-   * Takes `cost` tokens from the key's bucket, which gets `rate` tokens a second (at most 2^32) and holds `burst`. False, and
-   * none taken, when there are not as many. A cost above `burst` never passes, nor does anything at rate 0.
+   * Takes `cost` tokens from the key's bucket, which gets `rate` tokens a second (at most 2^32) and holds `burst`.
+   * False, and none taken, when there are not as many. A cost above `burst` never passes, nor does anything at rate 0.
    */
   take(key: K, cost: u32, rate: u64, burst: u64): bool {
     if (rate == 0 || <u64>cost > burst) return false;

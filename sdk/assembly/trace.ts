@@ -2,9 +2,9 @@ import { trace } from "./generated/abi";
 import { Packet } from "./packet";
 
 /**
- * A value that a stage notes about the packets that an operator traces: `const rule = new TraceValue("rule", "Number of the
- * rule that matched")` at a file's top level, `rule.note(packet, 7)` on the packet path. Names are [a-z][a-z0-9_]*; at most
- * 64 of a stage. The view is the name's number in the manifest.
+ * A value that a stage notes about the packets that an operator traces: `const rule = new TraceValue("rule", "Number of
+ * the rule that matched")` at a file's top level, `rule.note(packet, 7)` on the packet path. Names are [a-z][a-z0-9_]*;
+ * at most 64 of a stage. The view is the name's number in the manifest.
  */
 @unmanaged
 export class TraceValue {

@@ -142,6 +142,10 @@ const calls: Call[] = [
     ...once("setIdentification", 36, [4], every, { identification: 0xffff }),
     ...once("setDontFragment", 37, [4], every, { dontFragment: true }),
     ...once("setEcn", 38, [4, 6], every, { ecn: 3 }),
+    ...once("setSourceEndpoint4", 81, [4], ports, { source: NEW4, sourcePort: PORT }),
+    ...once("setDestinationEndpoint4", 82, [4], ports, { destination: NEW4, destinationPort: PORT }),
+    ...once("setSourceEndpoint6", 83, [6], ports, { source: NEW6, sourcePort: PORT }),
+    ...once("setDestinationEndpoint6", 84, [6], ports, { destination: NEW6, destinationPort: PORT }),
     ...once("patch32 of ports", 39, [4, 6], ports, { sourcePort: 0xfffe, destinationPort: 0x0102 }),
   ],
 ];
@@ -309,6 +313,8 @@ describe("calls that do not fit the packet change nothing", () => {
     },
     { name: "setSource4 of UDP-Lite", mark: 1, in: packetHex(ipv4({ ...v4, protocol: 136 }), "0123456789") },
     { name: "setTcpFlags of UDP", mark: 31, in: packetHex(ipv4(v4), someUdp) },
+    { name: "setSourceEndpoint4 of ICMP", mark: 81, in: packetHex(ipv4(v4), icmp({ type: 8 })) },
+    { name: "setDestinationEndpoint6 of IPv4", mark: 84, in: packetHex(ipv4(v4), someUdp) },
     { name: "setTcpMss without the option", mark: 35, in: packetHex(ipv4(v4), someTcp) },
     { name: "setIdentification of IPv6", mark: 36, in: packetHex(ipv6(v6), someTcp) },
     {

@@ -61,8 +61,8 @@ export class Esp {
 }
 
 /**
- * An option of a hop-by-hop or destination options header (RFC 8200, section 4.2), and the way to the next. Padding is passed
- * over. An option that does not end within its header, or within the window, ends the list.
+ * An option of a hop-by-hop or destination options header (RFC 8200, section 4.2), and the way to the next. Padding is
+ * passed over. An option that does not end within its header, or within the window, ends the list.
  */
 @final @unmanaged
 export class ExtensionOption {
@@ -110,9 +110,9 @@ function optionAt(span: usize): ExtensionOption {
  *
  *   for (let extension = packet.extensions; extension.isPresent; extension = extension.next) { ... }
  *
- * The list ends at the L4 header, at a fragment's payload that is not its first, or where the window ends. What is read of a
- * header is within the window, or traps. As one number: bits 31-20 the slot's address from WINDOW_BASE in units of 64 bytes,
- * 19-12 the type, 9-0 the offset in the slot; 0 is none.
+ * The list ends at the L4 header, at a fragment's payload that is not its first, or where the window ends. What is read
+ * of a header is within the window, or traps. As one number: bits 31-20 the slot's address from WINDOW_BASE in units of
+ * 64 bytes, 19-12 the type, 9-0 the offset in the slot; 0 is none.
  */
 @final @unmanaged
 export class Extension {
@@ -188,7 +188,10 @@ export class Extension {
   return <usize>load<u16>(slot, SLOT_HEAD) + <usize>load<u16>(slot, SLOT_HEAD_LENGTH);
 }
 
-/** The extension header of this type at an offset in a slot; none when there is no such header, or not its first 8 bytes. */
+/**
+ * The extension header of this type at an offset in a slot; none when there is no such header, or not its first 8
+ * bytes.
+ */
 export function extensionAt(slot: usize, at: usize, type: u32): Extension {
   const isKnown = isPlainExtension(type) || type == Protocol.Fragment || type == Protocol.Authentication;
   if (!isKnown || at + 8 > endOf(slot)) return changetype<Extension>(0);

@@ -4,7 +4,7 @@ export { Icmp, Icmpv6 } from "./icmp";
 export { Ipv4 } from "./ipv4";
 export { Ipv6 } from "./ipv6";
 export { Arp, Ethernet, Vlan } from "./link";
-export { HeaderOption, optionAt, TcpOption } from "./options";
+export { findOption, HeaderOption, optionAt, TcpOption } from "./options";
 export { chunkAt, Sctp, SctpChunk } from "./sctp";
 export { spanOf } from "./span";
 export { Srh } from "./srh";

@@ -1,5 +1,6 @@
-// Fields are in network byte order in memory; accessors take and return numbers in host order. Setters store the one field and
-// touch no checksum: they are for headers that a stage makes itself. To change a packet's own headers use the calls of Packet.
+// Fields are in network byte order in memory; accessors take and return numbers in host order. Setters store the one
+// field and touch no checksum: they are for headers that a stage makes itself. To change a packet's own headers use the
+// calls of Packet.
 
 import { Ipv6Address } from "./address6";
 

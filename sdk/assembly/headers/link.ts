@@ -1,5 +1,5 @@
-// Link headers as a packet came with them, and ARP. Fields are in network byte order in memory; accessors take and return
-// numbers in host order, MAC addresses as the low 48 bits of a u64: 02:00:00:00:00:01 is 0x020000000001.
+// Link headers as a packet came with them, and ARP. Fields are in network byte order in memory; accessors take and
+// return numbers in host order, MAC addresses as the low 48 bits of a u64: 02:00:00:00:00:01 is 0x020000000001.
 
 // @ts-ignore: decorator
 @inline function macAt(at: usize): u64 {
@@ -45,8 +45,8 @@ export class Vlan {
 }
 
 /**
- * ARP for IPv4 over Ethernet (RFC 826): 28 bytes. Hooks see no ARP packets; this is for ARP in what they carry. Setters store the
- * one field.
+ * ARP for IPv4 over Ethernet (RFC 826): 28 bytes. Hooks see no ARP packets; this is for ARP in what they carry. Setters
+ * store the one field.
  */
 @unmanaged
 export class Arp {

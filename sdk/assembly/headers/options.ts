@@ -25,8 +25,9 @@ export namespace TcpOption {
  *
  *   for (let option = packet.tcpOptions; option.isPresent; option = option.next) { ... }
  *
- * Options of one byte that only fill (no operation) are passed over. An option that does not end within its header, or within
- * the window, ends the list. Offsets are in bytes of data, behind kind and length; an access outside the data traps.
+ * Options of one byte that only fill (no operation) are passed over. An option that does not end within its header, or
+ * within the window, ends the list. Offsets are in bytes of data, behind kind and length; an access outside the data
+ * traps.
  */
 @final @unmanaged
 export class HeaderOption {
@@ -56,17 +57,29 @@ export class HeaderOption {
   }
 }
 
-/** The first option that starts in this part of a header. */
-export function optionAt(span: usize): HeaderOption {
-  while (span != 0) {
-    const kind: u32 = load<u8>(spanBytes(span, 0, 1));
+/** The first option of this kind that starts in this part of a header. */
+export function optionAt(span: usize, kind: u32 = ANY): HeaderOption {
+  if (span == 0) return changetype<HeaderOption>(0);
+  const start = spanSlot(span) + spanStart(span);
+  const found = findOption(start, start + <usize>spanLength(span), kind);
+  return changetype<HeaderOption>(found == 0 ? 0 : span + (found - start));
+}
+
+/** More than any kind. */
+const ANY: u32 = 256;
+
+/** Address of the first option of this kind between two addresses; 0 when there is none. */
+export function findOption(start: usize, end: usize, wanted: u32): usize {
+  for (let at = start; at < end;) {
+    const kind: u32 = load<u8>(at);
     if (kind == 0) break;
-    const left = spanLength(span);
+    let length: usize = 1;
     if (kind != 1) {
-      const length: u32 = left < 2 ? 0 : load<u8>(spanBytes(span, 1, 1));
-      return changetype<HeaderOption>(length < 2 || length > left ? 0 : span);
+      length = at + 2 > end ? 0 : load<u8>(at, 1);
+      if (length < 2 || at + length > end) break;
+      if (kind == wanted || wanted == ANY) return at;
     }
-    span = spanBehind(span, 1);
+    at += length;
   }
-  return changetype<HeaderOption>(0);
+  return 0;
 }

@@ -1,4 +1,5 @@
-// A part of a packet whose length is not fixed, as one number, so that a view of it needs no memory and still knows its end:
+// A part of a packet whose length is not fixed, as one number, so that a view of it needs no memory and still knows its
+// end:
 //
 //   bits 31-20 the slot's address from WINDOW_BASE, in units of 64 bytes
 //   bits 19-10 where the part ends, in bytes from the slot

@@ -1,5 +1,7 @@
 // One message for each packet, chosen by its mark; the mark then says whether it was sent.
-import { Batch, Emit, Ipv6Address, Packet, Scratch, Unreachable, definePlugin, emitReset, emitUnreachable } from "@sluice/sdk";
+import {
+  Batch, Emit, Ipv6Address, Packet, Scratch, Unreachable, definePlugin, emitReset, emitUnreachable
+} from "@sluice/sdk";
 
 definePlugin({ name: "emit", version: "1.0.0", headerBytes: 320, failure: "FailOpen" });
 

@@ -1,7 +1,8 @@
-// One operation on a table of the worker's own for each packet: the source address is the key, the mark says what to do, and then
-// what came of it. Low byte of the mark: the operation; the rest: a number for it.
+// One operation on a table of the worker's own for each packet: the source address is the key, the mark says what to
+// do, and then what came of it. Low byte of the mark: the operation; the rest: a number for it.
 import {
-  Batch, CountMinSketch, FlowKey, Interval, Ipv6Address, LruTable, Packet, TokenBuckets, definePlugin, readSource, workerShare
+  Batch, CountMinSketch, FlowKey, Interval, Ipv6Address, LruTable, Packet, TokenBuckets, definePlugin, readSource,
+  workerShare
 } from "@sluice/sdk";
 
 definePlugin({ name: "state", version: "1.0.0", headerBytes: 64, failure: "FailOpen" });

@@ -1,4 +1,5 @@
-// What the views show of each packet, one value after the other: notes it in the trace as value 0, 1, 2, ..., by the mark.
+// What the views show of each packet, one value after the other: notes it in the trace as value 0, 1, 2, ..., by the
+// mark.
 import {
   Arp, Batch, ExtensionOption, HeaderOption, Ipv4, Packet, Protocol, TcpOption, TraceValue, Vlan, definePlugin
 } from "@sluice/sdk";
