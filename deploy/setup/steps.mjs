@@ -90,6 +90,7 @@ function typescript(at) {
       at("test", "support"),
       at("docs", "generate"),
       at("test", "demo"),
+      at("test", "bench"),
     ],
     outputs: projects.map((project) => at(project, "dist")),
     commands: () => [

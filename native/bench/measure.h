@@ -7,7 +7,7 @@
 
 namespace sluice::bench {
 
-/// One line of the result: see docs/benchmarks.md.
+/// One line of the result.
 struct Figure {
   std::string name, unit;
   double value;
