@@ -7,7 +7,9 @@
 
 import { BURST_SEGMENT_BASE, BURST_SEGMENT_SIZE, WINDOW_BASE } from "./generated/abi";
 
-const FIRST_BYTE: u32 = 256;
+/** Behind the header and the directory. */
+// @ts-ignore: decorator
+@inline export const FIRST_BYTE: u32 = 256;
 const MAX_TABLES: usize = 60;
 
 // Tables that are completed when the configuration has been read: u32 directory entry, u32 index of the function.

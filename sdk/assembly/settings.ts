@@ -1,4 +1,10 @@
-import { makeTable, tableAddress } from "./segment";
+import { FIRST_BYTE, makeTable, tableAddress } from "./segment";
+
+/** u32 address of an object for each entry of a segment's directory, by the entry's offset; 0: none. */
+const defaults = memory.data(FIRST_BYTE, 8);
+
+/** The generated entry calls it at module start. */
+export function setDefaults<T>(entry: usize, value: T): void { store<u32>(defaults + entry, <u32>changetype<usize>(value)); }
 
 /**
  * One record in the config segment, for single values that workers read: `const limits = new Settings<Limits>()` at a file's
@@ -10,9 +16,13 @@ import { makeTable, tableAddress } from "./segment";
 export class Settings<T> {
   constructor(name: string = "") { unreachable(); }
 
-  /** A view of the record; all its fields read as zero before the first configuration. */
+  /** A view of the record; before the first configuration of a @config class's defaults, of other classes all zero. */
   // @ts-ignore: decorator
-  @inline get value(): T { return changetype<T>(tableAddress(changetype<usize>(this))); }
+  @inline get value(): T {
+    const entry = changetype<usize>(this);
+    const record = tableAddress(entry);
+    return changetype<T>(record != 0 ? record : <usize>load<u32>(defaults + entry));
+  }
   /** False before the first configuration. */
   // @ts-ignore: decorator
   @inline get isSet(): bool { return tableAddress(changetype<usize>(this)) != 0; }

@@ -211,6 +211,8 @@ const limits = new Settings<Limits>();
     const packets = [{ in: packet, expect: { verdict: "pass" as const } }];
     const result = await new NodeStage(wasm).run({ name: "", hook: "forward", config: { least: 4 }, packets });
     expect(result.packets[0]?.mark).toBe(49);
+    const unconfigured = await new NodeStage(wasm).run({ name: "", hook: "forward", packets });
+    expect(unconfigured.packets[0]?.mark).toBe(9);
     expect(manifest).toMatchObject({ segmentBytes: 1 << 20, configSchema: { required: ["least"] } });
   },
   LIMIT,

@@ -19,7 +19,7 @@ import {
   type VariableStatement,
 } from "./ast.js";
 import { ConfigCollector } from "./config/collect.js";
-import { type ConfigClass, isScalar } from "./config/model.js";
+import { type ConfigClass, isScalar, type TypeReference } from "./config/model.js";
 import { checkDecorators } from "./decorators.js";
 import type { Diagnostic, Place } from "./errors.js";
 import { textOf } from "./literals.js";
@@ -48,6 +48,8 @@ export interface Declarations {
   configure?: FunctionReference;
   /** Absent: `configure`, if any, takes the text as Json. */
   configuration?: Configuration;
+  /** Directory entries of the `Settings` of @config classes, and these. */
+  defaults: { entry: number; type: TypeReference }[];
   migrations: Map<number, FunctionReference>;
   flowState?: { schema: number; internalName: string; at: Place };
   counters: string[];
@@ -66,6 +68,7 @@ export class DeclarationCollector {
   readonly found: Declarations = {
     plugin: {},
     hooks: new Map(),
+    defaults: [],
     migrations: new Map(),
     counters: [],
     gauges: [],
@@ -278,9 +281,11 @@ export class DeclarationCollector {
   }
 
   /** A copy of the object's own bytes is what workers read. */
-  private checkSettings({ type, made }: SettingsVariable): void {
+  private checkSettings({ type, made, entry }: SettingsVariable): void {
     const declared = this.configs.classNamed(type);
-    const field = declared && this.configs.read(declared)?.fields.find((each) => !isScalar(each.type));
+    const found = declared && this.configs.read(declared);
+    if (found) this.found.defaults.push({ entry, type: found.reference });
+    const field = found?.fields.find((each) => !isScalar(each.type));
     if (!field) return;
     const message = `Settings<${textOf(type)}> holds numbers, bool, enums and IPv4 addresses, and '${field.name}' is none`;
     const remedy = `Put '${field.name}' into a class around it, and make a table of it in configure`;

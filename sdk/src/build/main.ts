@@ -28,7 +28,12 @@ export function mainSource(found: Declarations): string {
     );
     body.push("export function migrate(from: i32, count: i32): void {", ...cases, "}");
   }
-  return [`import { Batch } from "@sluice/sdk";`, ...imports, ...body, ""].join("\n");
+  if (found.defaults.length > 0) imports.push('import { setDefaults } from "@sluice/sdk/settings";');
+  const defaults = found.defaults.map(({ entry, type }, i) => {
+    const name = use(type, `Defaults${i}`);
+    return `setDefaults<${name}>(<usize>${entry}, new ${name}());`;
+  });
+  return [`import { Batch } from "@sluice/sdk";`, ...imports, ...defaults, ...body, ""].join("\n");
 }
 
 /** True when the module has a `configure`. */
