@@ -102,14 +102,14 @@ test("counts packets where the configuration says so, fragments and super-frames
     filler(64),
   );
   expect(stage.send(fragment)).toPass();
-  expect(stage.send(from4("10.0.0.1", 40_000), { gsoSize: 1400 })).toPass();
+  expect(stage.send(from4("10.0.0.1", 2000), { gsoSize: 500 })).toPass();
   expect(stage.send(from4("10.0.0.1", 28))).toPass();
   expect(stage.send(from4("10.0.0.1", 28))).toDrop("rate-exceeded");
 }, 60_000);
 
 test("counts all bytes of a super-frame", async () => {
-  const stage = await load({ rate: 1000, burst: 40_000 });
-  expect(stage.send(from4("10.0.0.1", 39_950), { gsoSize: 1400 })).toPass();
+  const stage = await load({ rate: 1000, burst: 2000 });
+  expect(stage.send(from4("10.0.0.1", 1950), { gsoSize: 500 })).toPass();
   expect(stage.send(from4("10.0.0.1", 100))).toDrop("rate-exceeded");
 }, 60_000);
 
@@ -117,7 +117,10 @@ test("with 65536 sources the table is full: the one unseen for longest begins an
   const stage = await load({ rate: 1, burst: 1, unit: "packets" });
   const address = (i: number) => `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
   for (let first = 0; first < 65_536; first += 256) {
-    stage.burst(Array.from({ length: 256 }, (_, i) => from4(address(first + i), 28)));
+    stage.burst(
+      Array.from({ length: 256 }, (_, i) => from4(address(first + i), 28)),
+      { flow: false },
+    );
   }
   expect(stage.send(from4(address(1), 28))).toDrop("rate-exceeded");
   expect(stage.send(from4("11.0.0.1", 28))).toPass();
