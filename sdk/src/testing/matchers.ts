@@ -54,6 +54,5 @@ export interface SluiceMatchers<R = unknown> {
 
 declare module "vitest" {
   // biome-ignore lint/suspicious/noExplicitAny: vitest's own declaration, which this one extends, says any.
-  interface Assertion<T = any> extends SluiceMatchers<T> {}
-  interface AsymmetricMatchersContaining extends SluiceMatchers {}
+  interface Matchers<T = any> extends SluiceMatchers<T> {}
 }
