@@ -1,4 +1,6 @@
 import { Batch, Counter, TraceValue } from "@sluice/sdk";
+import { dscpOf, KEEP } from "./classes";
+export { build } from "./classes";
 
 /** What a flow carries from one version of the marker to the next. */
 @flowState(1)
@@ -14,11 +16,12 @@ const sessions = new Counter("new_sessions", "Flows that began while this versio
 const kept = new Counter("kept_sessions", "Flows taken over from another version");
 const packetsSeen = new TraceValue("session_packets", "Packets of the flow so far");
 
-export function mark(batch: Batch, dscp: u32, version: u32): void {
+/** `unset`: what everything is marked with while there is no configuration. */
+export function mark(batch: Batch, unset: u32, version: u32): void {
   for (let i = 0, n = batch.length; i < n; i++) {
     const packet = batch.at(i);
-    packet.setDscp(dscp);
-    marked.add();
+    const dscp = dscpOf(packet, unset);
+    if (dscp != KEEP && packet.setDscp(dscp)) marked.add();
     if (!packet.hasFlow) continue;
     const session = packet.updateFlow<Session>();
     if (packet.isFlowStateNew && session.packets == 0) sessions.add();
