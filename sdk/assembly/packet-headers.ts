@@ -52,7 +52,9 @@ export class PacketHeaders extends PacketBytes {
   // @ts-ignore: decorator
   @inline get hasPorts(): bool {
     const protocol = this.protocol;
-    return (protocol == Protocol.Tcp || protocol == Protocol.Udp || protocol == Protocol.Sctp) && this.hasL4;
+    if (protocol == Protocol.Tcp) return this.hasL4;
+    if (protocol == Protocol.Udp) return this.hasL4;
+    return protocol == Protocol.Sctp && this.hasL4;
   }
   /** An ICMP or ICMPv6 error whose quoted packet can be read through `quoted`. */
   // @ts-ignore: decorator

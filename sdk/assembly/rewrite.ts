@@ -105,10 +105,7 @@ export function isDestinationRouted(packet: Packet): bool {
 /** Address of the L4 header of TCP, UDP or SCTP; 0 when it is another, or not in the window. */
 // @ts-ignore: decorator
 @inline function portsOf(packet: Packet): usize {
-  const protocol = packet.protocol;
-  const l4 = <usize>packet.l4Offset;
-  if (protocol != Protocol.Tcp && protocol != Protocol.Udp && protocol != Protocol.Sctp || l4 == 0) return 0;
-  return packet.head + l4;
+  return packet.hasPorts ? packet.l4 : 0;
 }
 
 export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
