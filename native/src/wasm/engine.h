@@ -63,6 +63,11 @@ class WasmEngine {
   std::thread ticker_;
 };
 
+/// The time between so many epoch ticks and one less, see ticks_of().
+inline uint64_t nanoseconds_of(uint32_t ticks) {
+  return (ticks - uint64_t{1}) * 1'000'000;
+}
+
 /// `budget_us` as epoch ticks. The first tick may come at once, so one more is given.
 inline uint32_t ticks_of(uint32_t budget_us) {
   return (budget_us + 999) / 1000 + 1;

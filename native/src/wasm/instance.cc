@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/clock.h"
+
 namespace sluice {
 
 namespace {
@@ -95,12 +97,13 @@ WasmInstance::~WasmInstance() {
 Status WasmInstance::instantiate() {
   store_ = wasmtime_store_new(module_->engine()->get(), nullptr, nullptr);
   context_ = wasmtime_store_context(store_);
+  wasmtime_store_epoch_deadline_callback(store_, on_deadline, this, nullptr);
   constexpr int64_t kMaxTableElements = 65536, kMaxTables = 8;
   wasmtime_store_limiter(store_, int64_t{abi::kMemoryPages} * 65536, kMaxTableElements, 1, kMaxTables, 1);
   std::vector<wasmtime_extern_t> imports;
   for (const HostFunction* function : module_->imports) imports.push_back(import(*function));
   WasmEngine::LongCall running(*module_->engine());
-  wasmtime_context_set_epoch_deadline(context_, kStartTicks);
+  begin_budget(kStartTicks);
   error_ = wasmtime_instance_new(context_, module_->compiled(), imports.data(), imports.size(), &instance_, &trap_);
   memory_ = LinearMemory::take_created();
   if (error_ != nullptr || trap_ != nullptr) return failed("module-start-failed", "instantiation failed");
@@ -229,9 +232,31 @@ bool WasmInstance::call2(const wasmtime_func_t& function, int32_t first, int32_t
 bool WasmInstance::call(const wasmtime_func_t& function, wasmtime_val_raw_t* values, size_t count,
                         uint32_t budget_ticks) {
   module_->engine()->running();
-  wasmtime_context_set_epoch_deadline(context_, budget_ticks);
+  begin_budget(budget_ticks);
   error_ = wasmtime_func_call_unchecked(context_, &function, values, count, &trap_);
   return error_ == nullptr && trap_ == nullptr;
+}
+
+void WasmInstance::begin_budget(uint32_t ticks) {
+  budget_ticks_ = ticks;
+  overdue_since_ns_ = 0;
+  wasmtime_context_set_epoch_deadline(context_, ticks);
+}
+
+wasmtime_error_t* WasmInstance::on_deadline(wasmtime_context_t*, void* self, uint64_t* more_ticks,
+                                            wasmtime_update_deadline_kind_t* kind) {
+  auto& instance = *static_cast<WasmInstance*>(self);
+  const uint64_t used_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+  if (instance.overdue_since_ns_ == 0) instance.overdue_since_ns_ = used_ns;
+  if (used_ns - instance.overdue_since_ns_ < nanoseconds_of(instance.budget_ticks_)) {
+    instance.module_->engine()->running();
+    *more_ticks = instance.budget_ticks_;
+    *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
+    return nullptr;
+  }
+  instance.refusal_code_ = "budget-exceeded";
+  instance.refusal_ = "the call took longer than its time budget and was stopped";
+  return wasmtime_error_new(instance.refusal_.c_str());
 }
 
 TrapInfo WasmInstance::take_trap() {

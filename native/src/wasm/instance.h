@@ -88,6 +88,12 @@ class WasmInstance {
   Status check_abi_version();
   Status run_init();
   bool export_function(const char* name, wasmtime_func_t& out);
+  /// A call may take so much wall-clock time; when that has passed, as much CPU time again. A thread that was not
+  /// scheduled for a while, or a halted machine, does not cost a plugin its life so, and a runaway one ends all the
+  /// same.
+  void begin_budget(uint32_t ticks);
+  static wasmtime_error_t* on_deadline(wasmtime_context_t*, void* self, uint64_t* more_ticks,
+                                       wasmtime_update_deadline_kind_t* kind);
   bool call2(const wasmtime_func_t& function, int32_t first, int32_t second, uint32_t budget_ticks);
   bool call(const wasmtime_func_t& function, wasmtime_val_raw_t* values, size_t count, uint32_t budget_ticks);
   Error failed(const char* code, const std::string& what);
@@ -105,7 +111,9 @@ class WasmInstance {
   wasmtime_func_t process_{}, migrate_{};
   size_t segment_size_ = 0;
   StageCall* call_ = nullptr;
-  const char* refusal_code_ = nullptr;  ///< set by refuse() until take_trap()
+  uint32_t budget_ticks_ = 0;           ///< of the call in work
+  uint64_t overdue_since_ns_ = 0;       ///< the thread's CPU time when its deadline passed first; 0: it did not yet
+  const char* refusal_code_ = nullptr;  ///< why the host ended a call, until take_trap()
   std::string refusal_;
   wasm_trap_t* trap_ = nullptr;
   wasmtime_error_t* error_ = nullptr;

@@ -35,8 +35,6 @@ TrapText text_of(wasmtime_trap_code_t code) {
     case WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED:
       return {"unreachable",
               "an unreachable instruction was reached (a failed assertion, or an array index out of range)"};
-    case WASMTIME_TRAP_CODE_INTERRUPT:
-      return {"budget-exceeded", "the call took longer than its time budget and was stopped"};
     default:
       return {"trap", "the module trapped"};
   }
