@@ -30,28 +30,38 @@ std::string at_port(uint16_t port, const std::string& code) {
          "))";
 }
 
+std::string verdict(abi::Verdict verdict) {
+  return store8(abi::kSlotVerdict, i32(static_cast<uint32_t>(verdict)));
+}
+
 std::string drop(uint32_t reason) {
-  return store8(abi::kSlotVerdict, i32(static_cast<uint32_t>(abi::Verdict::DROP))) +
-         store16(abi::kSlotReason, i32(reason));
+  return verdict(abi::Verdict::DROP) + store16(abi::kSlotReason, i32(reason));
 }
 
 StageText marker() {
   StageText stage;
   stage.imports = R"((import "sluice" "trace" (func $trace (param i32 i32 i64))))";
   stage.manifest = {{"writes", true}, {"traceValues", {"unused", "port"}}};
-  stage.process = for_each_slot(
-      "(i32.store8 offset=" + std::to_string(abi::kSlotHeadOffset + 1) + " (local.get $slot) (i32.const 0xb8))" +
-      set_flag(1) + "(call $trace (local.get $slot) (i32.const 1) (i64.extend_i32_u " + destination_port() + "))");
+  const auto mark = [](int dscp) {
+    return "(i32.store8 offset=" + std::to_string(abi::kSlotHeadOffset + 1) + " (local.get $slot) (i32.const " +
+           std::to_string(dscp) + "))";
+  };
+  // The IPv4 checksum stays as it was, so what is parsed again is not marked.
+  stage.process =
+      for_each_slot(mark(0xb8) + at_port(2007, mark(0)) + at_port(2008, mark(0)) + set_flag(1) +
+                    "(call $trace (local.get $slot) (i32.const 1) (i64.extend_i32_u " + destination_port() + "))");
   return stage;
 }
 
 StageText gate() {
   StageText stage;
   stage.manifest = {{"dropReasons", {"not-today"}}, {"flowState", {{"size", 8}, {"schema", 1}}}};
-  stage.process =
-      for_each_slot(at_port(2001, drop(abi::PLUGIN_REASON_BASE)) +
-                    at_port(2002, drop(static_cast<uint32_t>(abi::DropReason::Policy))) +
-                    at_port(2003, "(unreachable)") + store16(abi::kSlotFlowState, destination_port()) + set_flag(2));
+  stage.process = for_each_slot(
+      at_port(2001, drop(abi::PLUGIN_REASON_BASE)) +
+      at_port(2002, drop(static_cast<uint32_t>(abi::DropReason::Policy))) + at_port(2003, "(unreachable)") +
+      at_port(2006, verdict(abi::Verdict::REDIRECT) + store16(abi::kSlotOutPort, i32(1))) +
+      at_port(2007, verdict(abi::Verdict::REINPUT)) + at_port(2008, verdict(abi::Verdict::REPLY)) +
+      store16(abi::kSlotFlowState, destination_port()) + set_flag(2));
   return stage;
 }
 

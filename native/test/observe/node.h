@@ -27,8 +27,8 @@ inline Bytes udp_to(const std::string& to, uint16_t port = 2000, const IpOptions
 /// A whole node with two workers. Hosts with known MAC addresses: 10.0.0.2 behind "a", 10.0.1.2 behind "b"; nobody
 /// answers for others. 10.3.0.0/16 goes by 10.0.1.2; 10.4.0.0/16 through the tunnel "vx" to 10.0.1.9, a host behind
 /// "b". Of all packets at FORWARD, the stage "marker" sets DSCP EF and notes the value "port"; then "gate" drops UDP to
-/// port 2001 for a reason of its own, to 2002 by policy, traps at 2003, and keeps the destination port of the rest as
-/// its flow state.
+/// port 2001 for a reason of its own, to 2002 by policy, traps at 2003, redirects 2006 to port "b", puts 2007 in again,
+/// makes an answer of 2008, and keeps the destination port of the rest as its flow state.
 class WatchedNode : public ::testing::Test {
  protected:
   void SetUp() override;

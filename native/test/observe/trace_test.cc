@@ -59,6 +59,13 @@ struct Row {
 
 const char* const kStages[] = {"stage marker at forward pass [1: 00>b8] port=53255", "stage gate at forward pass"};
 
+constexpr auto kSuper = static_cast<uint16_t>(static_cast<uint16_t>(abi::Flag::SUPER_FRAME) |
+                                              static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM));
+
+Bytes tcp_header() {
+  return be16(1000) + be16(2000) + be32(1) + be32(1) + Bytes{0x50, 0x10} + be16(1000) + be16(0) + be16(0);
+}
+
 std::vector<Row> rows() {
   const std::string rx = "rx port a", parse = "parse IPv4, UDP at 20", fresh = "conntrack new, original, flow 0";
   return {
@@ -112,6 +119,27 @@ std::vector<Row> rows() {
        arp_frame("ff:ff:ff:ff:ff:ff", "02:00:00:00:00:a2",
                  arp(1, "02:00:00:00:00:a2", "10.0.0.2", "00:00:00:00:00:00", "10.0.0.1")),
        {rx, "parse ARP", "neighbour ARP, taken in"}},
+      {"redirected by a stage",
+       "udp",
+       frame(udp_to("10.0.1.2", 2006)),
+       {rx, parse, fresh, "route 10.0.1.0/24 by port b [8: 40>3f] [10: 65>66]",
+        "stage marker at forward pass [1: 00>b8] port=54791", "stage gate at forward redirect",
+        "tx port b to 02:00:00:00:00:B2"}},
+      {"answered by a stage",
+       "udp",
+       frame(udp_to("10.0.1.2", 2008)),
+       {rx, parse, fresh, "route 10.0.1.0/24 by port b [8: 40>3f] [10: 65>66]",
+        "stage marker at forward pass port=55303", "stage gate at forward reply", "conntrack untracked",
+        "route 10.0.1.0/24 by port b", "tx port b to 02:00:00:00:00:B2"}},
+      {"a super-frame",
+       "tcp",
+       frame(ip("10.0.0.2", "10.0.1.2", IPPROTO_TCP, tcp_header() + filler(3000))),
+
+       {rx, "parse IPv4, TCP at 20, a super-frame", fresh, "route 10.0.1.0/24 by port b [8: 40>3f] [10: 5a>5b]",
+        kStages[0], kStages[1], "route 10.0.1.0/24 by port b", "segment into 3", "tx port b to 02:00:00:00:00:B2",
+        "tx port b to 02:00:00:00:00:B2", "tx port b to 02:00:00:00:00:B2"},
+       kSuper,
+       1448},
       {"cut into fragments",
        "udp",
        frame(udp_to("10.0.1.2", 2000, {}, 2000)),
@@ -139,6 +167,16 @@ TEST_F(Tracing, TellsEachPacketsWay) {
     EXPECT_EQ(packets[0].number, 1u);
     EXPECT_EQ(observation().read_trace(id).value().left, 9u);
   }
+}
+
+TEST_F(Tracing, APacketThatAStagePutsInAgainStaysTheSame) {
+  const uint32_t id = start("udp");
+  inject("a", frame(udp_to("10.0.1.2", 2007)));
+  const auto packets = read(id, 1);
+  ASSERT_EQ(packets.size(), 1u);
+  const auto lines = lines_of(packets[0]);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "stage gate at forward reinput"), 8);
+  EXPECT_EQ(lines.back(), "drop tunnel-loop");
 }
 
 TEST_F(Tracing, ShowsThePacketAsItCameIn) {
