@@ -56,7 +56,8 @@ export class Connection {
 
   /** The three packets before the first byte. */
   open(stage: Stage): this {
-    for (const sent of [this.syn(), this.synAck(), this.at(0, "", { flags: "A" })]) stage.send(sent);
+    // In bursts of their own, in a packet thread too: flow state is read once a burst.
+    for (const sent of [this.syn(), this.synAck(), this.at(0, "", { flags: "A" })]) stage.advance(1).send(sent);
     return this;
   }
 }

@@ -11,127 +11,10 @@ let stage: Stage;
 beforeEach(async () => {
   stage = await loadPlugin(entry, { config });
 }, 60_000);
+// In a packet thread, packets of one time are one burst.
+const send: Stage["send"] = (...args) => stage.advance(1).send(...args);
+const burst: Stage["burst"] = (...args) => stage.advance(1).burst(...args);
 const opened = (...args: ConstructorParameters<typeof Connection>) => new Connection(...args).open(stage);
-
-describe("hosts", () => {
-  test.each<[string, boolean]>([
-    ["example.com", true],
-    ["EXAMPLE.Com", true],
-    ["example.com:80", true],
-    ["example.com:8080", true],
-    ["example.com:", true],
-    ["  example.com\t ", true],
-    ["example.com:80 ", true],
-    ["www.example.com", false],
-    ["example.co", false],
-    ["example.comm", false],
-    ["www.example.org", true],
-    ["WWW.EXAMPLE.ORG:80", true],
-    ["a.b.example.org", true],
-    ["1.2.3.4.5.6.7.8.9.10.11.example.org", true],
-    ["1.2.3.4.5.6.7.8.9.10.11.example.net", false],
-    ["example.org", false],
-    ["notexample.org", false],
-    ["www.example.org.evil.test", false],
-    [".example.org", false],
-    ["www..example.org", false],
-    ["www.example.org.", false],
-    ["192.0.2.80", true],
-    ["192.0.2.81", false],
-    ["[2001:db8:2::80]", false],
-    ["evil.test", false],
-    ["", false],
-    [":80", false],
-    ["example.com evil.test", false],
-    ["example.com,evil.test", false],
-    ["example.com:80x", false],
-    ["evil.test@example.com", false],
-  ])("'%s' may be asked for: %s", (host, isAllowed) => {
-    for (const family of [4, 6] as const) {
-      const result = stage.send(opened(family).next(get(host)));
-      if (isAllowed) expect(result).toLeaveUnchanged();
-      else expect(result).toDrop("host-denied");
-    }
-    expect(stage).toHaveCounter("allowed_connections", isAllowed ? 2 : 0);
-    expect(stage).toHaveCounter("refused_connections", isAllowed ? 0 : 2);
-  });
-});
-
-describe("a head", () => {
-  const good = "Host: example.com";
-  test.each<[string, string, string | undefined]>([
-    ["of HTTP/1.0 with a host", get("example.com", "1.0"), undefined],
-    ["of HTTP/1.0 without a host", head("GET / HTTP/1.0"), "host-missing"],
-    ["without a host", head("GET / HTTP/1.1", "Accept: */*"), "host-missing"],
-    ["with other lines before and behind", head("POST /a?b HTTP/1.1", "A: b", good, "X-Host: evil.test"), undefined],
-    ["with an empty value, and one with a tab", head("GET / HTTP/1.1", "A:", "B: \t", good), undefined],
-    ["with the name in other case", head("GET / HTTP/1.1", "hOsT:example.com"), undefined],
-    ["for no one path", head("OPTIONS * HTTP/1.1", good), undefined],
-    [
-      "with names that begin or end like Host",
-      head("GET / HTTP/1.1", "Hosts: a", "Hos: b", good, "XHost: c"),
-      undefined,
-    ],
-    ["with a body behind it", `${get("example.com")}Host: evil.test\r\n`, undefined],
-    ["with two hosts", head("GET / HTTP/1.1", good, "Host: evil.test"), "host-repeated"],
-    ["with one host twice", head("GET / HTTP/1.1", good, good), "host-repeated"],
-    ["with a folded line", head("GET / HTTP/1.1", "A: b", " c", good), "http-malformed"],
-    ["with a folded host", head("GET / HTTP/1.1", "Host:", "\texample.com"), "host-denied"],
-    ["whose first field is folded", head("GET / HTTP/1.1", ` ${good}`), "http-malformed"],
-    ["with a blank before the colon", head("GET / HTTP/1.1", "Host : example.com"), "http-malformed"],
-    ["with a line without a colon", head("GET / HTTP/1.1", "Host", good), "http-malformed"],
-    ["with a line without a name", head("GET / HTTP/1.1", ": a", good), "http-malformed"],
-    ["of HTTP/0.9", "GET /\r\n", "http-malformed"],
-    ["of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http-malformed"],
-    ["of HTTP/1.2", get("example.com", "1.2"), "http-malformed"],
-    ["with a version that goes on", get("example.com", "1.10"), "http-malformed"],
-    ["in absolute form", head("GET http://evil.test/ HTTP/1.1", good), "http-no-path"],
-    ["of CONNECT", head("CONNECT evil.test:443 HTTP/1.1", good), "http-no-path"],
-    ["with two blanks before its target", head("GET  http://evil.test/ HTTP/1.1", good), "http-malformed"],
-    ["with a tab in its first line", head("GET\t/ HTTP/1.1", good), "http-malformed"],
-    ["without a method", head(" / HTTP/1.1", good), "http-malformed"],
-    ["behind an empty line", `\r\n${get("example.com")}`, "http-malformed"],
-    ["with lines that end without CR", "GET / HTTP/1.1\nHost: example.com\n\n", "http-malformed"],
-    ["with a CR alone", head(`GET / HTTP/1.1\r${good}`), "http-malformed"],
-    ["with a line feed in a value", head("GET / HTTP/1.1", "A: b\nHost: evil.test", good), "http-malformed"],
-    ["with a zero byte", head("GET / HTTP/1.1", "A: \0", good), "http-malformed"],
-    ["with a CR alone at its end", `GET / HTTP/1.1\r\n${good}\r\n\rx`, "http-malformed"],
-    ["of TLS", "\x16\x03\x01\x02\0\x01\0", "http-malformed"],
-  ])("%s", (_name, sent, reason) => {
-    for (const family of [4, 6] as const) {
-      const result = stage.send(opened(family).next(Buffer.from(sent, "latin1")));
-      if (reason) expect(result).toDrop(reason);
-      else expect(result).toLeaveUnchanged();
-    }
-  });
-
-  test("may have 8192 bytes, or what the configuration says", () => {
-    const sized = (bytes: number, line = "A: ") =>
-      head(
-        "GET / HTTP/1.1",
-        "Host: example.com",
-        line + "x".repeat(bytes - get("example.com").length - line.length - 2),
-      );
-    expect(sized(8192)).toHaveLength(8192);
-    expect(stage.send(opened().next(sized(8192)))).toPass();
-    expect(stage.send(opened().next(sized(8193)))).toDrop("http-too-long");
-    stage.configure({ ...config, maxHeadBytes: 100 });
-    expect(stage.send(opened().next(sized(100)))).toPass();
-    expect(stage.send(opened().next(sized(101)))).toDrop("http-too-long");
-    const slow = opened();
-    expect(stage.send(slow.next(sized(101).slice(0, 99)))).toPass();
-    expect(stage.send(slow.next("x"))).toDrop("http-too-long");
-    const cut = opened();
-    expect(stage.send(cut.next(sized(101).slice(0, 99)))).toPass();
-    stage.configure({ ...config, maxHeadBytes: 64 });
-    expect(stage.send(cut.next("x"))).toDrop("http-too-long");
-  });
-
-  test("may be followed by more than it may have", () => {
-    stage.configure({ ...config, maxHeadBytes: 64 });
-    expect(stage.send(opened().next(get("example.com") + "x".repeat(1000)))).toPass();
-  });
-});
 
 describe("segments", () => {
   const allowed = head("GET /index.html HTTP/1.1", "Accept: */*", "Host: www.example.org:80", "A: b");
@@ -143,8 +26,8 @@ describe("segments", () => {
         const parts = (connection: Connection) =>
           [text.slice(0, cut), text.slice(cut)].map((part) => connection.next(part));
         const apart = opened();
-        const verdicts = parts(apart).map((part) => stage.send(part).verdict);
-        const together = stage.burst(parts(opened())).map(({ verdict }) => verdict);
+        const verdicts = parts(apart).map((part) => send(part).verdict);
+        const together = burst(parts(opened())).map(({ verdict }) => verdict);
         expect(together).toEqual(verdicts);
         expect(verdicts.includes("drop")).toBe(text === denied);
       }
@@ -156,7 +39,7 @@ describe("segments", () => {
   test("of one byte each", () => {
     const connection = opened();
     const segments = [...`${allowed}body`].map((byte) => connection.next(byte));
-    for (const result of stage.burst(segments)) expect(result).toPass();
+    for (const result of burst(segments)) expect(result).toPass();
     expect(stage).toHaveCounter("allowed_connections", 1);
     expect(stage).toHaveGauge("open_heads", 0);
   });
@@ -165,152 +48,148 @@ describe("segments", () => {
     const connection = opened();
     const first = connection.next(allowed.slice(0, 30));
     for (const again of [first, first, connection.at(10, allowed.slice(10, 20))]) {
-      expect(stage.send(again)).toLeaveUnchanged();
+      expect(send(again)).toLeaveUnchanged();
     }
-    expect(stage.send(connection.at(5, allowed.slice(5)))).toLeaveUnchanged();
-    expect(stage.send(first)).toLeaveUnchanged();
+    expect(send(connection.at(5, allowed.slice(5)))).toLeaveUnchanged();
+    expect(send(first)).toLeaveUnchanged();
     expect(stage).toHaveCounter("allowed_connections", 1);
   });
 
   test("behind a gap are dropped, and pass when they come again", () => {
     const connection = opened();
     const [first, second] = [connection.next(allowed.slice(0, 30)), connection.next(allowed.slice(30))];
-    expect(stage.send(second)).toDrop("http-out-of-order");
+    expect(send(second)).toDrop("http-out-of-order");
     expect(stage).toHaveGauge("open_heads", 0);
-    expect(stage.send(first)).toPass();
-    expect(stage.send(connection.at(40, allowed.slice(40)))).toDrop("http-out-of-order");
-    expect(stage.send(second)).toPass();
+    expect(send(first)).toPass();
+    expect(send(connection.at(40, allowed.slice(40)))).toDrop("http-out-of-order");
+    expect(send(second)).toPass();
   });
 
   test("whose numbers wrap around", () => {
     const connection = opened(4, 80, 2 ** 32 - 20);
-    expect(stage.send(connection.next(allowed.slice(0, 40)))).toPass();
-    expect(stage.send(connection.next(allowed.slice(40)))).toPass();
+    expect(send(connection.next(allowed.slice(0, 40)))).toPass();
+    expect(send(connection.next(allowed.slice(40)))).toPass();
     expect(stage).toHaveCounter("allowed_connections", 1);
   });
 
   test("without payload pass in any state", () => {
     const connection = opened();
     const empty = (flags: string) => connection.at(3, "", { flags });
-    expect(stage.send(empty("A"))).toPass();
-    stage.send(connection.next(denied));
-    for (const flags of ["A", "FA"]) expect(stage.send(empty(flags))).toPass();
+    expect(send(empty("A"))).toPass();
+    send(connection.next(denied));
+    for (const flags of ["A", "FA"]) expect(send(empty(flags))).toPass();
   });
 
   test("with urgent data, which the server may take out of the head, are refused", () => {
-    expect(stage.send(opened().at(0, allowed, { flags: "APU" }))).toDrop("http-malformed");
+    expect(send(opened().at(0, allowed, { flags: "APU" }))).toDrop("http-malformed");
   });
 
   test("in fragments are dropped: their end could be another's", () => {
     const [first, second] = fragmentsOf(opened().next(allowed + "x".repeat(400)), { mtu: 200 });
-    expect(stage.send(first as Uint8Array)).toDrop("http-hidden");
-    expect(stage.send(second as Uint8Array)).toLeaveUnchanged();
+    expect(send(first as Uint8Array)).toDrop("http-hidden");
+    expect(send(second as Uint8Array)).toLeaveUnchanged();
   });
 
   test("whose first fragment has no ports are dropped, for any port", () => {
     for (const family of [4, 6] as const) {
       const mtu = family === 4 ? 28 : 56;
       const [first, second] = fragmentsOf(new Connection(family, 443).next("x".repeat(100)), { mtu });
-      expect(stage.send(first as Uint8Array)).toDrop("http-hidden");
-      expect(stage.send(second as Uint8Array)).toLeaveUnchanged();
+      expect(send(first as Uint8Array)).toDrop("http-hidden");
+      expect(send(second as Uint8Array)).toLeaveUnchanged();
     }
   });
 
   test("behind many IPv6 extension headers are dropped", () => {
     const header = ipv6({ source: "2001:db8:1::1", destination: "2001:db8:2::80" });
     const ports = tcp({ sourcePort: 40000, destinationPort: 80, flags: "A" });
-    expect(stage.send(packet(header, options(60, 128), ports, denied))).toDrop("http-hidden");
+    expect(send(packet(header, options(60, 128), ports, denied))).toDrop("http-hidden");
   });
 
   test("in a super-frame are one", () => {
-    expect(stage.send(opened().next(get("example.com") + "x".repeat(3000)), { gsoSize: 1460 })).toLeaveUnchanged();
-    expect(stage.send(opened().next(get("evil.test") + "x".repeat(3000)), { gsoSize: 1460 })).toDrop("host-denied");
+    expect(send(opened().next(get("example.com") + "x".repeat(1700)), { gsoSize: 600 })).toLeaveUnchanged();
+    expect(send(opened().next(get("evil.test") + "x".repeat(1700)), { gsoSize: 600 })).toDrop("host-denied");
   });
 });
 
 describe("a connection", () => {
   test("is judged by its first request only", () => {
     const connection = opened();
-    expect(stage.send(connection.next(get("example.com")))).toPass();
-    expect(stage.send(connection.next(get("evil.test")))).toLeaveUnchanged();
+    expect(send(connection.next(get("example.com")))).toPass();
+    expect(send(connection.next(get("evil.test")))).toLeaveUnchanged();
   });
 
   test("that was refused stays so", () => {
     const connection = opened();
     const refused = connection.next(get("evil.test"));
-    expect(stage.send(refused)).toDrop("host-denied");
-    expect(stage.send(refused)).toDrop("http-refused");
-    expect(stage.send(connection.at(0, get("example.com")))).toDrop("http-refused");
+    expect(send(refused)).toDrop("host-denied");
+    expect(send(refused)).toDrop("http-refused");
+    expect(send(connection.at(0, get("example.com")))).toDrop("http-refused");
     expect(stage).toHaveCounter("refused_connections", 1);
   });
 
   test("that was refused stays so in the same burst", () => {
     const connection = opened();
     const [begin, other] = [connection.at(0, "GET / HTTP/1.1\r\nHost: evil.t"), connection.at(0, get("example.com"))];
-    const results = stage.burst([begin, connection.at(28, "est\r\n"), other]);
+    const results = burst([begin, connection.at(28, "est\r\n"), other]);
     expect(results.map(({ reason }) => reason)).toEqual([undefined, "host-denied", "http-refused"]);
-    expect(stage.send(other)).toDrop("http-refused");
+    expect(send(other)).toDrop("http-refused");
   });
 
   test("that was allowed sends its body in the same burst", () => {
     const connection = opened();
-    const results = stage.burst([
-      connection.next(get("example.com")),
-      connection.next("body"),
-      connection.next("more"),
-    ]);
+    const results = burst([connection.next(get("example.com")), connection.next("body"), connection.next("more")]);
     expect(results.map(({ verdict }) => verdict)).toEqual(["pass", "pass", "pass"]);
-    expect(stage.send(connection.next("last"))).toLeaveUnchanged();
+    expect(send(connection.next("last"))).toLeaveUnchanged();
   });
 
   test("begins where the server says it does", () => {
     const connection = new Connection();
     // The server takes the second SYN; what the first would make the beginning is a later request.
-    stage.send(connection.syn(connection.initial + 200));
-    stage.send(connection.syn());
-    stage.send(connection.synAck());
-    expect(stage.send(connection.at(200, get("example.com")))).toDrop("http-out-of-order");
-    stage.send(connection.syn(connection.initial + 200));
-    expect(stage.send(connection.at(200, get("example.com")))).toDrop("http-out-of-order");
-    expect(stage.send(connection.at(0, get("evil.test")))).toDrop("host-denied");
+    send(connection.syn(connection.initial + 200));
+    send(connection.syn());
+    send(connection.synAck());
+    expect(send(connection.at(200, get("example.com")))).toDrop("http-out-of-order");
+    send(connection.syn(connection.initial + 200));
+    expect(send(connection.at(200, get("example.com")))).toDrop("http-out-of-order");
+    expect(send(connection.at(0, get("evil.test")))).toDrop("host-denied");
   });
 
   test("that takes the place of another with the same ports is judged anew", () => {
     const connection = opened();
-    expect(stage.send(connection.next(get("example.com")))).toPass();
-    stage.send(connection.synAck());
-    expect(stage.send(connection.next("body"))).toPass();
-    stage.send(connection.synAck(90_000));
+    expect(send(connection.next(get("example.com")))).toPass();
+    send(connection.synAck());
+    expect(send(connection.next("body"))).toPass();
+    send(connection.synAck(90_000));
     const sequence = 90_001;
-    expect(stage.send(connection.at(0, get("evil.test"), { sequence }))).toDrop("host-denied");
+    expect(send(connection.at(0, get("evil.test"), { sequence }))).toDrop("host-denied");
   });
 
   test("whose beginning was not seen gets no data through", () => {
     const connection = new Connection();
-    expect(stage.send(connection.at(0, "", { flags: "A" }))).toPass();
-    expect(stage.send(connection.next(get("example.com")))).toDrop("http-unknown");
+    expect(send(connection.at(0, "", { flags: "A" }))).toPass();
+    expect(send(connection.next(get("example.com")))).toDrop("http-unknown");
   });
 
   test("without a flow gets no data through", () => {
     const connection = new Connection();
-    expect(stage.send(connection.next(get("example.com")), { flow: false })).toDrop("http-unknown");
-    expect(stage.send(connection.at(0, "", { flags: "A" }), { flow: false })).toPass();
+    expect(send(connection.next(get("example.com")), { flow: false })).toDrop("http-unknown");
+    expect(send(connection.at(0, "", { flags: "A" }), { flow: false })).toPass();
   });
 
   test("that the node saw first from the server's side gets no data through", () => {
     const connection = new Connection();
-    expect(stage.send(connection.fromServer("x", { flags: "A", sequence: 1 }))).toPass();
-    expect(stage.send(connection.next(get("evil.test")))).toDrop("http-unknown");
+    expect(send(connection.fromServer("x", { flags: "A", sequence: 1 }))).toPass();
+    expect(send(connection.next(get("evil.test")))).toDrop("http-unknown");
   });
 
   test("cannot begin with data in its SYN", () => {
-    expect(stage.send(new Connection().syn(1000, get("example.com")))).toDrop("http-hidden");
+    expect(send(new Connection().syn(1000, get("example.com")))).toDrop("http-hidden");
   });
 
   test("has answers that pass", () => {
     const connection = opened();
-    stage.send(connection.next(get("example.com")));
-    expect(stage.send(connection.fromServer("HTTP/1.1 200 OK\r\n\r\n", { sequence: 5001 }))).toLeaveUnchanged();
+    send(connection.next(get("example.com")));
+    expect(send(connection.fromServer("HTTP/1.1 200 OK\r\n\r\n", { sequence: 5001 }))).toLeaveUnchanged();
   });
 });
 
@@ -319,7 +198,7 @@ describe("reset: true", () => {
 
   test.each([4, 6] as const)("tells the client, in IPv%i", (family) => {
     const connection = opened(family);
-    const result = stage.send(connection.next(get("evil.test")));
+    const result = send(connection.next(get("evil.test")));
     expect(result).toDrop("host-denied");
     expect(result).toHaveEmitted(connection.reset());
     expect(stage).toHaveCounter("resets", 1);
@@ -327,32 +206,32 @@ describe("reset: true", () => {
 
   test("tells it again when it goes on", () => {
     const connection = opened();
-    stage.send(connection.next(get("evil.test")));
-    expect(stage.send(connection.at(0, get("evil.test")))).toHaveEmitted(connection.reset());
+    send(connection.next(get("evil.test")));
+    expect(send(connection.at(0, get("evil.test")))).toHaveEmitted(connection.reset());
   });
 
   test("says nothing to what comes out of order", () => {
-    expect(stage.send(opened().at(7, "x"))).toHaveEmitted();
+    expect(send(opened().at(7, "x"))).toHaveEmitted();
   });
 });
 
 test("without reset nothing is sent", () => {
-  expect(stage.send(opened().next(get("evil.test")))).toHaveEmitted();
+  expect(send(opened().next(get("evil.test")))).toHaveEmitted();
 });
 
 test("other ports, by configuration", () => {
-  expect(stage.send(opened(4, 8080).next(get("evil.test")))).toLeaveUnchanged();
+  expect(send(opened(4, 8080).next(get("evil.test")))).toLeaveUnchanged();
   stage.configure({ ...config, ports: [8080, 8081] });
-  expect(stage.send(opened(4, 8081).next(get("evil.test")))).toDrop("host-denied");
-  expect(stage.send(opened(4, 80).next(get("evil.test")))).toLeaveUnchanged();
+  expect(send(opened(4, 8081).next(get("evil.test")))).toDrop("host-denied");
+  expect(send(opened(4, 80).next(get("evil.test")))).toLeaveUnchanged();
 });
 
 test("with 16384 open heads the table is full: who was silent for longest has to begin a new connection", () => {
   // After a configure nothing is sent to a packet thread too: one row there has fewer buffers than this takes.
   stage.configure(config);
   const [oldest, kept] = [opened(), opened()];
-  stage.send(oldest.next("GET / HT"));
-  stage.send(kept.next("GET / HT"));
+  send(oldest.next("GET / HT"));
+  send(kept.next("GET / HT"));
   for (let first = 0; first < 16_384; first += 128) {
     const others = Array.from({ length: 128 }, (_, i) => {
       const at = first + i;
@@ -363,14 +242,14 @@ test("with 16384 open heads the table is full: who was silent for longest has to
       (it: Connection) => it.synAck(),
       (it: Connection) => it.next("G"),
     ]) {
-      stage.burst(others.map(step));
+      burst(others.map(step));
     }
-    if (first === 8192) stage.send(kept.next("TP/1.1\r\n"));
+    if (first === 8192) send(kept.next("TP/1.1\r\n"));
   }
   expect(stage).toHaveGauge("open_heads", 16_384);
-  expect(stage.send(kept.next("Host: example.com\r\n\r\n"))).toPass();
-  expect(stage.send(oldest.next("TP/1.1\r\n"))).toDrop("http-unknown");
-  expect(stage.send(oldest.at(0, get("example.com")))).toDrop("http-refused");
+  expect(send(kept.next("Host: example.com\r\n\r\n"))).toPass();
+  expect(send(oldest.next("TP/1.1\r\n"))).toDrop("http-unknown");
+  expect(send(oldest.at(0, get("example.com")))).toDrop("http-refused");
 }, 60_000);
 
 test("without a configuration everything passes", async () => {
