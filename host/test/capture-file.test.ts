@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,6 +52,13 @@ describe("a capture's file", () => {
       ["tx pod-2", 1_700_000_000_999_999_999n, 1500, 60],
       ["rx pod-1", 1_700_000_000_000_000_005n, 1500, 60],
     ]);
+  });
+
+  test("has an interface without a packet too: readers refuse a file that has none", async () => {
+    const path = await toFile([]);
+    expect(readPcap(path)).toEqual([]);
+    const { status, stderr } = spawnSync("tcpdump", ["-r", path], { encoding: "utf8" });
+    expect({ status, stderr }).toMatchObject({ status: 0 });
   });
 
   test("is the same on stdout", async () => {

@@ -34,7 +34,9 @@ export class CaptureFile {
     await this.output.write(packetBlock({ interface: number, at, bytes, length, ...comment }));
   }
 
+  /** A file without a packet has an interface all the same: tcpdump refuses one that has none. */
   async close(): Promise<void> {
+    if (this.interfaces.size === 0) await this.addInterface("none", "nothing was captured");
     await this.output.close();
   }
 
@@ -42,9 +44,12 @@ export class CaptureFile {
     const name = `${point} ${port}`.trimEnd();
     const known = this.interfaces.get(name);
     if (known !== undefined) return known;
+    return this.addInterface(name, describe(point, port));
+  }
+
+  private async addInterface(name: string, description: string): Promise<number> {
     const number = this.interfaces.size;
     this.interfaces.set(name, number);
-    const description = describe(point, port);
     await this.output.write(interfaceBlock({ name, description, linkType: LINK_ETHERNET, snapLength: 0 }));
     return number;
   }
