@@ -164,6 +164,21 @@ describe("a connection", () => {
     expect(send(connection.at(0, get("evil.test"), { sequence }))).toDrop("host-denied");
   });
 
+  test("that takes the place of one whose head was read in part is read from its beginning", () => {
+    const connection = opened();
+    expect(send(connection.next("GET / HTTP/1.1\r\n"))).toPass();
+    send(connection.synAck(90_000));
+    expect(send(connection.at(0, get("example.com"), { sequence: 90_001 }))).toPass();
+    expect(stage).toHaveCounter("allowed_connections", 1);
+  });
+
+  test("is not begun anew by what the server acknowledges later", () => {
+    const connection = opened();
+    send(connection.next("GET / HTTP/1.1\r\n"));
+    send(connection.fromServer("", { flags: "A", sequence: 5001, acknowledgment: 1017 }));
+    expect(send(connection.next("Host: example.com\r\n\r\n"))).toPass();
+  });
+
   test("whose beginning was not seen gets no data through", () => {
     const connection = new Connection();
     expect(send(connection.at(0, "", { flags: "A" }))).toPass();
