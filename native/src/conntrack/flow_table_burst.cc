@@ -9,6 +9,7 @@
 
 #include "conntrack/flow_lock.h"
 #include "conntrack/flow_table.h"
+#include "conntrack/translate.h"
 
 namespace sluice {
 namespace {
@@ -103,11 +104,6 @@ Transition advance(FlowRecord& flow, const rte_mbuf* packet, const PacketMeta& m
     if (cleared != 0) flow.marks.fetch_and(static_cast<uint16_t>(~cleared), std::memory_order_relaxed);
   }
   return step;
-}
-
-bool has_ports_in_place(const PacketMeta& meta) {
-  constexpr auto kOdd = static_cast<uint16_t>(abi::Flag::FRAGMENT) | static_cast<uint16_t>(abi::Flag::ICMP_ERROR);
-  return (meta.protocol == IPPROTO_TCP || meta.protocol == IPPROTO_UDP) && (meta.flags & kOdd) == 0;
 }
 
 }  // namespace

@@ -21,6 +21,12 @@ uint64_t move_bit(abi::Hook hook, PacketEnd end) {
   return uint64_t{1} << (2 * static_cast<unsigned>(hook) + static_cast<unsigned>(end));
 }
 
+/// A packet whose flow is confirmed and answered, as the flow knows it: not wrapped by a stage.
+bool is_of_established_flow(const PacketMeta& meta) {
+  return meta.flow != 0 && meta.confirmed && !meta.reframed &&
+         meta.ct_state == static_cast<uint8_t>(abi::CtState::ESTABLISHED);
+}
+
 struct End {
   const uint8_t* address;
   uint16_t port;
@@ -64,8 +70,7 @@ void FlowTable::pass(abi::Hook hook, uint32_t epoch, uint16_t stages, rte_mbuf* 
   for (uint16_t i = 0; i < count; i++) {
     const PacketMeta& meta = *meta_of(packets[i]);
     passed[i] = false;
-    if (meta.flow == 0 || !meta.confirmed || meta.reframed) continue;
-    if (meta.ct_state != static_cast<uint8_t>(abi::CtState::ESTABLISHED)) continue;
+    if (!is_of_established_flow(meta)) continue;
     const FlowRecord& flow = record(meta.flow - 1);
     const uint64_t word = flow.settled[meta.ct_direction].load(std::memory_order_acquire);
     if ((word & mask) != wanted) continue;
@@ -104,8 +109,7 @@ bool FlowTable::move_settled(abi::Hook hook, rte_mbuf* packet, uint64_t word) {
 void FlowTable::settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte_mbuf* packet, const uint8_t* before,
                        const uint8_t* after, uint16_t length) {
   const PacketMeta& meta = *meta_of(const_cast<rte_mbuf*>(packet));
-  if (meta.flow == 0 || !meta.confirmed || meta.reframed) return;
-  if (meta.ct_state != static_cast<uint8_t>(abi::CtState::ESTABLISHED)) return;
+  if (!is_of_established_flow(meta)) return;
   FlowRecord& flow = record(meta.flow - 1);
   std::atomic<uint64_t>& settled = flow.settled[meta.ct_direction];
   uint64_t word = settled.load(std::memory_order_relaxed);

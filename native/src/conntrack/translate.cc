@@ -62,9 +62,7 @@ uint64_t replace_address(uint8_t* at, const uint8_t* address, uint16_t size) {
 }  // namespace
 
 bool is_translatable(const PacketMeta& meta) {
-  constexpr auto kOdd = static_cast<uint16_t>(abi::Flag::FRAGMENT) | static_cast<uint16_t>(abi::Flag::ICMP_ERROR);
-  if (meta.protocol != IPPROTO_TCP && meta.protocol != IPPROTO_UDP) return false;
-  if ((meta.flags & kOdd) != 0 || meta.l4_offset == 0) return false;
+  if (!has_ports_in_place(meta) || meta.l4_offset == 0) return false;
   return meta.family == 4 || meta.l4_offset == kIpv6Header;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netinet/in.h>
+
 #include <cstdint>
 
 #include "conntrack/flow_key.h"
@@ -8,6 +10,12 @@ namespace sluice {
 
 /// Which end of a packet is given another address and port.
 enum class PacketEnd : uint8_t { Source, Destination };
+
+/// True for TCP and UDP packets that are no fragment and no ICMP error: their L4 header begins with the flow's ports.
+inline bool has_ports_in_place(const PacketMeta& meta) {
+  constexpr auto kOdd = static_cast<uint16_t>(abi::Flag::FRAGMENT) | static_cast<uint16_t>(abi::Flag::ICMP_ERROR);
+  return (meta.protocol == IPPROTO_TCP || meta.protocol == IPPROTO_UDP) && (meta.flags & kOdd) == 0;
+}
 
 /// True for a packet whose addresses and ports translate_end() can replace: TCP or UDP with its ports in place, no
 /// fragment, no ICMP error, no IPv6 extension headers.
