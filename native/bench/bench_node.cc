@@ -30,10 +30,6 @@ IpAddress address4(uint32_t address) {
   return made;
 }
 
-void before_move(rte_mbuf* packet) {
-  if (!meta_of(packet)->reframed) freeze_reply_tuple(packet);
-}
-
 }  // namespace
 
 std::string read_file(const std::string& path) {

@@ -13,13 +13,12 @@ namespace {
 constexpr auto kHousekeepingPause = std::chrono::milliseconds(100);
 constexpr uint32_t kSweepsPerRound = 50;  ///< pauses in which the whole flow table is looked at
 
-/// A stage is about to push or pop: the flow's tuple is still where it is known to be.
+}  // namespace
+
 void before_move(rte_mbuf* packet) {
   PacketMeta& meta = *meta_of(packet);
   if (!meta.reframed) freeze_reply_tuple(packet);
 }
-
-}  // namespace
 
 FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {
   FlowSlots slots;

@@ -18,6 +18,10 @@
 
 namespace sluice {
 
+/// A stage is about to push or pop: the flow's tuple is still where it is known to be. For
+/// WasmHostOptions::before_move.
+void before_move(rte_mbuf* packet);
+
 /// The flow table's records as stages' state lies in them.
 FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes);
 
