@@ -1,0 +1,48 @@
+// The layout of Sluice's own etcd. Values are JSON, one record a key; their schemas are in records.ts.
+//
+//   /sluice/v1/mirror/<kind>/[<namespace>/]<name>   what the reflector keeps equal to the Kubernetes API
+//   /sluice/v1/ipam/ids/<id>                        the node that has the id; made only where absent
+//   /sluice/v1/ipam/nodes/<node>                    a node's id, made in one transaction with the key before
+//   /sluice/v1/ipam/blocks/<pool>/<block>           the node that has the block; made only where absent
+//   /sluice/v1/ipam/wants/<node>/<pool>             how many blocks the node's agent needs
+//   /sluice/v1/nodes/<node>                         what the node's agent reports of itself
+//   /sluice/v1/endpoints/<node>/<id>                addresses that the node's agent handed out, by container and interface
+
+const ROOT = "/sluice/v1";
+
+/** Kinds of mirrored objects, with whether they live in a namespace. */
+export const MIRRORED = {
+  pods: true,
+  namespaces: false,
+  nodes: false,
+  services: true,
+  endpointslices: true,
+  networkpolicies: true,
+  nodeconfigs: false,
+  ippools: false,
+} as const;
+
+export type MirroredKind = keyof typeof MIRRORED;
+
+export const MIRROR_PREFIX = `${ROOT}/mirror/`;
+export const IDS_PREFIX = `${ROOT}/ipam/ids/`;
+export const NODE_IDS_PREFIX = `${ROOT}/ipam/nodes/`;
+export const BLOCKS_PREFIX = `${ROOT}/ipam/blocks/`;
+export const WANTS_PREFIX = `${ROOT}/ipam/wants/`;
+export const NODE_REPORTS_PREFIX = `${ROOT}/nodes/`;
+export const ENDPOINTS_PREFIX = `${ROOT}/endpoints/`;
+
+export const mirrorPrefix = (kind: MirroredKind): string => `${MIRROR_PREFIX}${kind}/`;
+
+/** @param namespace of kinds that have one */
+export function mirrorKey(kind: MirroredKind, name: string, namespace?: string): string {
+  return namespace === undefined ? `${mirrorPrefix(kind)}${name}` : `${mirrorPrefix(kind)}${namespace}/${name}`;
+}
+
+export const idKey = (id: number): string => `${IDS_PREFIX}${id}`;
+export const nodeIdKey = (node: string): string => `${NODE_IDS_PREFIX}${node}`;
+/** @param block in CIDR form; its slash becomes an underscore */
+export const blockKey = (pool: string, block: string): string => `${BLOCKS_PREFIX}${pool}/${block.replace("/", "_")}`;
+export const wantKey = (node: string, pool: string): string => `${WANTS_PREFIX}${node}/${pool}`;
+export const nodeReportKey = (node: string): string => `${NODE_REPORTS_PREFIX}${node}`;
+export const endpointKey = (node: string, id: string): string => `${ENDPOINTS_PREFIX}${node}/${id}`;

@@ -1,0 +1,165 @@
+import { z } from "zod";
+
+// The values in Sluice's etcd: of Kubernetes objects, no more than what agents need. Schemas are loose: a key that a newer
+// version added is ignored, so that versions can be mixed while a cluster is upgraded.
+
+const labels = z.record(z.string(), z.string());
+const protocol = z.enum(["TCP", "UDP", "SCTP"]);
+
+export const podRecord = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  /** Absent until it is scheduled. */
+  node: z.string().optional(),
+  phase: z.enum(["Pending", "Running", "Succeeded", "Failed", "Unknown"]),
+  hostNetwork: z.boolean().optional(),
+  /** As the API reports them: IPv4 and IPv6, at most one each. */
+  ips: z.array(z.string()),
+  labels,
+  /** Those of sluice.dev only. */
+  annotations: labels,
+  /** Named container ports, which services and policies may name. */
+  ports: z.array(z.object({ name: z.string(), port: z.int(), protocol })),
+});
+
+export const namespaceRecord = z.object({ name: z.string(), labels });
+
+export const nodeRecord = z.object({
+  name: z.string(),
+  uid: z.string(),
+  labels,
+  /** Those of sluice.dev only. */
+  annotations: labels,
+  /** InternalIP addresses. */
+  addresses: z.array(z.string()),
+});
+
+const servicePort = z.object({
+  name: z.string().optional(),
+  protocol,
+  port: z.int(),
+  nodePort: z.int().optional(),
+});
+
+export const serviceRecord = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  type: z.enum(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]),
+  /** None of a headless service. */
+  clusterIPs: z.array(z.string()),
+  externalIPs: z.array(z.string()),
+  /** Addresses of its load balancer's status. */
+  loadBalancerIPs: z.array(z.string()),
+  ports: z.array(servicePort),
+  /** Seconds that a client stays with its backend; absent: no affinity. */
+  affinitySeconds: z.int().optional(),
+  internalTrafficPolicy: z.enum(["Cluster", "Local"]),
+  externalTrafficPolicy: z.enum(["Cluster", "Local"]),
+  healthCheckNodePort: z.int().optional(),
+  annotations: labels,
+});
+
+export const endpointSliceRecord = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  /** The service's name. */
+  service: z.string(),
+  addressType: z.enum(["IPv4", "IPv6"]),
+  /** A port without a number stands for all. */
+  ports: z.array(z.object({ name: z.string().optional(), protocol, port: z.int().optional() })),
+  endpoints: z.array(
+    z.object({
+      addresses: z.array(z.string()),
+      ready: z.boolean(),
+      serving: z.boolean(),
+      terminating: z.boolean(),
+      node: z.string().optional(),
+      zone: z.string().optional(),
+    }),
+  ),
+});
+
+const selector = z.object({
+  matchLabels: labels.optional(),
+  matchExpressions: z
+    .array(
+      z.object({
+        key: z.string(),
+        operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist"]),
+        values: z.array(z.string()).optional(),
+      }),
+    )
+    .optional(),
+});
+
+const policyPeer = z.object({
+  podSelector: selector.optional(),
+  namespaceSelector: selector.optional(),
+  ipBlock: z.object({ cidr: z.string(), except: z.array(z.string()).optional() }).optional(),
+});
+
+const policyPort = z.object({
+  protocol,
+  /** A number, or the name of a container port; absent: all ports. */
+  port: z.union([z.int(), z.string()]).optional(),
+  endPort: z.int().optional(),
+});
+
+export const networkPolicyRecord = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  podSelector: selector,
+  policyTypes: z.array(z.enum(["Ingress", "Egress"])),
+  /** Without peers: everyone; without ports: all. */
+  ingress: z.array(z.object({ from: z.array(policyPeer).optional(), ports: z.array(policyPort).optional() })),
+  egress: z.array(z.object({ to: z.array(policyPeer).optional(), ports: z.array(policyPort).optional() })),
+});
+
+export const nodeIdRecord = z.object({ node: z.string(), id: z.int().min(1).max(65535) });
+
+export const blockRecord = z.object({ pool: z.string(), block: z.string(), node: z.string() });
+
+export const wantRecord = z.object({ node: z.string(), pool: z.string(), blocks: z.int().min(0) });
+
+/** What the reflector makes the status of NodeConfig and events of. */
+export const nodeReportRecord = z.object({
+  node: z.string(),
+  version: z.string(),
+  conditions: z.array(
+    z.object({
+      type: z.string(),
+      status: z.enum(["True", "False", "Unknown"]),
+      reason: z.string(),
+      message: z.string(),
+    }),
+  ),
+  /** Generation of the NodeConfig that the conditions are about, and its name. */
+  nodeConfig: z.object({ name: z.string(), generation: z.int() }).optional(),
+});
+
+export const endpointRecord = z.object({
+  node: z.string(),
+  namespace: z.string(),
+  pod: z.string(),
+  podUid: z.string(),
+  containerId: z.string(),
+  interface: z.string(),
+  addresses: z.array(z.string()),
+});
+
+export type PodRecord = z.output<typeof podRecord>;
+export type NamespaceRecord = z.output<typeof namespaceRecord>;
+export type NodeRecord = z.output<typeof nodeRecord>;
+export type ServiceRecord = z.output<typeof serviceRecord>;
+export type EndpointSliceRecord = z.output<typeof endpointSliceRecord>;
+export type Selector = z.output<typeof selector>;
+export type PolicyPeer = z.output<typeof policyPeer>;
+export type PolicyPort = z.output<typeof policyPort>;
+export type NetworkPolicyRecord = z.output<typeof networkPolicyRecord>;
+export type NodeIdRecord = z.output<typeof nodeIdRecord>;
+export type BlockRecord = z.output<typeof blockRecord>;
+export type WantRecord = z.output<typeof wantRecord>;
+export type NodeReportRecord = z.output<typeof nodeReportRecord>;
+export type EndpointRecord = z.output<typeof endpointRecord>;
