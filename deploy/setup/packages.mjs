@@ -29,5 +29,6 @@ export const testPackages = {
   lld: "likewise: wasm-ld links it",
   "dpdk-dev": "native tests: dpdk-testpmd is the other end of a memif",
   "docker-registry": "SDK's tests: plugins are pushed to it; never run as a service",
+  "etcd-server": "tests of the cluster's side: Sluice's etcd; never run as a service",
   socat: "end-to-end tests: UDP and fragments between programs",
 };

@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import type { Etcd3 } from "etcd3";
+import { connect, type EtcdOptions } from "./connection.js";
+import { fromEtcd } from "./errors.js";
+import { type Condition, compareOf, requestOf, type Write } from "./transaction.js";
+import { PrefixWatch, type WatchHandler } from "./watch.js";
+
+/** A key and what it holds, in UTF-8. */
+export interface Entry {
+  readonly key: string;
+  readonly value: string;
+  /** Of its last change. */
+  readonly revision: number;
+}
+
+export interface Page {
+  readonly entries: readonly Entry[];
+  /** Of the whole listing: all pages are of one moment. */
+  readonly revision: number;
+}
+
+export interface TransactionResult {
+  /** Whether the conditions held; where not, nothing was written. */
+  readonly done: boolean;
+  readonly revision: number;
+}
+
+/** Entries of one answer: memory is bounded by it. */
+const PAGE_ENTRIES = 500;
+/** Says which etcd this is: made once, so one that was emptied and made anew differs. */
+const INSTANCE_KEY = "/sluice/v1/instance";
+
+/**
+ * Sluice's etcd. Requests are tried once, at most 10 s long; a write that ended with "etcd-unavailable", "etcd-timeout"
+ * or "etcd-failed" may have been done. All methods throw SluiceError, with EtcdErrorCode's codes.
+ */
+export class EtcdStore {
+  /** For messages. */
+  readonly endpoints: string;
+  readonly #client: Etcd3;
+  readonly #watches = new Set<PrefixWatch>();
+
+  private constructor(client: Etcd3, endpoints: string) {
+    this.#client = client;
+    this.endpoints = endpoints;
+  }
+
+  /** Does not wait for etcd. @throws SluiceError "etcd-endpoint", "etcd-tls" */
+  static open(options: EtcdOptions): EtcdStore {
+    return new EtcdStore(connect(options), options.endpoints.join(","));
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    const { kvs } = await this.#call(() => this.#client.kv.range({ key: Buffer.from(key) }));
+    return kvs.map(entryOf)[0];
+  }
+
+  /**
+   * All entries whose keys begin with `prefix`, in the keys' order, page by page.
+   * @throws SluiceError "etcd-compacted" when it takes longer than etcd keeps the revision: begin again
+   */
+  async *list(prefix: string): AsyncGenerator<Page> {
+    const end = prefixEnd(prefix);
+    let start = Buffer.from(prefix);
+    let revision: number | undefined;
+    for (;;) {
+      const request = { key: start, range_end: end, limit: PAGE_ENTRIES, revision: revision ?? 0 };
+      const { kvs, more, header } = await this.#call(() => this.#client.kv.range(request));
+      revision ??= Number(header.revision);
+      yield { entries: kvs.map(entryOf), revision };
+      const last = kvs.at(-1);
+      if (!more || last === undefined) return;
+      start = Buffer.concat([last.key, Buffer.of(0)]);
+    }
+  }
+
+  /** @returns the revision */
+  async put(key: string, value: string): Promise<number> {
+    return (await this.transaction([], [{ put: key, value }])).revision;
+  }
+
+  /** No error where there is none. @returns the revision */
+  async delete(key: string): Promise<number> {
+    return (await this.transaction([], [{ delete: key }])).revision;
+  }
+
+  /** Does all `writes`, at most MAX_WRITES and one a key, or nothing where a condition does not hold. */
+  async transaction(conditions: readonly Condition[], writes: readonly Write[]): Promise<TransactionResult> {
+    const request = { compare: conditions.map(compareOf), success: writes.map(requestOf) };
+    const { succeeded, header } = await this.#call(() => this.#client.kv.txn(request));
+    return { done: succeeded, revision: Number(header.revision) };
+  }
+
+  /** Tells all entries below `prefix` and every change, until it is closed. */
+  watch(prefix: string, handler: WatchHandler): PrefixWatch {
+    const watch = new PrefixWatch({
+      prefix,
+      end: prefixEnd(prefix),
+      handler,
+      list: () => this.list(prefix),
+      stream: () => this.#call(() => this.#client.watchClient.watch()),
+      instance: () => this.#instance(),
+      errorOf: (error) => fromEtcd(error, this.endpoints),
+    });
+    this.#watches.add(watch);
+    void watch.ended.catch(() => undefined).then(() => this.#watches.delete(watch)); // its owner looks at `ended`
+    return watch;
+  }
+
+  /** Ends its watches too. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#watches].map((watch) => watch.close()));
+    this.#client.close();
+  }
+
+  async #instance(): Promise<string> {
+    const known = await this.get(INSTANCE_KEY);
+    if (known !== undefined) return known.value;
+    await this.transaction([{ key: INSTANCE_KEY, is: "absent" }], [{ put: INSTANCE_KEY, value: randomUUID() }]);
+    return this.#instance();
+  }
+
+  async #call<T>(request: () => Promise<T>): Promise<T> {
+    try {
+      return await request();
+    } catch (error) {
+      throw fromEtcd(error, this.endpoints);
+    }
+  }
+}
+
+function entryOf(kv: { key: Buffer; value: Buffer; mod_revision: string }): Entry {
+  return { key: kv.key.toString(), value: kv.value.toString(), revision: Number(kv.mod_revision) };
+}
+
+/** The first key after all that begin with the prefix, which is not empty and ASCII. */
+function prefixEnd(prefix: string): Buffer {
+  const end = Buffer.from(prefix);
+  end[end.length - 1] = (end.at(-1) ?? 0) + 1;
+  return end;
+}

@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Background, eventually } from "./process.js";
+
+const READY_MS = 30_000;
+
+/** A real etcd of one member with a folder and ports of its own, which can be killed, started again and emptied. */
+export class EtcdServer {
+  readonly endpoint: string;
+  readonly #folder: string;
+  readonly #arguments: readonly string[];
+  #process: Background | undefined;
+
+  private constructor(folder: string, ports: { client: number; peer: number }, flags: readonly string[]) {
+    const peer = `http://127.0.0.1:${ports.peer}`;
+    this.endpoint = `http://127.0.0.1:${ports.client}`;
+    this.#folder = folder;
+    this.#arguments = [
+      ...["--name", "test", "--data-dir", join(folder, "data")],
+      ...["--listen-client-urls", this.endpoint, "--advertise-client-urls", this.endpoint],
+      ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `test=${peer}`],
+      ...["--logger", "zap", "--log-level", "error", "--unsafe-no-fsync", ...flags],
+    ];
+  }
+
+  /** @param flags of etcd, added to those of this */
+  static async start(flags: readonly string[] = []): Promise<EtcdServer> {
+    const folder = await mkdtemp(join(tmpdir(), "etcd-test-"));
+    const [client = 0, peer = 0] = await freePorts(2);
+    const server = new EtcdServer(folder, { client, peer }, flags);
+    await server.start();
+    return server;
+  }
+
+  get pid(): number {
+    if (this.#process === undefined) throw new Error("etcd does not run");
+    return this.#process.pid;
+  }
+
+  /** Starts it, again after kill(), and waits until it answers. */
+  async start(): Promise<void> {
+    const program = new Background(["etcd", ...this.#arguments]);
+    this.#process = program;
+    await eventually("etcd's health", READY_MS, async () => {
+      if (!program.running) throw new Error(`etcd ended:\n${program.stderr}`);
+      const answer = await fetch(`${this.endpoint}/health`).catch(() => undefined);
+      return answer?.ok ? true : undefined;
+    });
+  }
+
+  async kill(): Promise<void> {
+    await this.#process?.stop("SIGKILL");
+    this.#process = undefined;
+  }
+
+  /** Its data is gone; the next start makes a new one. */
+  async empty(): Promise<void> {
+    await this.kill();
+    await rm(join(this.#folder, "data"), { recursive: true, force: true });
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Forgets all revisions before the current one. */
+  async compact(): Promise<void> {
+    const call = async (path: string, body: object) => {
+      const answer = await fetch(`${this.endpoint}/v3/kv/${path}`, { method: "POST", body: JSON.stringify(body) });
+      if (!answer.ok) throw new Error(`etcd ${path}: ${await answer.text()}`);
+      return (await answer.json()) as { header: { revision: string } };
+    };
+    const { header } = await call("range", { key: Buffer.from("/").toString("base64") });
+    await call("compaction", { revision: header.revision, physical: true });
+  }
+}
+
+/** Ports that nobody listens on now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve, reject) => {
+          server.once("error", reject);
+          server.once("listening", () => {
+            const address = server.address();
+            resolve(typeof address === "object" && address !== null ? address.port : 0);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
