@@ -31,6 +31,8 @@ export interface StartOptions {
   logLevel?: "trace" | "debug" | "info" | "warn" | "error";
   /** Poll without pause, for latency at the price of a core. */
   busyPoll?: boolean;
+  /** TAPs in other namespaces stay when it stops, so that the next start finds them with what runs on them. */
+  keepTaps?: boolean;
   /** Look for PCI devices, for ports of kind "dpdk" that are physical NICs or virtual functions. */
   pci?: boolean;
 }
@@ -371,6 +373,9 @@ export interface Profile {
    */
   places: { function: string; offset: number; samples: number }[];
 }
+
+/** Runs another program in the place of this one, with the same process id. @param environment "NAME=value" each */
+export function replaceProcess(file: string, argv: string[], environment: string[]): never;
 
 export class Dataplane {
   private constructor();

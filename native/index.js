@@ -11,6 +11,7 @@ if (!existsSync(path)) {
 const addon = createRequire(import.meta.url)(path);
 
 export const Dataplane = addon.Dataplane;
+export const replaceProcess = addon.replaceProcess;
 
 export function isSluiceNativeError(value) {
   return value instanceof Error && value.name === "SluiceNativeError";

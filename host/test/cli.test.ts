@@ -218,7 +218,14 @@ test("sluice version and schema print JSON for programs", async () => {
 
 describe("tables", () => {
   test("the status of a busy node", () => {
-    const text = statusText({ name: "node-a", pid: 42, version: "0.1.0", native: FULL_STATUS, observers: 2 });
+    const text = statusText({
+      name: "node-a",
+      pid: 42,
+      version: "0.1.0",
+      native: FULL_STATUS,
+      observers: 2,
+      revision: "x.1",
+    });
     expect(text).toMatchInlineSnapshot(`
       "node node-a  sluice 0.1.0  pid 42  up 1h 2m  generation 7
       memory 256 MiB in hugepages  buffers free 16000 of 16384, jumbo 500 of 512

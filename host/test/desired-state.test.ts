@@ -15,17 +15,24 @@ const PORTS: [string, Record<string, unknown>, Record<string, unknown>][] = [
   [
     "a tap's interface is called as the port",
     { kind: "tap" },
-    { kind: "tap", device: "p", peerAddresses: [], peerDefaultRoute: false },
+    { kind: "tap", device: "p", peerAddresses: [], peerDefaultRoute: false, peerRoutes: [] },
   ],
   [
     "a namespace by name",
     { kind: "tap", device: "eth0", netns: "pod-1" },
-    { kind: "tap", device: "eth0", netns: "/run/netns/pod-1", peerAddresses: [], peerDefaultRoute: false },
+    {
+      kind: "tap",
+      device: "eth0",
+      netns: "/run/netns/pod-1",
+      peerAddresses: [],
+      peerDefaultRoute: false,
+      peerRoutes: [],
+    },
   ],
   [
     "a namespace by path",
     { kind: "tap", netns: "/proc/9/ns/net" },
-    { kind: "tap", device: "p", netns: "/proc/9/ns/net", peerAddresses: [], peerDefaultRoute: false },
+    { kind: "tap", device: "p", netns: "/proc/9/ns/net", peerAddresses: [], peerDefaultRoute: false, peerRoutes: [] },
   ],
   [
     "a kernel interface",

@@ -7,7 +7,7 @@ import type { Handlers } from "../src/dataplane/server.js";
 /** The transport alone: every call and stream ends with this error, but those given. */
 export function refusing(error: unknown, given: Partial<Handlers> = {}): Handlers {
   const refuse = () => Promise.reject(error);
-  const calls = { apply: refuse, changePlugins: refuse, listPlugins: refuse, status: refuse };
+  const calls = { apply: refuse, update: refuse, changePlugins: refuse, listPlugins: refuse, status: refuse };
   return { ...calls, drops: refuse, flows: refuse, profile: refuse, trace: refuse, capture: refuse, ...given };
 }
 

@@ -8,7 +8,7 @@ import { FULL_STATUS } from "./helpers.js";
 function status(change: (figures: Figures) => void = () => {}, pid = 42): StatusResponse {
   const native = structuredClone(FULL_STATUS);
   change(native);
-  return { name: "n", pid, version: "0.1.0", native, observers: 0 };
+  return { name: "n", pid, version: "0.1.0", native, observers: 0, revision: "x.1" };
 }
 
 const at = <Item>(items: readonly Item[], index: number): Item => {

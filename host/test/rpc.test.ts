@@ -51,7 +51,15 @@ const PACKET = { packetHex: "45", length: 1500, summary: "IPv4 10.0.0.1 > 10.0.0
 const MESSAGES: Messages = {
   apply: {
     request: { specJson: "{}", modules: [{ digest: digest("a"), wasm: Buffer.from([0, 1, 255]) }] },
-    response: { generation: 3, plugins: [{ name: "p", action: "swapped", flowState: "migrated" }] },
+    response: { generation: 3, plugins: [{ name: "p", action: "swapped", flowState: "migrated" }], revision: "x.3" },
+  },
+  update: {
+    request: {
+      base: "x.3",
+      differenceJson: "{}",
+      modules: [{ digest: digest("a"), wasm: Buffer.from([0, 1, 255]) }],
+    },
+    response: { generation: 4, plugins: [], revision: "x.4" },
   },
   changePlugins: {
     request: {
@@ -70,6 +78,7 @@ const MESSAGES: Messages = {
     response: {
       generation: 4,
       plugins: [],
+      revision: "x.5",
       shadows: [{ plugin: "a", passed: true, packets: 1000, differences: 0, failures: 0, first: "" }],
     },
   },
@@ -93,7 +102,10 @@ const MESSAGES: Messages = {
       ],
     },
   },
-  status: { request: {}, response: { name: "n", pid: 7, version: "0.1.0", native: FULL_STATUS, observers: 2 } },
+  status: {
+    request: {},
+    response: { name: "n", pid: 7, version: "0.1.0", native: FULL_STATUS, observers: 2, revision: "x.1" },
+  },
   drops: {
     request: {},
     response: {

@@ -131,7 +131,7 @@ const status = (elapsedMs: number, received: number) => {
     { ...stage, packets: received, cycles: 31 * received, drops: { policy: received / 1000 }, workers: [] },
   ];
   native.ports = [{ ...at(native.ports, 0), rxPackets: received, rxBytes: 1000 * received }];
-  return { name: "node-a", pid: 7, version: "0.1.0", native, observers: 0 };
+  return { name: "node-a", pid: 7, version: "0.1.0", native, observers: 0, revision: "x.1" };
 };
 
 const at = <Item>(items: readonly Item[], index: number): Item => {

@@ -198,6 +198,52 @@ describe("a refused transaction", () => {
   });
 });
 
+describe("an update", () => {
+  const EMPTY = { ports: {}, routes: {}, neighbours: {}, plugins: {} };
+  const withRoute = (port: string) => ({
+    ...EMPTY,
+    routes: { set: [{ prefix: "10.9.0.0/16", nextHops: [{ port }] }] },
+  });
+
+  test("changes what it names and nothing else, and is in the store a moment later", async () => {
+    const { revision } = shell;
+    const result = await shell.update(revision, withRoute("out"), new Map());
+    expect(result.plugins).toMatchObject([{ name: "marker", action: "kept" }]);
+    expect(await send(3)).toEqual([AF11, AF11, AF11]);
+    const store = await FileStore.open(folder);
+    for (const end = Date.now() + 20_000; Date.now() < end; await sleep(20)) {
+      if ((await store.load())?.spec.routes.length === 1) break;
+    }
+    expect((await store.load())?.spec.routes).toMatchObject([{ prefix: "10.9.0.0/16" }]);
+    expect(result.revision).toBe(shell.revision);
+    expect(result.revision).not.toBe(revision);
+  });
+
+  test("of a state that the node is no longer in is refused", async () => {
+    const { revision } = shell;
+    await shell.update(revision, withRoute("out"), new Map());
+    await expect(shell.update(revision, withRoute("in"), new Map())).rejects.toThrow("stale-base /base: found ");
+  });
+
+  test("is refused with the names of what is wrong, and the node stays as it was", async () => {
+    const { revision } = shell;
+    const port = { name: "lost", kind: "tap", netns: "/nowhere/netns", device: "eth0" };
+    const refused = shell.update(revision, { ...EMPTY, ports: { set: [port] } }, new Map());
+    await expect(refused).rejects.toThrow("netns-not-found /ports/lost/netns: ");
+    await expect(shell.update(revision, withRoute("nowhere"), new Map())).rejects.toThrow("/routes/0/nextHops/0/port");
+    expect(shell.revision).toBe(revision);
+    expect(await send(1)).toEqual([AF11]);
+  });
+
+  test("of a configuration is no version to roll back to", async () => {
+    const numbers = () => shell.plugins().map(({ revisions }) => revisions.map(({ number }) => number));
+    const before = numbers();
+    const [plugin] = (await (await FileStore.open(folder)).load())?.spec.plugins ?? [];
+    await shell.update(shell.revision, { ...EMPTY, plugins: { set: [{ ...plugin, priority: 7 }] } }, new Map());
+    expect(numbers()).toEqual(before);
+  });
+});
+
 test("transactions that come at once are done one after the other", async () => {
   const first = change([swap("marker", versions.v2)]);
   const second = change([{ rollback: { name: "marker" } }]);

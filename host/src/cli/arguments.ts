@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { isName } from "../config/values.js";
 
 /** A whole number of at least `min`. */
 export function wholeNumber(min: number): (text: string) => number {
@@ -81,4 +82,10 @@ export function assignments(text: string, previous: readonly Assignment[] = []):
 /** For options that may be repeated or hold several values with commas between. */
 export function names(text: string, previous: readonly string[] = []): string[] {
   return [...previous, ...text.split(",").filter((name) => name !== "")];
+}
+
+/** As sockets, folders and the desired state carry it. */
+export function nodeName(text: string): string {
+  if (isName(text)) return text;
+  throw new InvalidArgumentError(`Found "${text}"; allowed: a name of up to 63 characters a-z 0-9 . _ -.`);
 }

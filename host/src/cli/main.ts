@@ -1,6 +1,7 @@
 import { EXIT, example, prepare, usageExit, wantsJson } from "@sluice/sdk/cli";
 import { Command, CommanderError } from "commander";
 import { formatProblem, messageOf, type Problem, SluiceError } from "../errors.js";
+import { addDataplane } from "./commands/dataplane.js";
 import { addDrops } from "./commands/drops.js";
 import { addFlows } from "./commands/flows.js";
 import { addNodeCommands } from "./commands/node.js";
@@ -16,6 +17,7 @@ export function createProgram(io: Io): Command {
   const program = new Command("sluice").description("A WebAssembly-extensible programmable dataplane.");
   prepare(program, io, TABLE_WIDTH);
   addNodeCommands(program, io);
+  addDataplane(program, io);
   addPluginCommands(program, io);
   addTop(program, io);
   addTrace(program, io);

@@ -85,12 +85,15 @@ function checkPort(port: Port, index: number): PlacedProblem[] {
   return problems;
 }
 
-/** Link-local ones may be on every port: they are the gateway of each pod. */
+/** Link-local ones may be on every port: they are the gateway of each pod. The host stack's are the node's own. */
 function checkOwnAddresses(ports: readonly Port[]): PlacedProblem[] {
   const seen = new Map<string, string>();
   const problems: PlacedProblem[] = [];
   for (const [index, port] of ports.entries()) {
-    const lists = { addresses: port.addresses, peerAddresses: port.kind === "tap" ? port.peerAddresses : [] };
+    const lists = {
+      addresses: port.addresses,
+      peerAddresses: port.kind === "tap" && !port.host ? port.peerAddresses : [],
+    };
     for (const [key, list] of Object.entries(lists)) {
       for (const [position, text] of list.entries()) {
         const address = parsePrefix(text);

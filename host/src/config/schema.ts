@@ -51,7 +51,7 @@ function port<Kind extends PortKind, Shape extends z.ZodRawShape>(kind: Kind, sh
   return mapping({ name, kind: z.literal(kind), ...portBase, ...shape });
 }
 
-const portSchema = z.discriminatedUnion(
+export const portSchema = z.discriminatedUnion(
   "kind",
   [
     port("tap", {
@@ -60,6 +60,7 @@ const portSchema = z.discriminatedUnion(
       peerMac: mac.optional(),
       peerAddresses: list(interfaceAddress, "addresses").default([]),
       peerDefaultRoute: flag.default(false),
+      peerRoutes: list(prefix, "prefixes").default([]),
     }),
     port("af-packet", { device: interfaceName }),
     port("af-xdp", { device: interfaceName }),
@@ -82,7 +83,7 @@ const nextHopSchema = mapping({
   weight: integer(1, 256).default(1),
 });
 
-const routeSchema = mapping({
+export const routeSchema = mapping({
   prefix,
   table,
   blackhole: flag.default(false),
@@ -90,7 +91,7 @@ const routeSchema = mapping({
   nextHops: list(nextHopSchema, "next hops").default([]),
 });
 
-const neighbourSchema = mapping({ port: name, address, mac });
+export const neighbourSchema = mapping({ port: name, address, mac });
 
 /** Names and defaults: native/src/conntrack/timeouts.h. */
 export const TIMEOUT_NAMES = [
@@ -160,6 +161,14 @@ export const pluginSpecSchema = mapping({
 
 const pluginNames = list(name, "plugin names").optional();
 
+export const pipelineSchema = mapping({
+  prerouting: pluginNames,
+  forward: pluginNames,
+  postrouting: pluginNames,
+  input: pluginNames,
+  output: pluginNames,
+});
+
 const nodeBase = {
   name,
   workers: integer(1, 64).default(1),
@@ -178,13 +187,7 @@ const nodeBase = {
   routes: list(routeSchema, "routes").default([]),
   neighbours: list(neighbourSchema, "neighbours").default([]),
   conntrack: conntrackSchema.prefault({}),
-  pipeline: mapping({
-    prerouting: pluginNames,
-    forward: pluginNames,
-    postrouting: pluginNames,
-    input: pluginNames,
-    output: pluginNames,
-  }).prefault({}),
+  pipeline: pipelineSchema.prefault({}),
 };
 
 export const nodeFileSchema = mapping({ ...nodeBase, plugins: list(pluginFileSchema, "plugins").default([]) });
@@ -199,6 +202,7 @@ export type PluginSpec = z.output<typeof pluginSpecSchema>;
 export type Port = z.output<typeof portSchema>;
 export type NextHop = z.output<typeof nextHopSchema>;
 export type Route = z.output<typeof routeSchema>;
+export type Neighbour = z.output<typeof neighbourSchema>;
 
 /** Of the node file as it is written (before defaults), for editors. */
 export function nodeFileJsonSchema(): Record<string, unknown> {

@@ -36,13 +36,16 @@ export function handlersOf(cell: Readonly<Cell>, name: string): Handlers {
     throw SluiceError.of("not-running", "", `the dataplane "${name}" is starting or stopping; try again`);
   };
   return {
-    apply: async ({ specJson, modules }) => running().shell.apply(parseSpec(specJson), byDigest(modules)),
+    apply: async ({ specJson, modules }) => running().shell.apply(parseJson(specJson), byDigest(modules)),
+    update: async ({ base, differenceJson, modules }) =>
+      running().shell.update(base, parseJson(differenceJson), byDigest(modules)),
     changePlugins: async (request) => running().shell.change(request, byDigest(request.modules)),
     listPlugins: async () => ({ plugins: running().shell.plugins() }),
     status: async () => {
-      const { figures, observer } = running();
+      const { figures, observer, shell } = running();
       const { count: observers } = observer;
-      return { name, pid: process.pid, version: VERSION, native: await figures(), observers };
+      const { revision } = shell;
+      return { name, pid: process.pid, version: VERSION, native: await figures(), observers, revision };
     },
     trace: async (request, sink) => running().observer.trace(request, sink),
     capture: async (request, sink) => running().observer.capture(request, sink),
@@ -52,11 +55,11 @@ export function handlersOf(cell: Readonly<Cell>, name: string): Handlers {
   };
 }
 
-function parseSpec(json: string): unknown {
+function parseJson(json: string): unknown {
   try {
     return JSON.parse(json) as unknown;
   } catch (error) {
-    throw SluiceError.of("invalid-config", "", `the spec is no JSON: ${messageOf(error)}`, { cause: error });
+    throw SluiceError.of("invalid-config", "", `the request is no JSON: ${messageOf(error)}`, { cause: error });
   }
 }
 

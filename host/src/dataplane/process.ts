@@ -6,6 +6,7 @@ import { inspect } from "../plugins/builder.js";
 import { FileStore } from "./file-store.js";
 import { FolderLock } from "./folder-lock.js";
 import { type Cell, handlersOf, runningOf } from "./handlers.js";
+import { withoutLostPorts } from "./lost-ports.js";
 import { fromNative } from "./native-errors.js";
 import { DEFAULT_CACHE_DIR, defaultSocket, defaultStateDir } from "./paths.js";
 import { PluginSources } from "./plugin-sources.js";
@@ -20,6 +21,10 @@ export interface RunOptions {
   readonly socket?: string;
   /** Start with the state that the last run ended with, where there is one, and not with `spec`. */
   readonly resume: boolean;
+  /** Of another process, which knows what the node should be: it starts even when its last state can't be had again. */
+  readonly isManaged?: boolean;
+  /** Ends it as a signal does. */
+  readonly ending?: Promise<void>;
   /** Called once packets flow, with the socket that commands go to. */
   readonly onReady?: (socket: string) => void;
 }
@@ -28,7 +33,7 @@ export interface RunOptions {
 const MESSAGES_MS = 1000;
 
 /**
- * Runs a dataplane until SIGINT or SIGTERM.
+ * Runs a dataplane until SIGINT or SIGTERM, or until `ending`.
  * @throws SluiceError when it can't start; all that it had begun is undone
  */
 export async function runDataplane(options: RunOptions): Promise<void> {
@@ -47,11 +52,11 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   let lock: FolderLock | undefined;
   try {
     lock = await FolderLock.acquire(folder);
-    native = await startNative(spec, log);
+    native = await startNative(spec, options.isManaged === true, log);
     const store = await FileStore.open(folder);
     const sources = new PluginSources((digest) => store.module(digest), log);
     const shell = new Shell({ native, store, log, started: spec, inspect, sources });
-    const resumed = options.resume && (await shell.resume());
+    const resumed = options.resume && (await resume(shell, options.isManaged === true, log));
     if (!resumed) await shell.apply(spec, options.modules);
     const running = runningOf(native, shell, sources);
     cell.running = running;
@@ -59,7 +64,7 @@ export async function runDataplane(options: RunOptions): Promise<void> {
     options.onReady?.(server.socket);
     const traps = new TrapLog(log);
     const messages = setInterval(() => void running.figures().then((now) => traps.write(now)), MESSAGES_MS);
-    await stopping;
+    await Promise.race([stopping, options.ending ?? stopping]);
     clearInterval(messages);
     delete cell.running;
     await running.observer.close();
@@ -72,10 +77,21 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   log.info("stopped");
 }
 
-async function startNative(spec: NodeSpec, log: Logger): Promise<Dataplane> {
+async function resume(shell: Shell, isManaged: boolean, log: Logger): Promise<boolean> {
+  if (!isManaged) return shell.resume();
+  try {
+    return await shell.resume(withoutLostPorts);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    log.error({ problems: error.problems.slice(0, 20) }, "the last state can't be had again; waiting for a new one");
+    return false;
+  }
+}
+
+async function startNative(spec: NodeSpec, keepTaps: boolean, log: Logger): Promise<Dataplane> {
   const { Dataplane } = await loadAddon();
   try {
-    const { dataplane, hugepages, memoryMb, message } = await Dataplane.start(startOptions(spec));
+    const { dataplane, hugepages, memoryMb, message } = await Dataplane.start({ ...startOptions(spec), keepTaps });
     log.info({ hugepages, memoryMb }, message);
     return dataplane;
   } catch (error) {

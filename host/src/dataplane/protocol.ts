@@ -34,7 +34,16 @@ export interface ApplyRequest {
   modules: Module[];
 }
 
-export type ApplyResponse = ApplyResult;
+export interface ApplyResponse extends ApplyResult {
+  /** Names the state that the node has now; every transaction and every start gives another one. */
+  revision: string;
+}
+
+export interface UpdateRequest {
+  base: string;
+  differenceJson: string;
+  modules: Module[];
+}
 
 export type PluginChange =
   | { load: { pluginJson: string } }
@@ -62,7 +71,7 @@ export interface ChangePluginsRequest {
 
 export type ShadowReport = NativeShadowReport & { plugin: string };
 
-export interface ChangePluginsResponse extends ApplyResult {
+export interface ChangePluginsResponse extends ApplyResponse {
   shadows: ShadowReport[];
 }
 
@@ -121,6 +130,7 @@ export interface StatusResponse {
   native: Figures;
   /** Traces and captures in work; each costs its packets time. */
   observers: number;
+  revision: string;
 }
 
 export interface CapturedPacket {
@@ -152,6 +162,7 @@ export type Profile = Omit<NativeProfile, "places"> & { places: Placed<NativePro
 /** Each call's request and response. */
 export interface Calls {
   apply: [ApplyRequest, ApplyResponse];
+  update: [UpdateRequest, ApplyResponse];
   changePlugins: [ChangePluginsRequest, ChangePluginsResponse];
   listPlugins: [Record<string, never>, ListPluginsResponse];
   status: [Record<string, never>, StatusResponse];
@@ -162,6 +173,7 @@ export interface Calls {
 export type CallName = keyof Calls;
 export const CALL_NAMES: readonly CallName[] = [
   "apply",
+  "update",
   "changePlugins",
   "listPlugins",
   "status",

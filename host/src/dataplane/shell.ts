@@ -1,16 +1,20 @@
+import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import type { ApplyResult, Dataplane, Manifest } from "@sluice/native";
+import type { Dataplane, Manifest } from "@sluice/native";
 import type { Logger } from "pino";
+import { checkNode } from "../config/checks.js";
 import { parseNodeSpec } from "../config/load.js";
-import type { NodeSpec } from "../config/schema.js";
+import type { NodeSpec, PluginSpec } from "../config/schema.js";
 import { type Problem, SluiceError } from "../errors.js";
 import { checkPluginConfig } from "../plugins/config-schema.js";
-import { recordRevision } from "../plugins/history.js";
+import { type History, recordRevision } from "../plugins/history.js";
 import { type Changed, changePlugins, type Histories } from "./changes.js";
+import { parseDifference, withDifference } from "./difference.js";
 import { fromNative } from "./native-errors.js";
 import type { PluginSources } from "./plugin-sources.js";
 import { failuresSince } from "./probation.js";
 import type {
+  ApplyResponse,
   ChangePluginsRequest,
   ChangePluginsResponse,
   NativeFigures,
@@ -20,7 +24,7 @@ import type {
   ShadowReport,
 } from "./protocol.js";
 import { desiredState } from "./state.js";
-import type { Modules, Store } from "./store.js";
+import type { Modules, Snapshot, Store } from "./store.js";
 import { trapPlace } from "./traps.js";
 
 export interface ShellOptions {
@@ -41,6 +45,9 @@ interface Live {
   readonly histories: Histories;
 }
 
+/** A changed node is written to the store this much later, together with what changes meanwhile. */
+const WRITE_MS = 500;
+
 /**
  * The control side of one dataplane: transactions on the addon, with a record of what is live in the store.
  * Transactions run one after the other; each is all or nothing.
@@ -50,31 +57,70 @@ export class Shell {
   private readonly manifests = new Map<string, Manifest>();
   /** Digests of the modules that the addon holds. */
   private loaded = new Set<string>();
+  /** Configurations that fit their manifests. */
+  private readonly checked = new WeakSet<PluginSpec>();
   private queue: Promise<unknown> = Promise.resolve();
+  private readonly process = randomUUID();
+  private transactions = 0;
+  private writing: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: ShellOptions) {}
 
-  /** Makes the node what the last process of this state directory had made it. @returns false when there is no such state */
-  async resume(): Promise<boolean> {
+  /** As ApplyResponse's. */
+  get revision(): string {
+    return `${this.process}.${this.transactions}`;
+  }
+
+  /**
+   * Makes the node what the last process of this state directory had made it, but for settings of the start.
+   * @param adjust takes off what can't be had again. @returns false when there is no such state
+   */
+  async resume(adjust: (spec: NodeSpec) => NodeSpec = (spec) => spec): Promise<boolean> {
     return this.exclusive(async () => {
       const snapshot = await this.options.store.load();
       if (snapshot === undefined) return false;
       const { started } = this.options;
       const settings = Object.fromEntries(START_SETTINGS.map((key) => [key, started[key]]));
-      const spec = parseNodeSpec({ ...snapshot.spec, ...settings });
+      const conntrack = { ...snapshot.spec.conntrack, maxFlows: started.conntrack.maxFlows };
+      const spec = adjust(parseNodeSpec({ ...snapshot.spec, ...settings, conntrack }));
       await this.transact({ spec, histories: snapshot.histories, touched: [] }, new Map());
       return true;
     });
   }
 
   /** @param specJson as ApplyRequest's. @throws SluiceError, and nothing has changed */
-  async apply(specJson: unknown, modules: Modules): Promise<ApplyResult> {
+  async apply(specJson: unknown, modules: Modules): Promise<ApplyResponse> {
     return this.exclusive(async () => {
       const spec = parseNodeSpec(specJson);
       const before = this.live?.histories ?? (await this.options.store.load())?.histories ?? {};
       const names = new Set(spec.plugins.map(({ name }) => name));
       const histories = Object.fromEntries(Object.entries(before).filter(([name]) => names.has(name)));
       return this.transact({ spec, histories, touched: [] }, modules);
+    });
+  }
+
+  /**
+   * Changes the node's ports, routes, neighbours and plugins. What it is then is written to the store a moment later: who
+   * updates a node knows by the revision when a restart has lost the last changes.
+   * @param differenceJson as UpdateRequest's. @throws SluiceError, and nothing has changed
+   */
+  async update(base: string, differenceJson: unknown, modules: Modules): Promise<ApplyResponse> {
+    const difference = parseDifference(differenceJson);
+    return this.exclusive(async () => {
+      const before = this.current();
+      if (base !== this.revision) {
+        const message = `found ${base}; the node is at ${this.revision}: apply all of the state`;
+        throw SluiceError.of("stale-base", "/base", message);
+      }
+      const spec = withDifference(before.spec, difference);
+      try {
+        const problems = checkNode(spec);
+        if (problems.length > 0) throw new SluiceError(problems.map(({ problem }) => problem));
+        const histories = followed(before.histories, spec.plugins);
+        return await this.transact({ spec, histories, touched: [] }, modules, { writesLater: modules.size === 0 });
+      } catch (error) {
+        throw error instanceof SluiceError ? new SluiceError(byName(error.problems, spec), { cause: error }) : error;
+      }
     });
   }
 
@@ -87,10 +133,11 @@ export class Shell {
         const spec = parseNodeSpec(changed.spec);
         const shadows: ShadowReport[] = [];
         const counted = this.status();
-        const result = await this.transact({ ...changed, spec }, modules, async (stateJson) => {
+        const beforePublish = async (stateJson: string) => {
           if (request.shadow !== undefined)
             shadows.push(...(await this.shadow(stateJson, changed.touched, request.shadow)));
-        });
+        };
+        const result = await this.transact({ ...changed, spec }, modules, { beforePublish });
         if (request.probation !== undefined) await this.probation(request.probation, changed.touched, counted, before);
         return { ...result, shadows };
       } catch (error) {
@@ -138,6 +185,7 @@ export class Shell {
   /** Waits for the transaction in work, then refuses all others. */
   async close(): Promise<void> {
     await this.exclusive(async () => {
+      await this.write();
       this.live = undefined;
     });
   }
@@ -145,8 +193,8 @@ export class Shell {
   private async transact(
     next: Changed,
     modules: Modules,
-    beforePublish?: (stateJson: string) => Promise<void>,
-  ): Promise<ApplyResult> {
+    { beforePublish, writesLater = false }: TransactOptions = {},
+  ): Promise<ApplyResponse> {
     const { native, store, log } = this.options;
     refuseRestartSettings(this.options.started, next.spec);
     const wasms = await this.gather(next.spec, modules);
@@ -156,20 +204,44 @@ export class Shell {
     await beforePublish?.(stateJson);
 
     const live = { spec: next.spec, histories: this.recorded(next) };
-    const pending = await store.prepare({ format: 1, spec: live.spec, histories: mutable(live.histories) }, wasms);
-    let result: ApplyResult;
+    const pending = writesLater ? undefined : await store.prepare(snapshotOf(live), wasms);
+    let result: Awaited<ReturnType<Dataplane["apply"]>>;
     try {
       result = await native.apply(stateJson);
     } catch (error) {
-      await pending.abort();
+      await pending?.abort();
       throw fromNative(error);
     }
     this.live = live;
+    this.transactions++;
     this.loaded = new Set(next.spec.plugins.map(({ digest }) => digest));
     for (const digest of this.manifests.keys()) if (!this.loaded.has(digest)) this.manifests.delete(digest);
-    await pending.commit();
+    await pending?.commit();
+    this.writeLater(pending === undefined);
     log.info({ generation: result.generation, plugins: result.plugins }, "applied");
-    return result;
+    return { ...result, revision: this.revision };
+  }
+
+  /** Everything written takes what was to be written later with it. */
+  private writeLater(isWaiting: boolean): void {
+    if (!isWaiting) {
+      clearTimeout(this.writing);
+      this.writing = undefined;
+      return;
+    }
+    this.writing ??= setTimeout(() => {
+      this.exclusive(() => this.write()).catch((error: unknown) => {
+        this.options.log.error({ err: error }, "the node's state was not written; a restart begins with an older one");
+      });
+    }, WRITE_MS);
+  }
+
+  private async write(): Promise<void> {
+    if (this.writing === undefined || this.live === undefined) return;
+    clearTimeout(this.writing);
+    this.writing = undefined;
+    const pending = await this.options.store.prepare(snapshotOf(this.live), new Map());
+    await pending.commit();
   }
 
   /** The bytes of the modules that the addon lacks, checked; their manifests are known after it. */
@@ -185,10 +257,13 @@ export class Shell {
   }
 
   private checkConfigs(spec: NodeSpec): void {
-    const problems = spec.plugins.flatMap(({ digest, config }, index) =>
-      checkPluginConfig(this.manifestOf(digest), config, `/plugins/${index}/config`),
+    const problems = spec.plugins.flatMap((plugin, index) =>
+      this.checked.has(plugin)
+        ? []
+        : checkPluginConfig(this.manifestOf(plugin.digest), plugin.config, `/plugins/${index}/config`),
     );
     if (problems.length > 0) throw new SluiceError(problems);
+    for (const plugin of spec.plugins) this.checked.add(plugin);
   }
 
   private async load(spec: NodeSpec, wasms: Modules): Promise<void> {
@@ -300,15 +375,35 @@ function shadowProblem(report: ShadowReport): Problem {
   return { code: "shadow-refused", path: `/plugins/${plugin}`, message: `${seen}; first: ${first}` };
 }
 
-/** "/plugins/2/config" as "/plugins/nat/config": who changes plugins has no node file at hand. */
+interface TransactOptions {
+  /** Called when all is prepared; what it throws ends the transaction. */
+  readonly beforePublish?: (stateJson: string) => Promise<void>;
+  /** The store gets the new state a moment later. */
+  readonly writesLater?: boolean;
+}
+
+/** "/plugins/2/config" as "/plugins/nat/config": who changes a node has no node file at hand. */
 function byName(problems: readonly Problem[], spec: NodeSpec): Problem[] {
   return problems.map((problem) => ({
     ...problem,
-    path: problem.path.replace(/^\/plugins\/(\d+)/, (whole, index: string) => {
-      const name = spec.plugins[Number(index)]?.name;
-      return name === undefined ? whole : `/plugins/${name}`;
+    path: problem.path.replace(/^\/(ports|plugins)\/(\d+)/, (whole, list: "ports" | "plugins", index: string) => {
+      const name = spec[list][Number(index)]?.name;
+      return name === undefined ? whole : `/${list}/${name}`;
     }),
   }));
+}
+
+/** A configuration that follows a cluster's state is no version of its own to roll back to: it takes the last one's place. */
+function followed(histories: Histories, plugins: readonly PluginSpec[]): Histories {
+  const follow = (history: History, plugin: PluginSpec): History => {
+    const live = history.at(-1);
+    return live?.plugin.digest === plugin.digest ? [...history.slice(0, -1), { ...live, plugin }] : history;
+  };
+  return Object.fromEntries(plugins.map((plugin) => [plugin.name, follow(histories[plugin.name] ?? [], plugin)]));
+}
+
+function snapshotOf({ spec, histories }: Live): Snapshot {
+  return { format: 1, spec, histories: mutable(histories) };
 }
 
 function mutable(histories: Histories) {

@@ -4,6 +4,7 @@ import { formatAddress, parseAddress, parsePrefix } from "../config/addresses.js
 import { HOOKS, type NextHop, type NodeSpec, type PluginSpec, type Port, type PortKind } from "../config/schema.js";
 import { SluiceError } from "../errors.js";
 import { orderStages } from "../pipeline/order.js";
+import { netnsPath } from "./lost-ports.js";
 
 // The desired state as the addon reads it: the camelCase mirror of native/src/control/desired_state.h. Ports, routes,
 // neighbours and plugins keep the order and the keys of the node file, so that the addon's pointers fit the file.
@@ -24,6 +25,7 @@ export interface PortState {
   addresses: string[];
   peerAddresses?: string[];
   peerDefaultRoute?: boolean;
+  peerRoutes?: string[];
   proxy: boolean;
   host: boolean;
   vni?: number;
@@ -99,8 +101,9 @@ function portState(port: Port, ports: readonly Port[]): PortState {
   };
   switch (port.kind) {
     case "tap": {
-      const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute } = port;
-      return { ...common, device, peerAddresses, peerDefaultRoute, ...present({ netns: netnsPath(netns), peerMac }) };
+      const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute, peerRoutes } = port;
+      const peer = { peerAddresses, peerDefaultRoute, peerRoutes };
+      return { ...common, device, ...peer, ...present({ netns: netns && netnsPath(netns), peerMac }) };
     }
     case "af-packet":
     case "af-xdp":
@@ -136,19 +139,23 @@ function sameAddress(prefix: string, address: string): boolean {
   return left !== undefined && right !== undefined && formatAddress(left) === formatAddress(right);
 }
 
-/** A plain name is one of `ip netns`. */
-function netnsPath(netns: string | undefined): string | undefined {
-  return netns === undefined || netns.includes("/") ? netns : join("/run/netns", netns);
-}
-
 function nextHopState({ port, weight, gateway, remote, mac }: NextHop): NextHopState {
   return { port, weight, ...present({ gateway, remote, mac }) };
 }
 
 function pluginState(plugin: PluginSpec, manifest: Manifest): PluginState {
   const { name, digest, budgetUs, scope, resetFlowState, config, failure = manifest.failure } = plugin;
-  const text = config === undefined ? undefined : JSON.stringify(config);
-  return { name, digest, budgetUs, scope, resetFlowState, failure, ...present({ config: text }) };
+  return { name, digest, budgetUs, scope, resetFlowState, failure, ...present({ config: configText(config) }) };
+}
+
+/** Most transactions change no configuration, and some are megabytes of text. */
+const configTexts = new WeakMap<object, string>();
+
+function configText(config: PluginSpec["config"]): string | undefined {
+  if (typeof config !== "object" || config === null) return config === undefined ? undefined : JSON.stringify(config);
+  const text = configTexts.get(config) ?? JSON.stringify(config);
+  configTexts.set(config, text);
+  return text;
 }
 
 function pipelineOf(spec: NodeSpec, manifests: Manifests): Record<HookName, string[]> {

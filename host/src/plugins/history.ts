@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { PluginSpec } from "../config/schema.js";
 import { pluginSpecSchema } from "../config/schema.js";
@@ -22,7 +23,7 @@ export const KEPT_REVISIONS = 6;
 /** The history once `plugin` is live. The same module with the same settings is no new revision. */
 export function recordRevision(history: History, plugin: PluginSpec, version: string, appliedAt: string): History {
   const live = history.at(-1);
-  if (live !== undefined && JSON.stringify(live.plugin) === JSON.stringify(plugin)) return history;
+  if (live !== undefined && isDeepStrictEqual(live.plugin, plugin)) return history;
   return [...history, { number: (live?.number ?? 0) + 1, plugin, version, appliedAt }].slice(-KEPT_REVISIONS);
 }
 

@@ -1,6 +1,11 @@
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <napi.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -116,6 +121,7 @@ StartOptions read_options(const Napi::Object& object) {
   options.buffers = number_of(object, "buffers", options.buffers);
   options.jumbos = number_of(object, "jumbos", options.jumbos);
   options.busy_poll = flag_of(object, "busyPoll");
+  options.keep_taps = flag_of(object, "keepTaps");
   if (const Napi::Value cores = object.Get("workerCores"); cores.IsArray()) {
     const auto array = cores.As<Napi::Array>();
     for (uint32_t i = 0; i < array.Length(); i++) {
@@ -308,8 +314,36 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
   Shared dataplane_;
 };
 
+std::vector<std::string> texts_of(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < array.Length(); i++) texts.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  return texts;
+}
+
+/// As execve() wants it; points into `texts`.
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+/// What DPDK and plugins have open must not stay open in the next program; Node's own start marks stdio to be closed
+/// too.
+Napi::Value replace_process(const Napi::CallbackInfo& info) {
+  const std::string file = info[0].As<Napi::String>().Utf8Value();
+  auto arguments = texts_of(info[1]);
+  auto environment = texts_of(info[2]);
+  for (const int stdio : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) fcntl(stdio, F_SETFD, 0);
+  close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+  execve(file.c_str(), pointers_to(arguments).data(), pointers_to(environment).data());
+  throw to_js(info.Env(), {"start-failed", file, std::strerror(errno)});
+}
+
 Napi::Object init_addon(Napi::Env env, Napi::Object exports) {
   exports.Set("Dataplane", DataplaneObject::define(env));
+  exports.Set("replaceProcess", Napi::Function::New(env, replace_process));
   return exports;
 }
 

@@ -20,6 +20,7 @@ struct StartOptions {
   uint32_t buffers = 16384;
   uint32_t jumbos = 512;
   bool busy_poll = false;
+  bool keep_taps = false;  ///< TAPs in other namespaces stay when it stops, for the next start
 };
 
 /// A node's dataplane: workers, ports, routes, flows, stages. Every call may come from any thread; they are taken one

@@ -76,6 +76,7 @@ PortConfig read_port(const Json& json, const std::string& path, MaybeError& erro
   port.addresses = read_addresses(reader, "addresses");
   port.peer_addresses = read_addresses(reader, "peerAddresses");
   port.peer_default_route = reader.flag("peerDefaultRoute");
+  port.peer_routes = read_addresses(reader, "peerRoutes");
   port.proxy = reader.flag("proxy");
   port.host = reader.flag("host");
   port.vni = static_cast<uint32_t>(reader.number("vni", 0, 0xffffff));

@@ -42,6 +42,7 @@ struct PortConfig {
   std::vector<IpPrefix> addresses;       ///< the dataplane's own on this port; it answers ARP, ND and echo for them
   std::vector<IpPrefix> peer_addresses;  ///< tap: given to the interface in the namespace
   bool peer_default_route = false;       ///< tap: default routes in the namespace by the port's first addresses
+  std::vector<IpPrefix> peer_routes;     ///< tap: likewise, routes to these
   bool proxy = false;                    ///< answer ARP and ND for every address (pods)
   bool host = false;                     ///< the host stack: takes what is for the node itself
   uint32_t vni = 0;                      ///< vxlan

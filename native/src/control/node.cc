@@ -72,7 +72,7 @@ Node::~Node() {
   workers_.clear();
   snapshot_.reset();
   wasm_.reset();
-  if (ports_) ports_->close_all(false);
+  if (ports_) ports_->close_all(options_.keep_taps);
   neighbours_.reset();
   flows_.reset();
   free_buffer_pools(shared_.pools);

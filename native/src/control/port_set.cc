@@ -37,7 +37,8 @@ bool same_device(const PortConfig& a, const PortConfig& b) {
 bool same_setup(const PortConfig& a, const PortConfig& b) {
   return same_device(a, b) && same_mac(a.mac, b.mac) && same_mac(a.peer_mac, b.peer_mac) && a.mtu == b.mtu &&
          same_prefixes(a.peer_addresses, b.peer_addresses) && a.peer_default_route == b.peer_default_route &&
-         (!a.peer_default_route || same_prefixes(a.addresses, b.addresses));
+         same_prefixes(a.peer_routes, b.peer_routes) &&
+         ((!a.peer_default_route && a.peer_routes.empty()) || same_prefixes(a.addresses, b.addresses));
 }
 
 }  // namespace
@@ -139,8 +140,8 @@ void PortSet::abandon(Prepared& prepared) {
   prepared = {};
 }
 
-void PortSet::close_all(bool keep) {
-  for (auto& [name, entry] : entries_) entry.port->close(keep);
+void PortSet::close_all(bool keep_taps) {
+  for (auto& [name, entry] : entries_) entry.port->close(keep_taps && !entry.config.netns.empty());
   entries_.clear();
 }
 

@@ -42,8 +42,8 @@ class PortSet {
   /// Closes what was opened for it and opens replaced ports as they were.
   void abandon(Prepared& prepared);
 
-  /// Ends all ports. With `keep`, TAPs stay for the next start.
-  void close_all(bool keep);
+  /// Ends all ports. With `keep_taps`, TAPs in other namespaces stay for the next start.
+  void close_all(bool keep_taps);
 
   const Entries& entries() const { return entries_; }
   Port* find(const std::string& name) const;

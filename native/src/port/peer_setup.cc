@@ -22,6 +22,9 @@ namespace {
 /// Frames the kernel keeps for us while a worker is away; its default of 1000 is a millisecond's worth at 1 Mpps.
 constexpr unsigned kQueueLength = 4096;
 
+/// Routes to prefixes carry this protocol number (rtnetlink(7)): those of others stay as they are.
+constexpr uint8_t kRouteProtocol = 83;
+
 template <auto release>
 struct Release {
   template <typename T>
@@ -164,9 +167,33 @@ class PeerSetup {
       if (!speaks(family)) continue;
       for (const IpPrefix& prefix : config_.addresses) {
         if (prefix.address.family != family) continue;
-        if (Status status = add_default_route(prefix.address); !status) return status;
+        if (Status status = add_route(everything(family), prefix.address, RTPROT_STATIC); !status) return status;
         break;
       }
+    }
+    return {};
+  }
+
+  Status remove_other_routes() {
+    nl_cache* routes = nullptr;
+    const int code = rtnl_route_alloc_cache(socket_, AF_UNSPEC, 0, &routes);
+    if (code < 0) return failed("/peer_routes", "listing the routes by " + config_.device, code);
+    const Cache cache(routes);
+    for (nl_object* object = nl_cache_get_first(routes); object; object = nl_cache_get_next(object)) {
+      auto* route = reinterpret_cast<rtnl_route*>(object);
+      if (rtnl_route_get_protocol(route) != kRouteProtocol || !leaves_here(route) || wanted_route(route)) continue;
+      const int result = rtnl_route_delete(socket_, route, 0);
+      if (result < 0) return failed("/peer_routes", "removing an old route by " + config_.device, result);
+    }
+    return {};
+  }
+
+  Status add_routes() {
+    for (const IpPrefix& prefix : config_.peer_routes) {
+      const uint8_t family = prefix.address.family;
+      const IpAddress* gateway = gateway_of(family);
+      if (gateway == nullptr || !speaks(family)) continue;
+      if (Status status = add_route(kernel_address(prefix), *gateway, kRouteProtocol); !status) return status;
     }
     return {};
   }
@@ -193,18 +220,34 @@ class PeerSetup {
     return false;
   }
 
-  /// "onlink": pods have /32 and /128 addresses, so their gateway is in no connected prefix.
-  Status add_default_route(const IpAddress& gateway) {
-    nl_addr* everything = nullptr;
-    if (const int code = nl_addr_parse("default", family_of(gateway), &everything); code < 0) {
-      return failed("/peer_default_route", "making a default route", code);
+  const IpAddress* gateway_of(uint8_t family) const {
+    for (const IpPrefix& prefix : config_.addresses) {
+      if (prefix.address.family == family) return &prefix.address;
     }
-    const Address destination(everything);
+    return nullptr;
+  }
+
+  bool leaves_here(rtnl_route* route) const {
+    rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
+    return hop != nullptr && rtnl_route_nh_get_ifindex(hop) == index_;
+  }
+
+  bool wanted_route(rtnl_route* route) const {
+    for (const IpPrefix& prefix : config_.peer_routes) {
+      if (nl_addr_cmp(rtnl_route_get_dst(route), kernel_address(prefix).get()) == 0) return true;
+    }
+    return false;
+  }
+
+  static Address everything(uint8_t family) { return kernel_address(IpPrefix{{family, {}}, 0}); }
+
+  /// "onlink": pods have /32 and /128 addresses, so their gateway is in no connected prefix.
+  Status add_route(const Address& destination, const IpAddress& gateway, uint8_t protocol) {
     Route route(rtnl_route_alloc());
     rtnl_route_set_family(route.get(), family_of(gateway));
     rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
     rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
-    rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
+    rtnl_route_set_protocol(route.get(), protocol);
     rtnl_route_set_dst(route.get(), destination.get());
     rtnl_nexthop* hop = rtnl_route_nh_alloc();  // the route's own once added
     rtnl_route_nh_set_ifindex(hop, index_);
@@ -212,7 +255,7 @@ class PeerSetup {
     rtnl_route_nh_set_flags(hop, RTNH_F_ONLINK);
     rtnl_route_add_nexthop(route.get(), hop);
     const int code = rtnl_route_add(socket_, route.get(), NLM_F_CREATE | NLM_F_REPLACE);
-    if (code < 0) return failed("/peer_default_route", "adding the default route by " + config_.device, code);
+    if (code < 0) return failed("/peer_routes", "adding a route by " + config_.device, code);
     return {};
   }
 
@@ -235,6 +278,8 @@ Status set_up_peer(const PortConfig& config, const rte_ether_addr& gateway_mac, 
   if (Status status = setup.add_addresses(); !status) return status;
   if (Status status = setup.add_gateway_neighbours(gateway_mac); !status) return status;
   if (Status status = setup.add_default_routes(); !status) return status;
+  if (Status status = setup.remove_other_routes(); !status) return status;
+  if (Status status = setup.add_routes(); !status) return status;
   return setup.read_mac(peer_mac);
 }
 
