@@ -7,6 +7,7 @@ import { addFlows } from "./commands/flows.js";
 import { addNodeCommands } from "./commands/node.js";
 import { addPcap } from "./commands/pcap.js";
 import { addPluginCommands } from "./commands/plugin.js";
+import { addReflector } from "./commands/reflector.js";
 import { addTop } from "./commands/top.js";
 import { addTrace } from "./commands/trace.js";
 import { type Io, TABLE_WIDTH } from "./output.js";
@@ -24,6 +25,7 @@ export function createProgram(io: Io): Command {
   addDrops(program, io);
   addFlows(program, io);
   addPcap(program, io);
+  addReflector(program, io);
   example(program, "sluice run -f node.yaml", "then, elsewhere: sluice status");
   return program;
 }

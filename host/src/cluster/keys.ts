@@ -1,7 +1,9 @@
 // The layout of Sluice's own etcd. Values are JSON, one record a key; their schemas are in records.ts.
 //
+//   /sluice/v1/instance                             a random text, made once: another etcd has another
+//   /sluice/v1/reflector                            the reflector that may write; every write of it is made on condition of this
 //   /sluice/v1/mirror/<kind>/[<namespace>/]<name>   what the reflector keeps equal to the Kubernetes API
-//   /sluice/v1/ipam/ids/<id>                        the node that has the id; made only where absent
+//   /sluice/v1/ipam/ids/<id>                        the node that has or had the id; made only where absent
 //   /sluice/v1/ipam/nodes/<node>                    a node's id, made in one transaction with the key before
 //   /sluice/v1/ipam/blocks/<pool>/<block>           the node that has the block; made only where absent
 //   /sluice/v1/ipam/wants/<node>/<pool>             how many blocks the node's agent needs
@@ -24,11 +26,15 @@ export const MIRRORED = {
 
 export type MirroredKind = keyof typeof MIRRORED;
 
+/** Says which etcd this is. */
+export const INSTANCE_KEY = `${ROOT}/instance`;
+export const REFLECTOR_KEY = `${ROOT}/reflector`;
 export const MIRROR_PREFIX = `${ROOT}/mirror/`;
-export const IDS_PREFIX = `${ROOT}/ipam/ids/`;
-export const NODE_IDS_PREFIX = `${ROOT}/ipam/nodes/`;
-export const BLOCKS_PREFIX = `${ROOT}/ipam/blocks/`;
-export const WANTS_PREFIX = `${ROOT}/ipam/wants/`;
+export const IPAM_PREFIX = `${ROOT}/ipam/`;
+export const IDS_PREFIX = `${IPAM_PREFIX}ids/`;
+export const NODE_IDS_PREFIX = `${IPAM_PREFIX}nodes/`;
+export const BLOCKS_PREFIX = `${IPAM_PREFIX}blocks/`;
+export const WANTS_PREFIX = `${IPAM_PREFIX}wants/`;
 export const NODE_REPORTS_PREFIX = `${ROOT}/nodes/`;
 export const ENDPOINTS_PREFIX = `${ROOT}/endpoints/`;
 

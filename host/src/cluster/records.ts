@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { ipPoolSpec } from "../resources/ip-pool.js";
+import { nodeConfigSpec } from "../resources/node-config.js";
 
 // The values in Sluice's etcd: of Kubernetes objects, no more than what agents need. Schemas are loose: a key that a newer
 // version added is ignored, so that versions can be mixed while a cluster is upgraded.
@@ -117,6 +119,30 @@ export const networkPolicyRecord = z.object({
   egress: z.array(z.object({ to: z.array(policyPeer).optional(), ports: z.array(policyPort).optional() })),
 });
 
+/** One that was accepted last: while an object is refused its last good record stays. */
+export const nodeConfigRecord = z.object({
+  name: z.string(),
+  uid: z.string(),
+  generation: z.int(),
+  /** With all defaults filled in. */
+  spec: nodeConfigSpec,
+});
+
+/** Likewise. */
+export const ipPoolRecord = z.object({
+  name: z.string(),
+  uid: z.string(),
+  generation: z.int(),
+  spec: ipPoolSpec,
+});
+
+/** An id that its node no longer has stays as long as packets of it may be under way. */
+export const idRecord = z.object({
+  node: z.string(),
+  /** Milliseconds since 1970; absent while the node has it. */
+  releasedAt: z.int().optional(),
+});
+
 export const nodeIdRecord = z.object({ node: z.string(), id: z.int().min(1).max(65535) });
 
 export const blockRecord = z.object({ pool: z.string(), block: z.string(), node: z.string() });
@@ -158,6 +184,9 @@ export type Selector = z.output<typeof selector>;
 export type PolicyPeer = z.output<typeof policyPeer>;
 export type PolicyPort = z.output<typeof policyPort>;
 export type NetworkPolicyRecord = z.output<typeof networkPolicyRecord>;
+export type NodeConfigRecord = z.output<typeof nodeConfigRecord>;
+export type IpPoolRecord = z.output<typeof ipPoolRecord>;
+export type IdRecord = z.output<typeof idRecord>;
 export type NodeIdRecord = z.output<typeof nodeIdRecord>;
 export type BlockRecord = z.output<typeof blockRecord>;
 export type WantRecord = z.output<typeof wantRecord>;

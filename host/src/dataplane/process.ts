@@ -3,6 +3,7 @@ import { type Logger, pino } from "pino";
 import type { NodeSpec } from "../config/schema.js";
 import { messageOf, SluiceError } from "../errors.js";
 import { inspect } from "../plugins/builder.js";
+import { signalled } from "../signals.js";
 import { FileStore } from "./file-store.js";
 import { FolderLock } from "./folder-lock.js";
 import { type Cell, handlersOf, runningOf } from "./handlers.js";
@@ -125,23 +126,4 @@ function startOptions(spec: NodeSpec): StartOptions {
     ...(memory.buffers === undefined ? {} : { buffers: memory.buffers }),
     ...(memory.jumbos === undefined ? {} : { jumbos: memory.jumbos }),
   };
-}
-
-/** A terminal and a parent process often both send the signal for one Ctrl-C: those of this long count as one. */
-const ONE_SIGNAL_MS = 1000;
-
-/** Resolves on the first SIGINT or SIGTERM; a later one ends the process at once. */
-function signalled(log: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    let first: number | undefined;
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (first !== undefined && Date.now() - first > ONE_SIGNAL_MS) process.exit(1);
-      if (first !== undefined) return;
-      first = Date.now();
-      log.info({ signal }, "stopping");
-      resolve();
-    };
-    process.on("SIGINT", onSignal);
-    process.on("SIGTERM", onSignal);
-  });
 }

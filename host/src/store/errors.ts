@@ -23,6 +23,8 @@ export type EtcdErrorCode =
   | "etcd-failed"; // * all else
 
 const COMPACTED = /required revision has been compacted/;
+/** RESOURCE_EXHAUSTED, as what is too large is. */
+const BUSY = /too many requests/;
 const NO_SPACE = /database space exceeded/;
 
 const ADVICE: Record<EtcdErrorCode, string> = {
@@ -54,6 +56,7 @@ function codeOf(thrown: unknown): EtcdErrorCode {
   const error = thrown instanceof Error ? castGrpcError(thrown) : thrown; // a stream's errors have not been cast
   if (COMPACTED.test(message)) return "etcd-compacted";
   if (NO_SPACE.test(message)) return "etcd-full";
+  if (BUSY.test(message)) return "etcd-unavailable";
   if (error instanceof GRPCUnavailableError || error instanceof GRPCCancelledError) return "etcd-unavailable";
   if (error instanceof GRPCDeadlineExceededError) return "etcd-timeout";
   if (

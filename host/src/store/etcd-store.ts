@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Etcd3 } from "etcd3";
+import { INSTANCE_KEY } from "../cluster/keys.js";
 import { connect, type EtcdOptions } from "./connection.js";
 import { fromEtcd } from "./errors.js";
 import { type Condition, compareOf, requestOf, type Write } from "./transaction.js";
@@ -27,8 +28,6 @@ export interface TransactionResult {
 
 /** Entries of one answer: memory is bounded by it. */
 const PAGE_ENTRIES = 500;
-/** Says which etcd this is: made once, so one that was emptied and made anew differs. */
-const INSTANCE_KEY = "/sluice/v1/instance";
 
 /**
  * Sluice's etcd. Requests are tried once, at most 10 s long; a write that ended with "etcd-unavailable", "etcd-timeout"
