@@ -8,7 +8,7 @@ export function buildSteps(root, { tests }) {
   const at = (...parts) => join(root, ...parts);
   const npm = npmPackages(at);
   const abi = abiConstants(at);
-  const steps = [npm, wasmtime(at), abi, typescript(at), plugins(at), addon(at)];
+  const steps = [npm, wasmtime(at), abi, typescript(at), plugins(at), addon(at), cni(at)];
   return tests ? [...steps, nativeTests(at)] : steps;
 }
 
@@ -149,11 +149,24 @@ function addon(at) {
 }
 
 /** Waits for the addon, since both build in one folder. */
+function cni(at) {
+  return cmakeStep(at, {
+    name: "cni",
+    title: "CNI binary",
+    needs: ["addon"],
+    inputs: [at("native", "cni"), at("host", "proto", "sluice", "v1", "cni.proto")],
+    outputs: [at("build", "native", "sluice-cni")],
+    targets: ["sluice-cni"],
+    definitions: [],
+  });
+}
+
+/** Waits likewise. */
 function nativeTests(at) {
   return cmakeStep(at, {
     name: "native-tests",
     title: "native tests",
-    needs: ["addon"],
+    needs: ["cni"],
     inputs: [at("native", "test")],
     outputs: [at("build", "native", "CTestTestfile.cmake")],
     targets: ["all"],
