@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { IpPoolRecord } from "../cluster/records.js";
 import { messageOf, SluiceError } from "../errors.js";
@@ -7,6 +6,7 @@ import type { Condition } from "../store/transaction.js";
 import { type Claim, commitClaims } from "./claims.js";
 import { grantsFor, type Shortage } from "./grants.js";
 import type { IpamState } from "./ipam-state.js";
+import { Pacer } from "./pacer.js";
 import type { ReleaseTimes } from "./releases.js";
 import { Releases } from "./releases.js";
 
@@ -26,17 +26,14 @@ export interface AllocatorOptions {
   readonly onShortages: (shortages: readonly Shortage[]) => void;
 }
 
-/** What changes in a moment is dealt with in one pass. */
 const GATHER_MS = 10;
-/** Passes without a change: what only time makes due, and what failed. */
 const REVISIT_MS = 2000;
 
 /** Gives ids and blocks to nodes and takes back those of nodes that are gone. */
 export class Allocator {
   readonly #options: AllocatorOptions;
   readonly #releases: Releases;
-  #poke: (() => void) | undefined;
-  #poked = false;
+  readonly #pacer = new Pacer(GATHER_MS, REVISIT_MS);
 
   constructor(options: AllocatorOptions) {
     this.#options = options;
@@ -45,22 +42,18 @@ export class Allocator {
 
   /** Something has changed. */
   poke(): void {
-    this.#poked = true;
-    this.#poke?.();
+    this.#pacer.poke();
   }
 
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#untilDue(signal);
-      if (signal.aborted) return;
-      this.#poked = false;
+  run(signal: AbortSignal): Promise<void> {
+    return this.#pacer.run(async () => {
       try {
         await this.#pass();
       } catch (error) {
         if (!(error instanceof SluiceError)) throw error;
         this.#options.log.warn({ error: messageOf(error) }, "ids and blocks can't be given out for now");
       }
-    }
+    }, signal);
   }
 
   async #pass(): Promise<void> {
@@ -79,16 +72,5 @@ export class Allocator {
     const { store, fence, log } = this.#options;
     const done = await commitClaims(store, fence, claims);
     log.info({ done, of: claims.length }, `ids and blocks ${what}`);
-  }
-
-  async #untilDue(signal: AbortSignal): Promise<void> {
-    const due = new AbortController();
-    const wake = () => due.abort();
-    signal.addEventListener("abort", wake);
-    this.#poke = wake;
-    if (!this.#poked) await sleep(REVISIT_MS, undefined, { signal: due.signal }).catch(() => undefined); // woken
-    this.#poke = undefined;
-    signal.removeEventListener("abort", wake);
-    await sleep(GATHER_MS);
   }
 }

@@ -46,6 +46,13 @@ export const KINDS: readonly Kind[] = [
   kind("Pod", "v1", "pods", checked(podRecord, podOf)),
 ];
 
+/** @param name as objects name their kind */
+export function kindOf(name: string): Kind {
+  const found = KINDS.find((one) => one.name === name);
+  if (found === undefined) throw SluiceError.of("internal", "", `${name} is not mirrored`);
+  return found;
+}
+
 /** Slices of host names, and those of no service, route nothing. */
 function isOfAgents({ metadata, addressType }: KubeObject & { addressType?: string }): boolean {
   return addressType !== "FQDN" && metadata.labels?.["kubernetes.io/service-name"] !== undefined;

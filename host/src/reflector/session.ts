@@ -1,18 +1,24 @@
 import type { Logger } from "pino";
-import { IPAM_PREFIX, MIRROR_PREFIX, type MirroredKind } from "../cluster/keys.js";
-import type { IpPoolRecord, NodeConfigRecord, NodeRecord } from "../cluster/records.js";
-import { messageOf, type SluiceError } from "../errors.js";
+import { IPAM_PREFIX, MIRROR_PREFIX, type MirroredKind, NODE_REPORTS_PREFIX } from "../cluster/keys.js";
+import type { IpPoolRecord, NodeConfigRecord, NodeRecord, NodeReportRecord } from "../cluster/records.js";
+import { formatProblem, messageOf, type SluiceError } from "../errors.js";
 import type { KubeApi, KubeObject } from "../kube/api.js";
 import { Informer } from "../kube/informer.js";
+import { nodeConfigFor } from "../resources/select.js";
 import type { EtcdStore } from "../store/etcd-store.js";
 import { Allocator } from "./allocator.js";
+import { EventRecorder } from "./events.js";
 import { Fence } from "./fence.js";
+import type { Shortage } from "./grants.js";
 import { IpamState } from "./ipam-state.js";
-import { KINDS, type Kind } from "./kinds.js";
+import { KINDS, type Kind, kindOf } from "./kinds.js";
 import { Mirror } from "./mirror.js";
 import { checkPools } from "./pools.js";
 import type { ReleaseTimes } from "./releases.js";
-import { Roster } from "./roster.js";
+import { NodeReports } from "./reports.js";
+import { type Member, Roster } from "./roster.js";
+import { type StatusSource, StatusWriter } from "./status-writer.js";
+import { nodeConfigStatus, poolStatus } from "./statuses.js";
 import { EtcdWriter } from "./writer.js";
 
 export interface SessionOptions {
@@ -30,17 +36,31 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #end = new AbortController();
   readonly #mirrors = new Map<MirroredKind, Mirror>();
-  readonly #nodes = new Roster<NodeRecord>(() => this.#allocator?.poke());
-  readonly #pools = new Roster<IpPoolRecord>(() => this.#allocator?.poke());
-  readonly #nodeConfigs = new Roster<NodeConfigRecord>(() => undefined);
+  readonly #nodes = new Roster<NodeRecord>(() => this.#poke());
+  readonly #pools = new Roster<IpPoolRecord>(() => this.#poke());
+  readonly #nodeConfigs = new Roster<NodeConfigRecord>(() => this.#poke());
+  readonly #ipam: IpamState;
+  readonly #reports: NodeReports;
+  readonly #statuses: StatusWriter;
+  readonly #events: EventRecorder;
+  #shortages: readonly Shortage[] = [];
   #writer: EtcdWriter | undefined;
   #allocator: Allocator | undefined;
 
   constructor(options: SessionOptions) {
+    const { api, identity, log } = options;
     this.#options = options;
+    this.#ipam = new IpamState(log, () => this.#poke());
+    this.#events = new EventRecorder(api, identity, log);
+    this.#reports = new NodeReports(
+      log,
+      (report, before) => this.#tellFaults(report, before),
+      () => this.#statuses.poke(),
+    );
+    this.#statuses = new StatusWriter(api, this.#sources(), log);
   }
 
-  /** Whether etcd is equal to the API, but for what changed just now. */
+  /** Whether etcd has been made equal to the API: what follows is changes. */
   get synced(): boolean {
     return this.#mirrors.size === KINDS.length && [...this.#mirrors.values()].every(({ synced }) => synced);
   }
@@ -67,25 +87,36 @@ export class Session {
     this.#writer = writer;
     await writer.load(MIRROR_PREFIX);
     log.info({ records: writer.size }, "began");
+    await this.#work(fence, writer, signal);
+    if (!signal.aborted) log.warn("another one writes, or etcd was emptied: ended");
+  }
+
+  async #work(fence: Fence, writer: EtcdWriter, signal: AbortSignal): Promise<void> {
+    const { api, store, log } = this.#options;
     const ended = AbortSignal.any([signal, this.#end.signal]);
-    const state = new IpamState(log, () => this.#allocator?.poke());
-    this.#allocator = this.#makeAllocator(state, fence);
-    const watch = store.watch(IPAM_PREFIX, state);
+    const allocator = this.#makeAllocator(fence);
+    this.#allocator = allocator;
+    const watches = [store.watch(IPAM_PREFIX, this.#ipam), store.watch(NODE_REPORTS_PREFIX, this.#reports)];
     const work = [
       writer.run(ended),
       fence.lost(ended, log),
-      this.#allocator.run(ended),
-      watch.ended,
-      ...KINDS.map((kind) => new Informer(this.#options.api, kind.path, this.#mirror(kind, writer)).run(ended)),
+      allocator.run(ended),
+      this.#statuses.run(ended),
+      ...watches.map((watch) => watch.ended),
+      ...KINDS.map((kind) => new Informer(api, kind.path, this.#mirror(kind, writer)).run(ended)),
     ];
     try {
-      await Promise.race(work);
+      await Promise.race(work); // the first that ends ends all
     } finally {
       this.#end.abort();
-      await watch.close();
+      await Promise.all(watches.map((watch) => watch.close()));
       await Promise.allSettled(work);
     }
-    if (!signal.aborted) log.warn("another one writes, or etcd was emptied: ended");
+  }
+
+  #poke(): void {
+    this.#allocator?.poke();
+    this.#statuses.poke();
   }
 
   #mirror(kind: Kind, writer: EtcdWriter): Mirror {
@@ -106,33 +137,101 @@ export class Session {
     return mirror;
   }
 
-  #malformed({ name: kind }: Kind, { metadata: { namespace, name } }: KubeObject, error: SluiceError): void {
-    this.#options.onMalformed(kind);
+  #malformed({ apiVersion, name: kind }: Kind, { metadata }: KubeObject, error: SluiceError): void {
+    const { namespace, name } = metadata;
+    const message = error.problems.map(formatProblem).join("; ");
     this.#options.onMalformed(kind);
     this.#options.log.error(
-      { kind, namespace, name, error: messageOf(error) },
+      { kind, namespace, name, error: message },
       "an object can't be used; what was known of it stays",
+    );
+    this.#events.warn(
+      { apiVersion, kind, metadata },
+      "NotUsed",
+      `Sluice can't use it, what was known of it stays: ${message}`,
     );
   }
 
-  #makeAllocator(state: IpamState, fence: Fence): Allocator {
+  #makeAllocator(fence: Fence): Allocator {
     const { store, times, log } = this.#options;
     return new Allocator({
       store,
       fence: fence.condition,
-      state,
+      state: this.#ipam,
       times,
       log,
       nodes: () => (this.#nodes.complete ? new Set(this.#nodes.members.keys()) : undefined),
       pools: () => {
         if (!this.#pools.complete) return undefined;
-        const { open } = checkPools(this.#pools.members.values(), this.#nodes.members.values());
-        return { all: new Set(this.#pools.members.keys()), open };
+        return { all: new Set(this.#pools.members.keys()), open: this.#checkedPools().open };
       },
       mirrored: () => this.synced && this.#writer?.pending === 0,
-      onShortages: (shortages) => {
-        for (const shortage of shortages) log.warn(shortage, "no block is left");
-      },
+      onShortages: (shortages) => this.#tellShortages(shortages),
     });
+  }
+
+  #checkedPools() {
+    return checkPools(this.#pools.members.values(), this.#nodes.members.values());
+  }
+
+  #tellShortages(shortages: readonly Shortage[]): void {
+    this.#shortages = shortages;
+    for (const { node, pool } of shortages) {
+      const message = pool === undefined ? "no node id is left" : `IPPool ${pool}: no block is left`;
+      const about = this.#nodes.members.get(node);
+      if (about !== undefined) this.#warn("Node", about, "NoAddresses", `${message} for this node`);
+      const full = this.#pools.members.get(pool ?? "");
+      if (full !== undefined)
+        this.#warn("IPPool", full, "Full", "no block is left; make another IPPool, or remove nodes");
+    }
+  }
+
+  /** What a node's agent could not do, once. */
+  #tellFaults(report: NodeReportRecord, before: NodeReportRecord | undefined): void {
+    const node = this.#nodes.members.get(report.node);
+    if (node === undefined) return;
+    for (const { type, status, reason, message } of report.conditions) {
+      const same = before?.conditions.find((one) => one.type === type);
+      if (status !== "False" || (same?.status === status && same.message === message)) continue;
+      this.#warn("Node", node, reason, `Sluice, ${type}: ${message}`);
+    }
+  }
+
+  #warn(kind: string, { metadata }: Member<unknown>, reason: string, message: string): void {
+    this.#events.warn({ apiVersion: kindOf(kind).apiVersion, kind, metadata }, reason, message);
+  }
+
+  #sources(): StatusSource[] {
+    return [
+      { path: kindOf("IPPool").path, statuses: () => this.#poolStatuses() },
+      { path: kindOf("NodeConfig").path, statuses: () => this.#nodeConfigStatuses() },
+    ];
+  }
+
+  #poolStatuses() {
+    if (!this.#pools.complete || !this.#nodes.complete || !this.#ipam.complete) return undefined;
+    const { refused } = this.#checkedPools();
+    const blocks = new Map<string, number>();
+    for (const { pool } of this.#ipam.blocks.values()) blocks.set(pool, (blocks.get(pool) ?? 0) + 1);
+    return [...this.#pools.members].map(([name, member]) => {
+      const waiting = this.#shortages.flatMap(({ node, pool }) => (pool === name ? [node] : []));
+      const facts = { refusal: refused.get(name), blocks: blocks.get(name) ?? 0, waiting };
+      return { member, status: poolStatus(member, facts, new Date()) };
+    });
+  }
+
+  #nodeConfigStatuses() {
+    if (!this.#nodeConfigs.complete || !this.#nodes.complete) return undefined;
+    const configs = [...this.#nodeConfigs.members.values()].flatMap(({ record }) => record ?? []);
+    const byConfig = new Map<string, Map<string, NodeReportRecord | undefined>>();
+    for (const [node, { record }] of this.#nodes.members) {
+      const name = nodeConfigFor(record?.labels ?? {}, configs)?.name ?? "";
+      const reports = byConfig.get(name) ?? new Map();
+      byConfig.set(name, reports.set(node, this.#reports.reports.get(node)));
+    }
+    return [...this.#nodeConfigs.members].map(([name, member]) => ({
+      member,
+      status: nodeConfigStatus(member, byConfig.get(name) ?? new Map(), new Date()),
+    }));
   }
 }

@@ -26,8 +26,10 @@ export interface TransactionResult {
   readonly revision: number;
 }
 
-/** Entries of one answer: memory is bounded by it. */
-const PAGE_ENTRIES = 500;
+/** What an answer is to hold: memory is bounded by it. */
+const PAGE_BYTES = 2 << 20;
+/** For each page etcd goes through all keys that are left, so pages are as large as may be; the first finds out. */
+const PAGE_ENTRIES = { first: 500, most: 4000 };
 
 /**
  * Sluice's etcd. Requests are tried once, at most 10 s long; a write that ended with "etcd-unavailable", "etcd-timeout"
@@ -62,14 +64,16 @@ export class EtcdStore {
     const end = prefixEnd(prefix);
     let start = Buffer.from(prefix);
     let revision: number | undefined;
+    let limit = PAGE_ENTRIES.first;
     for (;;) {
-      const request = { key: start, range_end: end, limit: PAGE_ENTRIES, revision: revision ?? 0 };
+      const request = { key: start, range_end: end, limit, revision: revision ?? 0 };
       const { kvs, more, header } = await this.#call(() => this.#client.kv.range(request));
       revision ??= Number(header.revision);
       yield { entries: kvs.map(entryOf), revision };
       const last = kvs.at(-1);
       if (!more || last === undefined) return;
       start = Buffer.concat([last.key, Buffer.of(0)]);
+      limit = nextLimit(limit, kvs);
     }
   }
 
@@ -130,6 +134,13 @@ export class EtcdStore {
 
 function entryOf(kv: { key: Buffer; value: Buffer; mod_revision: string }): Entry {
   return { key: kv.key.toString(), value: kv.value.toString(), revision: Number(kv.mod_revision) };
+}
+
+/** Grows step by step: the next records may be larger. */
+function nextLimit(limit: number, page: readonly { value: Buffer }[]): number {
+  const bytes = page.reduce((sum, { value }) => sum + value.length, 1);
+  const fitting = Math.floor((page.length * PAGE_BYTES) / bytes);
+  return Math.max(1, Math.min(fitting, limit * 2, PAGE_ENTRIES.most));
 }
 
 /** The first key after all that begin with the prefix, which is not empty and ASCII. */
