@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DataplaneClient, probeSocket } from "../src/dataplane/client.js";
+import { DataplaneClient } from "../src/dataplane/client.js";
 import {
   CALL_NAMES,
   type CallName,
@@ -16,8 +16,9 @@ import {
   type StreamName,
   type Streams,
 } from "../src/dataplane/protocol.js";
-import { DataplaneServer } from "../src/dataplane/server.js";
+import { serveDataplane } from "../src/dataplane/server.js";
 import { SluiceError } from "../src/errors.js";
+import { probeSocket } from "../src/grpc/probe-socket.js";
 import { digest, FULL_STATUS, refusing } from "./helpers.js";
 
 let folder: string;
@@ -31,7 +32,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const log = pino({ level: "silent" });
 
 async function errorOfCall(thrown: unknown): Promise<unknown> {
-  const server = await DataplaneServer.listen(socket, refusing(thrown), log);
+  const server = await serveDataplane(socket, refusing(thrown), log);
   const client = new DataplaneClient(socket);
   try {
     return await client.call("status", {}, 5000).catch((error: unknown) => error);
@@ -253,15 +254,15 @@ describe("a refused call", () => {
 
 describe("the socket", () => {
   test("can be opened by its owner only, and is gone after the end", async () => {
-    const server = await DataplaneServer.listen(socket, refusing(new Error()), log);
+    const server = await serveDataplane(socket, refusing(new Error()), log);
     expect((await stat(socket)).mode & 0o777).toBe(0o600);
     await server.close();
     expect(existsSync(socket)).toBe(false);
   });
 
   test("belongs to one process: a second one is refused, and the first goes on", async () => {
-    const server = await DataplaneServer.listen(socket, refusing(new Error()), log);
-    await expect(DataplaneServer.listen(socket, refusing(new Error()), log)).rejects.toThrow(
+    const server = await serveDataplane(socket, refusing(new Error()), log);
+    await expect(serveDataplane(socket, refusing(new Error()), log)).rejects.toThrow(
       `already-running ${socket}: a dataplane of this name answers there; stop it first, or choose another name`,
     );
     expect(await probeSocket(socket)).toBe("alive");
@@ -275,14 +276,14 @@ describe("the socket", () => {
     killed.kill("SIGKILL");
     await once(killed, "exit");
     expect(await probeSocket(socket)).toBe("stale");
-    const server = await DataplaneServer.listen(socket, refusing(new Error()), log);
+    const server = await serveDataplane(socket, refusing(new Error()), log);
     expect(await probeSocket(socket)).toBe("alive");
     await server.close();
   });
 
   test("with too long a path is refused with the limit", async () => {
     const long = join(folder, "x".repeat(120));
-    await expect(DataplaneServer.listen(long, refusing(new Error()), log)).rejects.toThrow(
+    await expect(serveDataplane(long, refusing(new Error()), log)).rejects.toThrow(
       /^socket-unusable .*up to 107 bytes/,
     );
   });

@@ -7,14 +7,15 @@ import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DataplaneClient } from "../src/dataplane/client.js";
 import type { CaptureResponse } from "../src/dataplane/protocol.js";
-import { DataplaneServer, type Handlers, type Sink } from "../src/dataplane/server.js";
+import { type Handlers, type Sink, serveDataplane } from "../src/dataplane/server.js";
 import { SluiceError } from "../src/errors.js";
+import type { UnixServer } from "../src/grpc/unix-server.js";
 import { refusing } from "./helpers.js";
 
 // The streams' transport alone, on a real socket: what it promises to who writes and to who reads.
 
 let folder: string;
-let server: DataplaneServer;
+let server: UnixServer;
 let client: DataplaneClient;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "streams-test-"));
@@ -27,11 +28,7 @@ afterEach(async () => {
 
 async function serve(handlers: Partial<Handlers>): Promise<void> {
   const socket = join(folder, "s.sock");
-  server = await DataplaneServer.listen(
-    socket,
-    refusing(new Error("not asked for"), handlers),
-    pino({ level: "silent" }),
-  );
+  server = await serveDataplane(socket, refusing(new Error("not asked for"), handlers), pino({ level: "silent" }));
   client = new DataplaneClient(socket);
 }
 

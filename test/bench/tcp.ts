@@ -48,7 +48,13 @@ export async function* runTcp(name: string, rounds: number): AsyncGenerator<Figu
       references.push(await gigabits(cleanup, theirs));
     }
     const [value, reference] = [median(values), median(references)];
-    yield { name, unit: "Gbit/s", value, reference: { name: contest.reference, value: reference }, ratio: value / reference };
+    yield {
+      name,
+      unit: "Gbit/s",
+      value,
+      reference: { name: contest.reference, value: reference },
+      ratio: value / reference,
+    };
   } finally {
     await cleanup.close();
     unwatch();

@@ -13,8 +13,9 @@ import { FileStore } from "../../host/src/dataplane/file-store.js";
 import { handlersOf, type Running, runningOf } from "../../host/src/dataplane/handlers.js";
 import { PluginSources } from "../../host/src/dataplane/plugin-sources.js";
 import type { CapturedPacket, CaptureRequest } from "../../host/src/dataplane/protocol.js";
-import { DataplaneServer } from "../../host/src/dataplane/server.js";
+import { serveDataplane } from "../../host/src/dataplane/server.js";
 import { Shell } from "../../host/src/dataplane/shell.js";
+import type { UnixServer } from "../../host/src/grpc/unix-server.js";
 import { inspect } from "../../host/src/plugins/builder.js";
 import { resolveNode } from "../../host/src/plugins/resolve.js";
 import { ROOT } from "./support.js";
@@ -46,7 +47,7 @@ const log = pino({ level: "silent" });
 const never = new AbortController().signal;
 let native: Dataplane;
 let running: Running;
-let server: DataplaneServer;
+let server: UnixServer;
 let client: DataplaneClient;
 
 beforeAll(async () => {
@@ -59,7 +60,7 @@ beforeAll(async () => {
   const shell = new Shell({ native, store, log, started: spec, inspect, sources });
   await shell.apply(spec, new Map([...modules].map(([digest, { wasm }]) => [digest, wasm])));
   running = runningOf(native, shell, sources);
-  server = await DataplaneServer.listen(join(folder, "s.sock"), handlersOf({ running }, "operators-test"), log);
+  server = await serveDataplane(join(folder, "s.sock"), handlersOf({ running }, "operators-test"), log);
   client = new DataplaneClient(server.socket);
 });
 afterAll(async () => {

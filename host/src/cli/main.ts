@@ -1,6 +1,7 @@
 import { EXIT, example, prepare, usageExit, wantsJson } from "@sluice/sdk/cli";
 import { Command, CommanderError } from "commander";
 import { formatProblem, messageOf, type Problem, SluiceError } from "../errors.js";
+import { addAgent } from "./commands/agent.js";
 import { addDataplane } from "./commands/dataplane.js";
 import { addDrops } from "./commands/drops.js";
 import { addFlows } from "./commands/flows.js";
@@ -19,6 +20,7 @@ export function createProgram(io: Io): Command {
   prepare(program, io, TABLE_WIDTH);
   addNodeCommands(program, io);
   addDataplane(program, io);
+  addAgent(program, io);
   addPluginCommands(program, io);
   addTop(program, io);
   addTrace(program, io);

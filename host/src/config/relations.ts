@@ -46,7 +46,16 @@ export function onLink(address: string, port: Port): boolean {
   });
 }
 
+/** The texts of prefixes that were met last, canonical: a node has thousands of them, and the same again in each transaction. */
+const canonical = new Map<string, string>();
+const MOST_CANONICAL = 100_000;
+
 export function samePrefix(text: string): string {
+  const known = canonical.get(text);
+  if (known !== undefined) return known;
   const prefix = parsePrefix(text);
-  return prefix === undefined ? text : formatPrefix(prefix);
+  const same = prefix === undefined ? text : formatPrefix(prefix);
+  if (canonical.size >= MOST_CANONICAL) canonical.clear();
+  canonical.set(text, same);
+  return same;
 }

@@ -1,7 +1,7 @@
-import { connect } from "node:net";
 import { type Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { z } from "zod";
-import { messageOf, SluiceError, systemCode } from "../errors.js";
+import { SluiceError } from "../errors.js";
+import { probeSocket } from "../grpc/probe-socket.js";
 import {
   type CallName,
   type Calls,
@@ -90,23 +90,6 @@ export class DataplaneClient {
       "no dataplane answers there; start one with sluice run, or name its socket with --socket",
     );
   }
-}
-
-/** Whether somebody listens on a unix socket. "stale": the file is there, its process is not. */
-export async function probeSocket(socket: string): Promise<"alive" | "stale" | "absent"> {
-  return new Promise((resolve, reject) => {
-    const connection = connect(socket);
-    connection.once("connect", () => {
-      connection.destroy();
-      resolve("alive");
-    });
-    connection.once("error", (error) => {
-      const code = systemCode(error);
-      if (code === "ENOENT") resolve("absent");
-      else if (code === "ECONNREFUSED") resolve("stale");
-      else reject(SluiceError.of("socket-unusable", socket, messageOf(error), { cause: error }));
-    });
-  });
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -11,7 +11,7 @@ import { withoutLostPorts } from "./lost-ports.js";
 import { fromNative } from "./native-errors.js";
 import { DEFAULT_CACHE_DIR, defaultSocket, defaultStateDir } from "./paths.js";
 import { PluginSources } from "./plugin-sources.js";
-import { DataplaneServer } from "./server.js";
+import { serveDataplane } from "./server.js";
 import { Shell } from "./shell.js";
 import type { Modules } from "./store.js";
 import { TrapLog } from "./traps.js";
@@ -44,11 +44,7 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   const cell: Cell = {};
   const folder = spec.stateDir ?? defaultStateDir(spec.name);
   // The socket and the lock come first: they make sure that there is one dataplane of a name and of a state directory.
-  const server = await DataplaneServer.listen(
-    options.socket ?? defaultSocket(spec.name),
-    handlersOf(cell, spec.name),
-    log,
-  );
+  const server = await serveDataplane(options.socket ?? defaultSocket(spec.name), handlersOf(cell, spec.name), log);
   let native: Dataplane | undefined;
   let lock: FolderLock | undefined;
   try {

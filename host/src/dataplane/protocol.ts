@@ -1,11 +1,4 @@
-import { fileURLToPath } from "node:url";
-import {
-  type GrpcObject,
-  loadPackageDefinition,
-  type MethodDefinition,
-  type ServiceClientConstructor,
-} from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
+import type { MethodDefinition, ServiceClientConstructor } from "@grpc/grpc-js";
 import type {
   ApplyResult,
   CaptureOptions,
@@ -21,6 +14,7 @@ import type {
   TraceOptions,
   TraceRead,
 } from "@sluice/native";
+import { loadService } from "../grpc/service.js";
 
 // proto/sluice/v1/dataplane.proto in TypeScript: field names in camel case, 64-bit numbers as numbers.
 
@@ -196,26 +190,14 @@ export const PROBLEMS_KEY = "sluice-problems-bin";
 /** Modules and configurations are far larger than gRPC's default of 4 MiB. */
 export const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
 
-const PROTO = fileURLToPath(new URL("../../proto/sluice/v1/dataplane.proto", import.meta.url));
-
-/** gRPC's view of the service: method paths and serializers. */
+/** gRPC's view of the service. */
 export function dataplaneService(): ServiceClientConstructor {
-  const definition = loadSync(PROTO, { longs: Number, enums: String, defaults: true, oneofs: false });
-  const sluice = child(child(loadPackageDefinition(definition), "sluice"), "v1");
-  const service = sluice.Dataplane;
-  if (typeof service !== "function") throw new Error(`${PROTO} has no service sluice.v1.Dataplane`);
-  return service as ServiceClientConstructor;
+  return loadService("sluice/v1/dataplane.proto", "sluice.v1.Dataplane");
 }
 
 /** A call's path and serializers. */
 export function methodOf(name: CallName | StreamName): MethodDefinition<object, object> {
   const method = Object.values(dataplaneService().service).find(({ originalName }) => originalName === name);
-  if (method === undefined) throw new Error(`${PROTO} has no call ${name}`);
+  if (method === undefined) throw new Error(`the dataplane's service has no call ${name}`);
   return method;
-}
-
-function child(object: GrpcObject, name: string): GrpcObject {
-  const value = object[name];
-  if (typeof value !== "object" || "format" in value) throw new Error(`${PROTO} has no package ${name}`);
-  return value as GrpcObject;
 }

@@ -1,18 +1,14 @@
-import { chmod, mkdir, rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   Metadata,
-  Server,
-  ServerCredentials,
   type ServiceError,
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { formatProblem, messageOf, type Problem, SluiceError, systemCode } from "../errors.js";
-import { probeSocket } from "./client.js";
+import { UnixServer } from "../grpc/unix-server.js";
 import {
   CALL_NAMES,
   type CallName,
@@ -41,76 +37,17 @@ export type CallHandlers = { [Name in CallName]: (request: Calls[Name][0]) => Pr
 
 export type Handlers = CallHandlers & StreamHandlers;
 
-/** The gRPC server on its unix socket. Having the socket is having the node's name: one dataplane a name. */
-export class DataplaneServer {
-  private constructor(
-    private readonly server: Server,
-    readonly socket: string,
-  ) {}
-
-  /**
-   * Listens on a socket that only this user can open; one that a dead process left behind is replaced.
-   * @throws SluiceError "already-running" when a dataplane answers there, "socket-unusable"
-   */
-  static async listen(socket: string, handlers: Handlers, log: Logger): Promise<DataplaneServer> {
-    await prepareSocket(socket);
-    const options = {
-      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-      "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-    };
-    const server = new Server(options);
-    server.addService(dataplaneService().service, implementation(handlers, log));
-    await bind(server, socket);
-    return new DataplaneServer(server, socket);
-  }
-
-  /** Lets calls in work end, for a second at most. */
-  async close(): Promise<void> {
-    const force = setTimeout(() => this.server.forceShutdown(), 1000);
-    await new Promise<void>((done) => this.server.tryShutdown(() => done()));
-    clearTimeout(force);
-    await rm(this.socket, { force: true });
-  }
-}
-
-async function prepareSocket(socket: string): Promise<void> {
-  // sun_path, with its terminating zero: unix(7).
-  if (Buffer.byteLength(socket) > 107) {
-    throw SluiceError.of(
-      "socket-unusable",
-      socket,
-      "a unix socket's path has up to 107 bytes; choose a shorter --socket",
-    );
-  }
-  try {
-    await mkdir(dirname(socket), { recursive: true, mode: 0o755 });
-    if ((await probeSocket(socket)) === "alive") {
-      throw SluiceError.of(
-        "already-running",
-        socket,
-        "a dataplane of this name answers there; stop it first, or choose another name",
-      );
-    }
-    await rm(socket, { force: true });
-  } catch (error) {
-    if (error instanceof SluiceError) throw error;
-    throw SluiceError.of("socket-unusable", socket, messageOf(error), { cause: error });
-  }
-}
-
-/** With a mask, as a moment with an open socket would be enough for another user to get in. */
-async function bind(server: Server, socket: string): Promise<void> {
-  const mask = process.umask(0o177);
-  try {
-    await new Promise<void>((done, fail) =>
-      server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) => (error ? fail(error) : done())),
-    );
-    await chmod(socket, 0o600);
-  } catch (error) {
-    throw SluiceError.of("socket-unusable", socket, messageOf(error), { cause: error });
-  } finally {
-    process.umask(mask);
-  }
+/**
+ * Serves a dataplane's calls on its socket: one dataplane a name.
+ * @throws SluiceError "already-running" when a dataplane answers there, "socket-unusable"
+ */
+export function serveDataplane(socket: string, handlers: Handlers, log: Logger): Promise<UnixServer> {
+  return UnixServer.listen(socket, {
+    definition: dataplaneService().service,
+    implementation: implementation(handlers, log),
+    what: "a dataplane of this name",
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+  });
 }
 
 function implementation(handlers: Handlers, log: Logger): UntypedServiceImplementation {

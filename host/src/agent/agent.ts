@@ -1,0 +1,329 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import type { PodRecord } from "../cluster/records.js";
+import type { NodeSpec } from "../config/schema.js";
+import { DataplaneClient } from "../dataplane/client.js";
+import { readSettings, type StartSettings, startedFile, startFile, writeSettings } from "../dataplane/start-file.js";
+import { formatProblem, type Problem, SluiceError } from "../errors.js";
+import { attachmentId } from "../ipam/attachment.js";
+import { Ipam } from "../ipam/ipam.js";
+import type { EtcdOptions } from "../store/connection.js";
+import { EtcdStore } from "../store/etcd-store.js";
+import { ClusterPlugins } from "./cluster-plugins.js";
+import { ClusterView } from "./cluster-view.js";
+import { ClusterWatch } from "./cluster-watch.js";
+import type { CniNode } from "./cni/service.js";
+import { type Condition, conditions } from "./conditions.js";
+import { DataplaneSync, type SyncState } from "./dataplane-sync.js";
+import { podMtu, portName } from "./desired.js";
+import { EtcdReport } from "./etcd-report.js";
+import { LostPods } from "./lost-pods.js";
+import { startSettings } from "./node-config.js";
+import { NodeState } from "./node-state.js";
+import { type AgentPlugin, loadModules, type PluginModule } from "./plugins.js";
+import { reportPrefixes, reports } from "./reports.js";
+import { readSnapshot } from "./snapshot.js";
+import { SnapshotSaver } from "./snapshot-saver.js";
+import { UplinkWatch } from "./uplink-watch.js";
+
+export interface AgentOptions {
+  readonly node: string;
+  readonly etcd: EtcdOptions;
+  /** Of the dataplane. */
+  readonly socket: string;
+  /** Of the node: the settings of the dataplane's start are in it, the agent's own files in its folder "agent". */
+  readonly stateDir: string;
+  /** It is not the default, and the dataplane was told so too. */
+  readonly isOwnStateDir: boolean;
+  readonly serviceCidrs: readonly string[];
+  readonly coolDownMs: number;
+  readonly logLevel: StartSettings["logLevel"];
+  readonly log: Logger;
+}
+
+/** How long etcd is waited for before the agent goes on with what was known when it ended. */
+const ETCD_WAIT_MS = 5000;
+/** Changes of the cluster that come within this time become one transaction. */
+const GATHER_MS = 20;
+/** How often the uplink, the dataplane's settings and pods' namespaces are looked at. */
+const LOOK_MS = 1000;
+const POD_LOOK_MS = 20;
+
+/** A node's agent: makes the dataplane what the cluster and the pods of the node ask for. */
+export class Agent implements CniNode {
+  readonly without = new Map<string, SluiceError | undefined>();
+  readonly view: ClusterView;
+  private readonly modules: Record<AgentPlugin, PluginModule> = loadModules();
+  private readonly plugins: ClusterPlugins;
+  private readonly state: NodeState;
+  private readonly store: EtcdStore;
+  private readonly client: DataplaneClient;
+  private readonly snapshot: SnapshotSaver;
+  private readonly lostPods: LostPods;
+  private watch: ClusterWatch | undefined;
+  private report: EtcdReport | undefined;
+  private sync: DataplaneSync | undefined;
+  private syncState: SyncState = { status: undefined, problems: [] };
+  private settings: StartSettings | undefined;
+  /** Whether enough is known of the cluster to say what the node should be. */
+  private isKnown = false;
+  private gathering: NodeJS.Timeout | undefined;
+  private looking: Promise<void> | undefined;
+  private last: readonly Condition[] = [];
+  private lastTranslation: readonly Problem[] = [];
+  private readonly stopping = new AbortController();
+
+  private constructor(
+    private readonly options: AgentOptions,
+    readonly ipam: Ipam,
+    private readonly uplinks: UplinkWatch,
+  ) {
+    const { node, stateDir, isOwnStateDir, serviceCidrs, log } = options;
+    this.view = new ClusterView(node, (change) => {
+      this.state.changed(change);
+      this.plugins.changed(change);
+    });
+    this.plugins = new ClusterPlugins(this.view, this.modules);
+    const where = isOwnStateDir ? { stateDir } : {};
+    this.state = new NodeState({ view: this.view, plugins: this.plugins, serviceCidrs, ...where });
+    this.store = EtcdStore.open(options.etcd);
+    this.client = new DataplaneClient(options.socket);
+    this.snapshot = new SnapshotSaver(join(stateDir, "agent", "snapshot"), this.view, log);
+    this.lostPods = new LostPods({ ipam, pod: (key) => this.view.pods.record(key), log });
+  }
+
+  /** @throws SluiceError when the folder or the journal can't be used */
+  static async open(options: AgentOptions): Promise<Agent> {
+    const folder = join(options.stateDir, "agent");
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const ipam = await Ipam.open({ folder, coolDownMs: options.coolDownMs });
+    return new Agent(options, ipam, await UplinkWatch.open(join(folder, "uplink.json"), options.log));
+  }
+
+  /** Resolves once it works, with etcd or without. */
+  async start(): Promise<void> {
+    const { node, log } = this.options;
+    this.watch = this.watchCluster();
+    const isRead = await Promise.race([this.watch.read.then(() => true), sleep(ETCD_WAIT_MS, false)]);
+    if (!isRead) await this.startFromSnapshot();
+    else this.isKnown = true;
+    this.report = new EtcdReport({
+      store: this.store,
+      prefixes: reportPrefixes(node),
+      wanted: () => this.reported(),
+      log,
+    });
+    this.sync = new DataplaneSync({
+      client: this.client,
+      log,
+      desired: () => this.desired(),
+      module: (digest) => this.wasm(digest),
+      leaveOut: (port, problem) => this.leaveOut(port, problem),
+      changed: (state) => {
+        this.syncState = state;
+        this.reportConditions();
+      },
+    });
+    this.looking = this.look();
+  }
+
+  async close(): Promise<void> {
+    this.stopping.abort();
+    clearTimeout(this.gathering);
+    await this.looking;
+    await this.sync?.close();
+    await this.watch?.close();
+    await this.report?.close();
+    await this.snapshot.close();
+    await this.store.close();
+    await this.ipam.close();
+    this.client.close();
+  }
+
+  flush(): Promise<void> {
+    if (this.sync === undefined) return Promise.reject(SluiceError.of("not-running", "", "the agent is starting"));
+    return this.sync.flush();
+  }
+
+  async pod(namespace: string, name: string, uid: string, waitMs: number): Promise<PodRecord | undefined> {
+    const end = Date.now() + waitMs;
+    for (;;) {
+      const pod = this.view.pods.get(namespace, name);
+      if (pod !== undefined && (uid === "" || pod.uid === uid)) return pod;
+      if (Date.now() >= end || this.watch?.problem !== undefined || this.watch?.isRead !== true) return undefined;
+      await sleep(POD_LOOK_MS);
+    }
+  }
+
+  podMtu(): number {
+    const { uplink } = this.uplinks;
+    const { addresses, config } = this.state;
+    return podMtu({ config: config.spec, addresses, ...(uplink === undefined ? {} : { uplink }) });
+  }
+
+  isUp(port: string): boolean {
+    return this.syncState.status?.native.ports.some(({ name, up }) => name === port && up) === true;
+  }
+
+  unready(): string | undefined {
+    const problem = this.conditions().find(({ type, status }) => type === "Programmed" && status !== "True");
+    if (problem !== undefined) return problem.message;
+    return this.ipam.unready();
+  }
+
+  isReady(): boolean {
+    return this.conditions().every(({ status }) => status === "True");
+  }
+
+  /** Conditions that are not met, each in one line. */
+  unreadyReasons(): string[] {
+    return this.conditions().flatMap(({ type, status, reason, message }) =>
+      status === "True" ? [] : [`${type}: ${reason}: ${message}`],
+    );
+  }
+
+  changed(): void {
+    this.report?.touch();
+  }
+
+  private watchCluster(): ClusterWatch {
+    return new ClusterWatch({
+      store: this.store,
+      view: this.view,
+      log: this.options.log,
+      changed: () => this.clusterChanged(),
+    });
+  }
+
+  private clusterChanged(): void {
+    if (this.watch?.isRead === true) this.isKnown = true;
+    this.ipam.setBlocks(this.state.ownBlocks, this.state.pools);
+    this.snapshot.touch();
+    this.report?.touch();
+    this.gathering ??= setTimeout(() => {
+      this.gathering = undefined;
+      this.sync?.touch();
+    }, GATHER_MS);
+  }
+
+  private async startFromSnapshot(): Promise<void> {
+    const { log, stateDir } = this.options;
+    try {
+      this.isKnown = await readSnapshot(join(stateDir, "agent", "snapshot"), this.view);
+      log.warn({ isKnown: this.isKnown }, "etcd does not answer yet: starting with what was known before");
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+      log.error({ problems: error.problems }, "no snapshot to start with; waiting for etcd");
+    }
+    this.ipam.setBlocks(this.state.ownBlocks, this.state.pools);
+  }
+
+  private async desired(): Promise<NodeSpec | undefined> {
+    const { settings, state } = this;
+    if (!this.isKnown || settings === undefined || state.node === undefined) return undefined;
+    const attachments = this.lostPods.without(this.ipam.all(), this.without);
+    const spec = state.spec(settings, this.uplinks.uplink, attachments);
+    this.tellTranslation();
+    return spec;
+  }
+
+  /** @returns whether it is a pod's port, which is left out until its next ADD */
+  private leaveOut(port: string, problem: Problem): boolean {
+    const found = this.ipam.all().find((each) => each.interfaces.some(({ name }) => portName(each, name) === port));
+    if (found === undefined) return false;
+    this.options.log.warn({ port, pod: found.pod, problem }, "the dataplane refused a pod's port; it is left out");
+    this.without.set(attachmentId(found), new SluiceError([problem]));
+    return true;
+  }
+
+  private wasm(digest: string): Uint8Array {
+    const found = Object.values(this.modules).find((module) => module.digest === digest);
+    if (found === undefined) throw new Error(`no module ${digest}`);
+    return found.wasm;
+  }
+
+  private async look(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      if (await this.lookOnce()) this.sync?.touch();
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** @returns whether the desired node may be another one now */
+  private async lookOnce(): Promise<boolean> {
+    const { node } = this.state;
+    if (!this.isKnown || node === undefined) return false;
+    const isOtherUplink = await this.uplinks.look(node, this.state.config.spec.uplink);
+    const isOtherStart = await this.lookAtSettings();
+    const hasLost = await this.lostPods.look(this.watch?.isRead === true && this.watch.problem === undefined);
+    if (hasLost) this.report?.touch();
+    this.reportConditions();
+    return isOtherUplink || isOtherStart || hasLost;
+  }
+
+  /** The settings that the dataplane is to start with are written; the desired node has those that it runs with. */
+  private async lookAtSettings(): Promise<boolean> {
+    const { stateDir } = this.options;
+    const wanted = this.wantedSettings();
+    const written = await readSettings(startFile(stateDir)).catch(() => undefined);
+    if (!isDeepStrictEqual(written, wanted)) await writeSettings(startFile(stateDir), wanted);
+    const running = await readSettings(startedFile(stateDir)).catch(() => undefined);
+    if (running === undefined || isDeepStrictEqual(running, this.settings)) return false;
+    this.settings = running;
+    return true;
+  }
+
+  private wantedSettings(): StartSettings {
+    return startSettings(this.options.node, this.state.config.spec, this.options.logLevel);
+  }
+
+  private conditions(): Condition[] {
+    const stale = this.watch?.problem?.problems[0];
+    const { status, problems } = this.syncState;
+    return conditions({
+      refused: this.uplinks.problems,
+      behind: this.state.node === undefined ? [unknownNode(this.options.node)] : problems,
+      isDataplaneAway: status === undefined,
+      isOtherStart: this.settings !== undefined && !isDeepStrictEqual(this.settings, this.wantedSettings()),
+      stale,
+    });
+  }
+
+  private reportConditions(): void {
+    const now = this.conditions();
+    if (isDeepStrictEqual(now, this.last)) return;
+    this.last = now;
+    this.options.log.info({ conditions: now }, "conditions");
+    this.report?.touch();
+  }
+
+  private tellTranslation(): void {
+    const { problems } = this.plugins;
+    if (isDeepStrictEqual(problems, this.lastTranslation)) return;
+    this.lastTranslation = problems;
+    for (const problem of problems.slice(0, 20)) this.options.log.warn(formatProblem(problem));
+  }
+
+  private reported(): ReadonlyMap<string, string> {
+    const { node } = this.options;
+    return reports({
+      node,
+      attachments: this.ipam.all(),
+      wants: this.ipam.wants(),
+      conditions: this.conditions(),
+      config: this.state.config,
+    });
+  }
+}
+
+function unknownNode(node: string): Problem {
+  return {
+    code: "unknown-node",
+    path: "",
+    message: `the cluster has no Node ${node}, or its record is not in etcd yet`,
+  };
+}

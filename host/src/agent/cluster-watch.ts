@@ -1,0 +1,98 @@
+import type { Logger } from "pino";
+import { BLOCKS_PREFIX, MIRRORED, type MirroredKind, mirrorPrefix, NODE_IDS_PREFIX } from "../cluster/keys.js";
+import type { SluiceError } from "../errors.js";
+import type { EtcdStore } from "../store/etcd-store.js";
+import type { Change, PrefixWatch } from "../store/watch.js";
+import type { Aspect, ClusterView } from "./cluster-view.js";
+
+export interface ClusterWatchOptions {
+  readonly store: EtcdStore;
+  readonly view: ClusterView;
+  readonly log: Logger;
+  /** Told what has changed in the view. */
+  readonly changed: (aspects: ReadonlySet<Aspect>) => void;
+}
+
+const ASPECTS: Record<Aspect, string> = {
+  ...(Object.fromEntries(Object.keys(MIRRORED).map((kind) => [kind, mirrorPrefix(kind as MirroredKind)])) as Record<
+    MirroredKind,
+    string
+  >),
+  blocks: BLOCKS_PREFIX,
+  ids: NODE_IDS_PREFIX,
+};
+
+/** Keeps a view as etcd is. */
+export class ClusterWatch {
+  private readonly watches = new Map<Aspect, PrefixWatch>();
+  private readonly lost = new Map<Aspect, SluiceError>();
+  private readonly unread = new Set<Aspect>(Object.keys(ASPECTS) as Aspect[]);
+  private onRead = () => {};
+  /** Resolves once all was read. */
+  readonly read = new Promise<void>((resolve) => {
+    this.onRead = resolve;
+  });
+
+  constructor(private readonly options: ClusterWatchOptions) {
+    for (const aspect of this.unread) this.open(aspect);
+  }
+
+  /** Why what is known may be old; undefined: etcd tells every change. */
+  get problem(): SluiceError | undefined {
+    return [...this.lost.values()][0];
+  }
+
+  get isRead(): boolean {
+    return this.unread.size === 0;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.watches.values()].map((watch) => watch.close()));
+  }
+
+  private open(aspect: Aspect): void {
+    const { store, log } = this.options;
+    const watch = store.watch(ASPECTS[aspect], {
+      changed: (changes) => this.take(changes),
+      synced: () => this.synced(aspect),
+      lost: (error) => {
+        if (!this.lost.has(aspect)) log.warn({ of: aspect, problems: error.problems }, "etcd tells no changes for now");
+        this.lost.set(aspect, error);
+      },
+      restored: () => {
+        this.lost.delete(aspect);
+        if (this.lost.size === 0) log.info("etcd tells all changes again");
+      },
+    });
+    this.watches.set(aspect, watch);
+  }
+
+  private take(changes: readonly Change[]): void {
+    const { view, log } = this.options;
+    const aspects = new Set<Aspect>();
+    for (const { key, value } of changes) {
+      const aspect = view.apply(key, value);
+      if (aspect !== undefined) aspects.add(aspect);
+      const problem = view.bad.get(key);
+      if (problem !== undefined) log.warn({ key, problem }, "a record can't be used; what was known of it stays");
+    }
+    if (view.lacksPods) this.readAllPods();
+    if (aspects.size > 0) this.options.changed(aspects);
+  }
+
+  /** The first policy has come: pods of other nodes matter from now on. */
+  private readAllPods(): void {
+    this.options.view.keepAllPods();
+    const old = this.watches.get("pods");
+    this.unread.add("pods");
+    this.open("pods");
+    void old?.close();
+  }
+
+  private synced(aspect: Aspect): void {
+    this.lost.delete(aspect);
+    this.unread.delete(aspect);
+    this.options.changed(new Set([aspect]));
+    if (this.unread.size === 0) this.onRead();
+  }
+}

@@ -1,0 +1,128 @@
+import type { NodeRecord } from "../cluster/records.js";
+import type { NodeSpec } from "../config/schema.js";
+import type { StartSettings } from "../dataplane/start-file.js";
+import type { Attachment } from "../ipam/attachment.js";
+import type { Block } from "../ipam/block.js";
+import type { Pool } from "../ipam/ipam.js";
+import { latest } from "../latest.js";
+import type { ClusterPlugins } from "./cluster-plugins.js";
+import type { Aspect, ClusterView, ViewChange } from "./cluster-view.js";
+import { type DesiredInput, desiredNodes, familyOf, type OtherNode } from "./desired.js";
+import { type ChosenConfig, chooseConfig } from "./node-config.js";
+import type { Uplink } from "./uplink.js";
+
+export interface NodeStateOptions {
+  readonly view: ClusterView;
+  readonly plugins: ClusterPlugins;
+  readonly stateDir?: string;
+  /** Of services; without them the node's own processes reach services only where they are routed to the dataplane anyway. */
+  readonly serviceCidrs: readonly string[];
+}
+
+const NO_ADDRESSES: readonly string[] = [];
+
+/** What the view means for this node. Each part is computed anew only when what it is made of has changed. */
+export class NodeState {
+  private readonly versions = new Map<Aspect, number>();
+  private readonly compute = desiredNodes();
+
+  private readonly plugins: ClusterPlugins;
+
+  constructor(private readonly options: NodeStateOptions) {
+    this.plugins = options.plugins;
+  }
+
+  changed({ aspect }: ViewChange): void {
+    this.versions.set(aspect, this.version(aspect) + 1);
+  }
+
+  get node(): NodeRecord | undefined {
+    return this.options.view.nodes.get(this.options.view.node);
+  }
+
+  get config(): ChosenConfig {
+    return this.chosen(this.version("nodeconfigs"), this.version("nodes"));
+  }
+
+  /** Enabled ones, by name. */
+  get pools(): readonly Pool[] {
+    return this.poolsOf(this.version("ippools"));
+  }
+
+  get ownBlocks(): readonly Block[] {
+    return this.blocksOf(this.version("blocks")).own;
+  }
+
+  spec(settings: StartSettings, uplink: Uplink | undefined, attachments: readonly Attachment[]): NodeSpec {
+    const { stateDir } = this.options;
+    const input: DesiredInput = {
+      settings,
+      config: this.config.spec,
+      addresses: this.addresses,
+      attachments,
+      others: this.others(this.version("nodes"), this.version("blocks")),
+      ownBlocks: this.ownCidrs(this.ownBlocks),
+      clusterCidrs: this.clusterCidrs(this.version("ippools")),
+      ...this.plugins.specs({
+        addresses: this.addresses,
+        podCidrs: this.podCidrs(this.version("ippools")),
+        masquerade: this.config.spec.masquerade,
+        attachments,
+      }),
+      ...(uplink === undefined ? {} : { uplink }),
+      ...(stateDir === undefined ? {} : { stateDir }),
+    };
+    return this.compute(input);
+  }
+
+  get addresses(): readonly string[] {
+    return this.node?.addresses ?? NO_ADDRESSES;
+  }
+
+  private version(aspect: Aspect): number {
+    return this.versions.get(aspect) ?? 0;
+  }
+
+  // The numbers are versions of what is read from the view.
+
+  private readonly chosen = latest((_configs: number, _nodes: number) =>
+    chooseConfig(this.options.view.nodeconfigs.values(), this.node),
+  );
+
+  private readonly poolsOf = latest((_pools: number): Pool[] =>
+    [...this.options.view.ippools.values()]
+      .filter(({ spec }) => !spec.disabled)
+      .map(({ name, spec }) => ({ name, family: familyOf(spec.cidr) }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  );
+
+  private readonly podCidrs = latest((_pools: number): string[] =>
+    [...this.options.view.ippools.values()].map(({ spec }) => spec.cidr).sort(),
+  );
+
+  private readonly clusterCidrs = latest((pools: number): string[] => [
+    ...this.podCidrs(pools),
+    ...this.options.serviceCidrs,
+  ]);
+
+  private readonly blocksOf = latest((_blocks: number) => {
+    const { view } = this.options;
+    const own: Block[] = [];
+    const others = new Map<string, string[]>();
+    for (const { pool, block, node } of view.blocks.values()) {
+      if (node === view.node) own.push({ pool, block });
+      else others.set(node, [...(others.get(node) ?? []), block]);
+    }
+    return { own, others };
+  });
+
+  private readonly ownCidrs = latest((blocks: readonly Block[]) => blocks.map(({ block }) => block));
+
+  private readonly others = latest((_nodes: number, blocks: number): OtherNode[] => {
+    const { view } = this.options;
+    const { others } = this.blocksOf(blocks);
+    return [...view.nodes.values()].flatMap(({ name, addresses }) =>
+      name === view.node ? [] : [{ name, addresses, blocks: others.get(name) ?? [] }],
+    );
+  });
+}

@@ -1,0 +1,50 @@
+import { ENDPOINTS_PREFIX, endpointKey, nodeReportKey, WANTS_PREFIX, wantKey } from "../cluster/keys.js";
+import type { EndpointRecord, NodeReportRecord, WantRecord } from "../cluster/records.js";
+import { type Attachment, addressesOf, attachmentId } from "../ipam/attachment.js";
+import { VERSION } from "../version.js";
+import type { Condition } from "./conditions.js";
+import type { ChosenConfig } from "./node-config.js";
+
+/** Where a node's agent writes. */
+export const reportPrefixes = (node: string): string[] => [
+  `${ENDPOINTS_PREFIX}${node}/`,
+  `${WANTS_PREFIX}${node}/`,
+  nodeReportKey(node),
+];
+
+export interface ReportInput {
+  readonly node: string;
+  readonly attachments: readonly Attachment[];
+  /** Blocks by pool. */
+  readonly wants: ReadonlyMap<string, number>;
+  readonly conditions: readonly Condition[];
+  readonly config: ChosenConfig;
+}
+
+/** All that the agent has in etcd, by key. */
+export function reports({ node, attachments, wants, conditions, config }: ReportInput): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const attachment of attachments) {
+    const { pod, containerId, ifname } = attachment;
+    const record: EndpointRecord = {
+      node,
+      namespace: pod.namespace,
+      pod: pod.name,
+      podUid: pod.uid,
+      containerId,
+      interface: ifname,
+      addresses: addressesOf(attachment),
+    };
+    found.set(endpointKey(node, attachmentId(attachment)), JSON.stringify(record));
+  }
+  for (const [pool, blocks] of wants) {
+    found.set(wantKey(node, pool), JSON.stringify({ node, pool, blocks } satisfies WantRecord));
+  }
+  const report: NodeReportRecord = {
+    node,
+    version: VERSION,
+    conditions: [...conditions],
+    ...(config.object === undefined ? {} : { nodeConfig: { ...config.object } }),
+  };
+  return found.set(nodeReportKey(node), JSON.stringify(report));
+}
