@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Logger } from "pino";
 import { IPAM_PREFIX, MIRROR_PREFIX, type MirroredKind, NODE_REPORTS_PREFIX } from "../cluster/keys.js";
 import type { IpPoolRecord, NodeConfigRecord, NodeRecord, NodeReportRecord } from "../cluster/records.js";
@@ -94,6 +95,7 @@ export class Session {
   async #work(fence: Fence, writer: EtcdWriter, signal: AbortSignal): Promise<void> {
     const { api, store, log } = this.#options;
     const ended = AbortSignal.any([signal, this.#end.signal]);
+    setMaxListeners(4 * KINDS.length, ended); // all of the work listens, which Node takes for a leak
     const allocator = this.#makeAllocator(fence);
     this.#allocator = allocator;
     const watches = [store.watch(IPAM_PREFIX, this.#ipam), store.watch(NODE_REPORTS_PREFIX, this.#reports)];

@@ -26,7 +26,7 @@ const uplink = z
   })
   .meta(
     celRule(
-      "(self.driver == 'dpdk') == has(self.devargs)",
+      "(has(self.driver) && self.driver == 'dpdk') == has(self.devargs)",
       "device arguments with driver dpdk, and only with it",
       ".devargs",
     ),
