@@ -30,7 +30,8 @@ void WorkerContext::drop_frame(rte_mbuf* frame, abi::DropReason reason) {
   drop(frame, reason);
 }
 
-void WorkerContext::transmit(PortId port, rte_mbuf* frame) {
+/// The port's first frame since the last flush, or one that its outbox has no room for.
+void WorkerContext::transmit_anew(PortId port, rte_mbuf* frame) {
   if (ports->at(port) == nullptr) return drop_frame(frame, abi::DropReason::PortDown);
   Outbox& outbox = outboxes[port];
   if (outbox.count == kMaxBurst) flush(port);

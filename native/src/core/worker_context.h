@@ -1,5 +1,6 @@
 #pragma once
 
+#include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
 
 #include <array>
@@ -50,7 +51,11 @@ struct WorkerContext {
   /// The same for a stage, which may have a reason of its own; it is counted as `reason` in `counters`.
   void drop(rte_mbuf* packet, abi::DropReason reason, const DropCause& cause);
   /// Queues a complete frame (link header included) for a port. Takes ownership.
-  void transmit(PortId port, rte_mbuf* frame);
+  void transmit(PortId port, rte_mbuf* frame) {
+    Outbox& outbox = outboxes[port];
+    if (unlikely(!outbox.touched || outbox.count == kMaxBurst)) return transmit_anew(port, frame);
+    outbox.packets[outbox.count++] = frame;
+  }
   /// Queues an L3 packet made by the node itself (an ICMP error, an echo reply) for routing in this same burst or the
   /// next. The packet's meta.table is used; it takes no hooks but OUTPUT and POSTROUTING. What comes of packets of the
   /// node's own counts its passes on from theirs, so that no answer to an answer goes on for ever. Takes ownership.
@@ -75,6 +80,7 @@ struct WorkerContext {
   uint32_t next_packet_id = 0;    ///< identification of packets that the node makes or fragments
 
  private:
+  void transmit_anew(PortId port, rte_mbuf* frame);
   void flush(PortId port);
   void drop_frame(rte_mbuf* frame, abi::DropReason reason);
 };

@@ -26,6 +26,34 @@ class Output {
 
   void send(rte_mbuf* packet) {
     PacketMeta& meta = *meta_of(packet);
+    if (unlikely(!takes_lane(packet, meta))) return send_any(packet, meta);
+    transmit_from(ctx_, lane_.port, lane_.to, lane_.from, packet);
+  }
+
+ private:
+  /// How the last packets left whose next hop has one MAC address. Packets of a burst tend to share it.
+  struct Lane {
+    uint32_t next_hop = kNoNextHop;
+    uint16_t mtu = 0;
+    PortId port = kNoPort;
+    rte_ether_addr to{}, from{};
+  };
+
+  bool takes_lane(const rte_mbuf* packet, const PacketMeta& meta) const {
+    constexpr auto kOffloads =
+        static_cast<uint16_t>(abi::Flag::SUPER_FRAME) | static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
+    return meta.next_hop == lane_.next_hop && packet->pkt_len <= lane_.mtu && (meta.flags & kOffloads) == 0 &&
+           meta.fragment_size == 0 && !meta.redirected;
+  }
+
+  void keep_lane(const NextHop& hop, const rte_ether_addr& mac) {
+    const PortL3* port = routing_.port(hop.port);
+    if (&hop == &made_ || hop.tunnel != kNoTunnel || port == nullptr) return;
+    const auto number = static_cast<uint32_t>(&hop - routing_.next_hops.data());
+    lane_ = {number, hop.mtu, hop.port, mac, port->mac};
+  }
+
+  void send_any(rte_mbuf* packet, PacketMeta& meta) {
     const NextHop* hop = likely(!meta.redirected) ? routed_hop(meta) : redirected_hop(packet, meta);
     if (hop == nullptr) return ctx_.drop(packet, abi::DropReason::NoRoute);
     const SizeVerdict verdict = size_verdict(packet, meta, hop->mtu);
@@ -41,7 +69,6 @@ class Output {
     }
   }
 
- private:
   const NextHop* routed_hop(const PacketMeta& meta) const {
     return likely(meta.next_hop < routing_.next_hops.size()) ? &routing_.next_hops[meta.next_hop] : nullptr;
   }
@@ -50,7 +77,6 @@ class Output {
   const NextHop* redirected_hop(const rte_mbuf* packet, const PacketMeta& meta) {
     const PortL3* port = routing_.port(meta.out_port);
     if (port == nullptr || port->tunnel != kNoTunnel) return nullptr;
-    last_hop_ = nullptr;
     made_ = {};
     made_.port = meta.out_port;
     made_.mtu = port->mtu;
@@ -127,23 +153,24 @@ class Output {
   }
 
   void send_to_neighbour(rte_mbuf* packet, const NextHop& hop) {
-    if (hop.has_mac) return transmit_to(ctx_, hop.port, hop.mac, packet);
+    if (hop.has_mac) {
+      keep_lane(hop, hop.mac);
+      return transmit_to(ctx_, hop.port, hop.mac, packet);
+    }
     const bool gateway = hop.gateway_family != 0;
-    if (gateway && last_hop_ == &hop) return transmit_to(ctx_, hop.port, last_mac_, packet);
     const uint8_t packet_family = meta_of(packet)->family;
     const uint8_t family = gateway ? hop.gateway_family : packet_family;
     const NeighbourKey key =
         NeighbourKey::of(hop.port, family, gateway ? hop.gateway : destination_of(packet, packet_family));
     if (!(known_ && key == last_key_)) {
       known_ = ctx_.neighbours->find(key, last_mac_);
-      last_hop_ = nullptr;
       if (!known_) {
         if (unlikely(ctx_.tracer != nullptr)) tell_waiting(packet, key);
         return ctx_.neighbours->wait_for(ctx_, key, packet);
       }
       last_key_ = key;
     }
-    if (gateway) last_hop_ = &hop;
+    if (gateway) keep_lane(hop, last_mac_);
     transmit_to(ctx_, hop.port, last_mac_, packet);
   }
 
@@ -164,11 +191,11 @@ class Output {
   WorkerContext& ctx_;
   const RoutingSnapshot& routing_;
   NextHop made_;
-  // The neighbour found last, since packets of a burst tend to share it, and the hop whose gateway it is.
+  Lane lane_;
+  // The neighbour found last.
   bool known_ = false;
   NeighbourKey last_key_;
   rte_ether_addr last_mac_{};
-  const NextHop* last_hop_ = nullptr;
 };
 
 }  // namespace
