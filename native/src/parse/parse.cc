@@ -68,6 +68,15 @@ __rte_noinline Parsed parse_any_frame(rte_mbuf* frame, PacketMeta& meta) {
   return parse_network(frame, meta, ethertype, link_length);
 }
 
+inline bool is_for(const rte_mbuf* frame, const PacketMeta& meta, const rte_ether_addr& mac) {
+  if (meta.l2_length == 0) return true;
+  const auto* destination =
+      reinterpret_cast<const rte_ether_addr*>(rte_pktmbuf_mtod(frame, const uint8_t*) - meta.l2_length);
+  if (likely(rte_is_same_ether_addr(destination, &mac))) return true;
+  if (rte_is_broadcast_ether_addr(destination)) return true;
+  return destination->addr_bytes[0] == 0x33 && destination->addr_bytes[1] == 0x33;  // RFC 2464 section 7
+}
+
 }  // namespace
 
 Parsed parse_frame(rte_mbuf* frame) {
@@ -84,13 +93,7 @@ bool parse_packet(rte_mbuf* packet) {
 }
 
 bool for_us(const rte_mbuf* frame, const rte_ether_addr& mac) {
-  const uint8_t l2_length = static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(frame)))->l2_length;
-  if (l2_length == 0) return true;
-  const auto* destination =
-      reinterpret_cast<const rte_ether_addr*>(rte_pktmbuf_mtod(frame, const uint8_t*) - l2_length);
-  if (likely(rte_is_same_ether_addr(destination, &mac))) return true;
-  if (rte_is_broadcast_ether_addr(destination)) return true;
-  return destination->addr_bytes[0] == 0x33 && destination->addr_bytes[1] == 0x33;  // RFC 2464 section 7
+  return is_for(frame, *meta_of(const_cast<rte_mbuf*>(frame)), mac);
 }
 
 void parse_burst(rte_mbuf* const* frames, uint16_t count, const rte_ether_addr* mac, ParsedBurst& burst) {
@@ -103,9 +106,10 @@ void parse_burst(rte_mbuf* const* frames, uint16_t count, const rte_ether_addr* 
       rte_prefetch0(meta_of(frames[i + kAhead]));
     }
     rte_mbuf* frame = frames[i];
-    Parsed parsed = parse_frame(frame);
-    if (mac != nullptr && likely(parsed != Parsed::Drop) && unlikely(!for_us(frame, *mac))) {
-      parsed = refuse(*meta_of(frame), abi::DropReason::NotForUs);
+    PacketMeta& meta = *meta_of(frame);
+    Parsed parsed = likely(plain::parse_frame(frame, meta)) ? Parsed::Ip : parse_any_frame(frame, meta);
+    if (mac != nullptr && likely(parsed != Parsed::Drop) && unlikely(!is_for(frame, meta, *mac))) {
+      parsed = refuse(meta, abi::DropReason::NotForUs);
     }
     if (likely(parsed == Parsed::Ip)) {
       burst.ip[ip++] = frame;
