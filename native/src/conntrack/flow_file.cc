@@ -17,7 +17,7 @@ namespace sluice {
 namespace {
 
 constexpr uint64_t kMagic = 0x73776f6c66636c73;  // "slcflows"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 std::string boot_id() {
   std::ifstream file("/proc/sys/kernel/random/boot_id");
@@ -84,6 +84,12 @@ FlowFileHeader read_header(int descriptor, size_t size) {
   return header;
 }
 
+/// Anonymous memory in whole huge pages, where that is worth it: the kernel then places it so that it can use them.
+size_t round_to_huge_pages(size_t size) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  return size < kHugePage ? size : (size + kHugePage - 1) / kHugePage * kHugePage;
+}
+
 /// Makes every page present, in huge ones where the kernel has them, so that no packet thread faults later.
 void make_present(void* memory, size_t size) {
   madvise(memory, size, MADV_HUGEPAGE);  // advice: without it the pages are small
@@ -98,6 +104,7 @@ Result<FlowFile> FlowFile::open(const std::string& path, uint32_t numbers, uint3
   const FlowFileHeader wanted = header_for(numbers, slot_bytes);
   file.size_ = kFlowFileHeaderSize + size_t{numbers} * wanted.record_size;
   if (path.empty()) {
+    file.size_ = round_to_huge_pages(file.size_);
     file.memory_ = mmap(nullptr, file.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (file.memory_ == MAP_FAILED) {
       file.memory_ = nullptr;

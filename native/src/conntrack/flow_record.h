@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "conntrack/flow_key.h"
@@ -34,20 +35,24 @@ struct alignas(64) FlowRecord {
   std::atomic<FlowLife> life;
   std::atomic<FlowState> state;
   std::atomic<uint16_t> marks;
-  std::atomic<uint32_t> last_seen;     ///< s, CLOCK_MONOTONIC
-  uint32_t created;                    ///< s, CLOCK_MONOTONIC
-  std::atomic<uint32_t> max_ack[2];    ///< TCP: highest acknowledgement by direction, host byte order
-  uint8_t slot_schema[kMaxFlowSlots];  ///< by slot index; 0: the slot was not written since the flow began
+  std::atomic<uint32_t> last_seen;   ///< s, CLOCK_MONOTONIC
+  std::atomic<uint32_t> max_ack[2];  ///< TCP: highest acknowledgement by direction, host byte order
   /// By direction: what stages have settled of the flow's rest, see flow_table_settled.cc. Zero: nothing.
   std::atomic<uint64_t> settled[2];
-  uint8_t spare[16];
+  /// By direction: the next hop of packets that pass settled, see flow_table_settled.cc. Zero: not known.
+  std::atomic<uint64_t> way[2];
+  /// By direction: what settled IPv4 packets get as the one end that changes, see flow_table_settled.cc. Zero: what the
+  /// tuples say.
+  std::atomic<uint64_t> target[2];
 
-  // Second and third line: the slow path.
-  FlowKey original;
-  FlowKey reply;  ///< family 0 until the flow is confirmed
-  uint8_t spare2[48];
+  // Second and third line: the slow path. Packets that pass settled need the tuple of the other direction sometimes.
+  alignas(64) FlowKey original;
+  uint32_t created;                    ///< s, CLOCK_MONOTONIC
+  uint8_t slot_schema[kMaxFlowSlots];  ///< by slot index; 0: the slot was not written since the flow began
+  alignas(64) FlowKey reply;           ///< family 0 until the flow is confirmed
 };
 static_assert(sizeof(FlowRecord) == 192, "three cache lines");
+static_assert(offsetof(FlowRecord, original) == 64 && offsetof(FlowRecord, reply) == 128);
 static_assert(std::atomic<uint32_t>::is_always_lock_free, "records are shared between processes over time");
 
 }  // namespace sluice

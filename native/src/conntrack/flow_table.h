@@ -13,8 +13,10 @@
 #include "conntrack/flow_file.h"
 #include "conntrack/flow_index.h"
 #include "conntrack/flow_record.h"
+#include "conntrack/shortcut.h"
 #include "conntrack/timeouts.h"
 #include "conntrack/transitions.h"
+#include "conntrack/translate.h"
 #include "core/error.h"
 #include "core/settled_flows.h"
 #include "core/worker_context.h"
@@ -85,6 +87,17 @@ class FlowTable : public SettledFlows {
   void settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte_mbuf* packet, const uint8_t* before,
               const uint8_t* after, uint16_t length) override;
 
+  /// Looks which packets of a tracked burst may go straight to their next hop: those of answered TCP and UDP flows that
+  /// all stages of the passage have settled.
+  void find_shortcuts(const Passage& passage, rte_mbuf* const* packets, uint16_t count, Shortcut* shortcuts) const;
+  /// Where the packet goes (network byte order, in FlowKey's form) once take_shortcut() has translated it.
+  std::array<uint8_t, 16> shortcut_destination(const rte_mbuf* packet, const Shortcut& shortcut) const;
+  /// Keeps what shortcut.way is now with the flow, unless that changed since the shortcut was found.
+  void keep_way(const rte_mbuf* packet, const Shortcut& shortcut);
+  /// Does to the packet what the stages would do. False, and the packet unchanged, when the flow changed since the
+  /// shortcut was found.
+  bool take_shortcut(rte_mbuf* packet, const Shortcut& shortcut) const;
+
   uint8_t* slots(uint32_t flow) { return reinterpret_cast<uint8_t*>(&record(flow)) + sizeof(FlowRecord); }
   uint8_t* slot_schema(uint32_t flow) { return record(flow).slot_schema; }
 
@@ -146,10 +159,13 @@ class FlowTable : public SettledFlows {
   void look_up(Chunk& chunk) const;
   bool track(WorkerContext& context, rte_mbuf* packet, KeyKind kind, uint32_t found, uint32_t now);
   bool begin_flow(WorkerContext& context, rte_mbuf* packet, uint32_t now);
+  bool follow_steady(rte_mbuf* packet, uint32_t found, uint32_t now);
   bool follow(WorkerContext& context, rte_mbuf* packet, uint32_t found, uint32_t now);
   void mark_invalid(WorkerContext& context, PacketMeta& meta);
   bool drop_full(WorkerContext& context, rte_mbuf* packet);
-  bool move_settled(abi::Hook hook, rte_mbuf* packet, uint64_t word);
+  void keep_target(const PacketMeta& meta, PacketEnd end);
+  bool read_opposite(const PacketMeta& meta, uint64_t word, FlowKey& opposite) const;
+  bool move_settled(abi::Hook hook, rte_mbuf* packet, uint64_t word) const;
   static void unsettle(FlowRecord& flow);
   FlowKey leaving_reply(const rte_mbuf* packet, const PacketMeta& meta, const FlowRecord& flow) const;
 

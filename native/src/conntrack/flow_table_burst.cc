@@ -174,7 +174,8 @@ void FlowTable::track_burst(WorkerContext& context, rte_mbuf** packets, uint16_t
   uint16_t kept = 0;
   for (uint16_t i = 0; i < count; i++) {
     rte_mbuf* packet = packets[i];
-    if (likely(track(context, packet, kinds[i], found[i], now))) packets[kept++] = packet;
+    const bool steady = kinds[i] == KeyKind::Flow && found[i] != kNoFlow && follow_steady(packet, found[i], now);
+    if (likely(steady || track(context, packet, kinds[i], found[i], now))) packets[kept++] = packet;
   }
   count = kept;
 }
@@ -218,6 +219,32 @@ bool FlowTable::track(WorkerContext& context, rte_mbuf* packet, KeyKind kind, ui
       break;
   }
   mark_invalid(context, meta);
+  return true;
+}
+
+/// What follow() does for most packets: those that leave the state of their confirmed and answered flow as it is. False
+/// when the packet is another one, and nothing was done.
+inline bool FlowTable::follow_steady(rte_mbuf* packet, uint32_t found, uint32_t now) {
+  PacketMeta& meta = *meta_of(packet);
+  FlowRecord& flow = record(found >> 1);
+  const uint16_t marks = flow.marks.load(std::memory_order_relaxed);
+  const FlowState state = flow.state.load(std::memory_order_relaxed);
+  if (unlikely(flow.life.load(std::memory_order_acquire) != FlowLife::Confirmed)) return false;
+  if (unlikely((marks & flow_mark::kSeenReply) == 0)) return false;
+  if (state == FlowState::TcpEstablished) {
+    const uint8_t* tcp = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l4_offset);
+    if (!is_plain_ack(tcp[13])) return false;
+    note_ack(flow, marks, found & 1, tcp);
+  } else if (unlikely(state != FlowState::UdpStream)) {
+    return false;
+  }
+  if (unlikely(flow.last_seen.load(std::memory_order_relaxed) != now)) {
+    flow.last_seen.store(now, std::memory_order_relaxed);
+  }
+  meta.flow = (found >> 1) + 1;
+  meta.ct_state = static_cast<uint8_t>(abi::CtState::ESTABLISHED);
+  meta.ct_direction = static_cast<uint8_t>(found & 1);
+  meta.confirmed = 1;
   return true;
 }
 

@@ -24,6 +24,12 @@ namespace tcp_flag {
 constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4, kAck = 16, kUrg = 32;
 }
 
+/// A segment that leaves an established connection as it is.
+inline bool is_plain_ack(uint8_t flags) {
+  using namespace tcp_flag;
+  return (flags & (kFin | kSyn | kRst | kAck)) == kAck;
+}
+
 /// A TCP packet of a flow in `state` (None: it would begin one). A reset counts only if `reset_in_window`.
 Transition tcp_transition(FlowState state, uint16_t marks, abi::CtDirection direction, uint8_t flags,
                           bool reset_in_window);

@@ -9,7 +9,6 @@ namespace sluice {
 namespace {
 
 constexpr uint16_t kIpv4Checksum = 10, kTcpChecksum = 16, kUdpChecksum = 6;
-constexpr uint16_t kIpv6Header = 40;
 
 template <typename T>
 T load(const uint8_t* at) {
@@ -60,11 +59,6 @@ uint64_t replace_address(uint8_t* at, const uint8_t* address, uint16_t size) {
 }
 
 }  // namespace
-
-bool is_translatable(const PacketMeta& meta) {
-  if (!has_ports_in_place(meta) || meta.l4_offset == 0) return false;
-  return meta.family == 4 || meta.l4_offset == kIpv6Header;
-}
 
 void translate_end(uint8_t* ip, const PacketMeta& meta, PacketEnd end, const uint8_t* address, uint16_t port) {
   const bool source = end == PacketEnd::Source;

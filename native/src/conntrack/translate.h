@@ -19,7 +19,10 @@ inline bool has_ports_in_place(const PacketMeta& meta) {
 
 /// True for a packet whose addresses and ports translate_end() can replace: TCP or UDP with its ports in place, no
 /// fragment, no ICMP error, no IPv6 extension headers.
-bool is_translatable(const PacketMeta& meta);
+inline bool is_translatable(const PacketMeta& meta) {
+  constexpr uint16_t kIpv6Header = 40;
+  return has_ports_in_place(meta) && (meta.family == 4 ? meta.l4_offset != 0 : meta.l4_offset == kIpv6Header);
+}
 
 /// Gives one end of a translatable packet this address (network byte order, in FlowKey's form) and port, and updates
 /// the checksums (RFC 1624): IPv4's, and TCP's or UDP's, of which partial ones cover the addresses only and a UDP

@@ -10,6 +10,12 @@ namespace sluice {
 
 constexpr uint16_t kMaxSettlers = 16;  ///< stages of a pipeline that may settle flows
 
+/// What a packet's flow must have settled for the packet to pass all hooks of its way through a node.
+struct Passage {
+  uint32_t epoch = 0;   ///< of the pipeline
+  uint16_t stages = 0;  ///< bits; none: the hooks have no stages
+};
+
 /// Flows that stages have settled: "the rest of this flow in this direction goes like this packet". Their packets pass
 /// a hook without its stages, and get the same rewriting of addresses and ports there. What was settled holds for one
 /// epoch, that of the pipeline whose stages said so.

@@ -34,6 +34,23 @@ inline uint16_t update_checksum(uint16_t checksum, uint16_t before, uint16_t aft
   return static_cast<uint16_t>(~sum);
 }
 
+/// The TTL or hop limit has run out for a packet that would be forwarded (RFC 1812 section 5.3.1).
+inline bool is_last_hop(const rte_mbuf* packet, uint8_t family) {
+  return (family == 4 ? ipv4_of(packet)->time_to_live : ipv6_of(packet)->hop_limits) <= 1;
+}
+
+/// Counts down the TTL or hop limit.
+inline void count_down(rte_mbuf* packet, uint8_t family) {
+  if (family == 4) {
+    rte_ipv4_hdr* ip = ipv4_of(packet);
+    ip->time_to_live--;
+    const uint32_t sum = ip->hdr_checksum + uint32_t{RTE_BE16(0x0100)};
+    ip->hdr_checksum = static_cast<uint16_t>(sum + (sum >= 0xffff ? 1 : 0));
+  } else {
+    ipv6_of(packet)->hop_limits--;
+  }
+}
+
 inline void set_ipv4_checksum(rte_ipv4_hdr* ip) {
   ip->hdr_checksum = 0;
   ip->hdr_checksum = rte_ipv4_cksum(ip);

@@ -59,22 +59,6 @@ void lookup_burst(const RoutingSnapshot& routing, rte_mbuf* const* packets, uint
   lookup_mixed(routing, packets, count, values);
 }
 
-/// RFC 1812 section 5.3.1. False: it has run out.
-bool count_down(rte_mbuf* packet, uint8_t family) {
-  if (family == 4) {
-    rte_ipv4_hdr* ip = ipv4_of(packet);
-    if (ip->time_to_live <= 1) return false;
-    ip->time_to_live--;
-    const uint32_t sum = ip->hdr_checksum + uint32_t{RTE_BE16(0x0100)};
-    ip->hdr_checksum = static_cast<uint16_t>(sum + (sum >= 0xffff ? 1 : 0));
-  } else {
-    rte_ipv6_hdr* ip = ipv6_of(packet);
-    if (ip->hop_limits <= 1) return false;
-    ip->hop_limits--;
-  }
-  return true;
-}
-
 class Router {
  public:
   Router(WorkerContext& ctx, bool counts_down, RouteVerdicts& out)
@@ -130,8 +114,11 @@ class Router {
         send_icmp_error(ctx_, packet, IcmpError::PacketTooBig, mtu);
         return ctx_.drop(packet, abi::DropReason::PacketTooBig);
       }
-      if (counts_down_ && !count_down(packet, meta.family)) {
-        return refuse(packet, IcmpError::TtlExpired, abi::DropReason::TtlExpired);
+      if (counts_down_) {
+        if (is_last_hop(packet, meta.family)) {
+          return refuse(packet, IcmpError::TtlExpired, abi::DropReason::TtlExpired);
+        }
+        count_down(packet, meta.family);
       }
     }
     out_.forward[out_.forward_count++] = packet;

@@ -7,6 +7,7 @@
 #include <bitset>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,12 @@ struct Chain {
   /// a bit for each. No bits: some stage of the chain does not settle flows.
   uint16_t first_settler = 0, settlers = 0;
   mutable std::atomic<uint16_t> settling{0};  ///< those that have settled a flow already
+
+  /// Packets may pass without the stages, as far as those are concerned: all settle flows, none is out of order, and no
+  /// new version runs beside one.
+  bool may_be_passed() const;
+  /// Counts packets that did so.
+  void count_passed(uint16_t worker, uint16_t count) const;
 };
 
 /// Parses a packet from its L3 header after a stage moved it; false with meta.reason set when it must be dropped.
@@ -85,6 +92,11 @@ class Pipeline {
   /// stay in `packets`, in order, and `count` becomes their number; `output` is overwritten; the rest were dropped by
   /// ctx.drop(). Sets meta.verdict, mark, table, and rewritten or reframed where a stage changed the packet.
   void run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint16_t& count, ChainOutput& output) const;
+
+  /// What lets packets pass prerouting, forward and postrouting without any stage; nothing when a chain must be run.
+  std::optional<Passage> passage() const;
+  /// Counts packets that passed so.
+  void count_passed(uint16_t worker, uint16_t count) const;
 
   const std::array<Chain, kHooks>& chains() const { return chains_; }
   const std::vector<PluginChange>& changes() const { return changes_; }

@@ -6,13 +6,39 @@
 
 namespace sluice {
 
-/// Not while a stage is out of order, a new version runs beside one, or somebody watches what stages do.
-bool ChainRun::may_pass() const {
-  if (chain_.settlers == 0 || ctx_.tracer != nullptr) return false;
-  if ((chain_.settling.load(std::memory_order_relaxed) & chain_.settlers) != chain_.settlers) return false;
-  return std::all_of(chain_.stages.begin(), chain_.stages.end(), [](const auto& stage) {
+namespace {
+constexpr abi::Hook kWayThrough[] = {abi::Hook::PREROUTING, abi::Hook::FORWARD, abi::Hook::POSTROUTING};
+}
+
+bool Chain::may_be_passed() const {
+  if (settlers == 0 || (settling.load(std::memory_order_relaxed) & settlers) != settlers) return false;
+  return std::all_of(stages.begin(), stages.end(), [](const auto& stage) {
     return stage->plugin->running() && stage->shadow.load(std::memory_order_relaxed) == nullptr;
   });
+}
+
+void Chain::count_passed(uint16_t worker, uint16_t count) const {
+  for (const auto& stage : stages) bump(stage->plugin->worker(worker).counters->settled, count);
+}
+
+std::optional<Passage> Pipeline::passage() const {
+  Passage passage{settled_.epoch, 0};
+  for (const abi::Hook hook : kWayThrough) {
+    const Chain& chain = chains_[static_cast<size_t>(hook)];
+    if (chain.stages.empty()) continue;
+    if (!chain.may_be_passed()) return {};
+    passage.stages |= chain.settlers;
+  }
+  return passage;
+}
+
+void Pipeline::count_passed(uint16_t worker, uint16_t count) const {
+  for (const abi::Hook hook : kWayThrough) chains_[static_cast<size_t>(hook)].count_passed(worker, count);
+}
+
+/// Not while somebody watches what stages do.
+bool ChainRun::may_pass() const {
+  return ctx_.tracer == nullptr && chain_.may_be_passed();
 }
 
 void ChainRun::pass_settled(rte_mbuf** packets, uint16_t count) {
@@ -20,7 +46,7 @@ void ChainRun::pass_settled(rte_mbuf** packets, uint16_t count) {
   settled_.flows->pass(hook_, settled_.epoch, chain_.settlers, packets, count, worker_.passed);
   for (uint16_t i = 0; i < count; i++) passed_ = static_cast<uint16_t>(passed_ + worker_.passed[i]);
   if (passed_ == 0) return;
-  for (const auto& stage : chain_.stages) bump(stage->plugin->worker(ctx_.id).counters->settled, passed_);
+  chain_.count_passed(ctx_.id, passed_);
 }
 
 /// The stage's slot is checked, and the packet's bytes are as it got them.

@@ -1,5 +1,7 @@
 #include "worker/graph.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -13,6 +15,7 @@
 #include "parse/parse.h"
 #include "port/coalesce.h"
 #include "port/offload.h"
+#include "worker/shortcut.h"
 #include "worker/tell.h"
 
 namespace sluice {
@@ -30,6 +33,12 @@ void drop_refused(WorkerContext& ctx, rte_mbuf* packet) {
 bool is_to_link_local(rte_mbuf* packet) {
   if (packet->data_len < sizeof(rte_ipv6_hdr)) return false;
   return *rte_pktmbuf_mtod(packet, const uint8_t*) >> 4 == 6 && is_link_local(6, destination_of(packet, 6));
+}
+
+/// Neither a fragment, nor perhaps neighbour discovery or a tunnel's datagram.
+bool is_tracked_as_it_is(const PacketMeta& meta, bool tunnels) {
+  return !has_flag(meta, abi::Flag::FRAGMENT) && meta.protocol != IPPROTO_ICMPV6 &&
+         !(tunnels && meta.protocol == IPPROTO_UDP);
 }
 
 uint16_t table_of(const RoutingSnapshot& routing, PortId port) {
@@ -80,6 +89,7 @@ void Graph::enter(const NodeSnapshot& snapshot, Burst& burst) {
   if (burst.count == 0) return;
   ctx_.flows->track_burst(ctx_, burst.packets, burst.count);
   if (unlikely(ctx_.tracer != nullptr)) tell_tracked(ctx_, burst.packets, burst.count);
+  take_shortcuts(ctx_, snapshot, burst.packets, burst.count);
   Burst redirected;
   run_hook(snapshot, abi::Hook::PREROUTING, burst, redirected);
   if (redirected.count > 0) route(snapshot, redirected);
@@ -89,9 +99,14 @@ void Graph::enter(const NodeSnapshot& snapshot, Burst& burst) {
 /// Takes out what is not to be tracked as it is: neighbour discovery, fragments, and datagrams of the node's tunnels,
 /// whose contents are put into `inner`, parsed.
 void Graph::sort(const NodeSnapshot& snapshot, Burst& burst, Burst& inner) {
+  const bool tunnels = !snapshot.routing->tunnels.empty();
   uint16_t kept = 0;
   for (uint16_t i = 0; i < burst.count; i++) {
     rte_mbuf* packet = burst.packets[i];
+    if (likely(is_tracked_as_it_is(*meta_of(packet), tunnels))) {
+      burst.packets[kept++] = packet;
+      continue;
+    }
     if (unlikely(has_flag(*meta_of(packet), abi::Flag::FRAGMENT))) {
       if (ctx_.tracer != nullptr) ctx_.tracer->note(ctx_, packet, "reassembly", "waits for the other fragments");
       packet = reassembler_.add(ctx_, packet);

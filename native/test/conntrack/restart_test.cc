@@ -125,7 +125,7 @@ TEST(Restart, StartsEmptyWithAReasonWhenTheFileIsOfNoUse) {
   } rows[] = {
       {"another magic", [](Network&, const std::string& path) { poke(path, 0, "nonsense"); }, "it is no flow file"},
       {"another version", [](Network&, const std::string& path) { poke(path, 8, "\x7f"); },
-       "its layout is version 127, this is 1"},
+       "its layout is version 127, this is 2"},
       {"another slot size", [](Network& network, const std::string&) { network.config.slot_bytes = 128; },
        "it has 64 slot bytes a flow, wanted are 128"},
       {"another number of flows", [](Network& network, const std::string&) { network.config.max_flows = 128; },

@@ -105,6 +105,12 @@ class Session {
     network.table->pass(hook, epoch, stages, &packet, 1, &passed);
     return passed;
   }
+  /// The same for a packet whose way has this one hook.
+  bool takes_shortcut(rte_mbuf* packet, uint32_t epoch, uint16_t stages) {
+    Shortcut shortcut;
+    network.table->find_shortcuts({epoch, stages}, &packet, 1, &shortcut);
+    return shortcut.found && network.table->take_shortcut(packet, shortcut);
+  }
   bool passes(abi::CtDirection direction, uint32_t epoch, uint16_t stages, Hook hook = Hook::PREROUTING) {
     rte_mbuf* one = packet(direction);
     const bool passed = passes(one, epoch, stages, hook);
@@ -132,17 +138,20 @@ TEST_P(Settled, PacketsGetTheFlowsTranslationAndRightChecksums) {
   const Row& row = GetParam();
   Session session(row);
   session.settle(orig, 7, 1);
-  rte_mbuf* packet = session.packet(orig);
-  ASSERT_TRUE(session.passes(packet, 7, 1));
-  const uint8_t* ip = rte_pktmbuf_mtod(packet, const uint8_t*);
-  const PacketMeta& meta = *meta_of(packet);
-  EXPECT_EQ(to_hex(ip + (row.family == 4 ? 16 : 24), row.family == 4 ? 4 : 16), backend_of(row.family));
-  EXPECT_EQ(to_hex(ip + meta.l4_offset + 2, 2), "1f90");
-  EXPECT_EQ(*checksum_of(packet), right_sum(packet, row.sum));
-  if (row.family == 4) {
-    EXPECT_EQ(rte_ipv4_cksum(reinterpret_cast<const rte_ipv4_hdr*>(ip)), 0);
+  for (const bool shortcut : {false, true}) {
+    SCOPED_TRACE(shortcut ? "by the shortcut" : "past the hook");
+    rte_mbuf* packet = session.packet(orig);
+    ASSERT_TRUE(shortcut ? session.takes_shortcut(packet, 7, 1) : session.passes(packet, 7, 1));
+    const uint8_t* ip = rte_pktmbuf_mtod(packet, const uint8_t*);
+    const PacketMeta& meta = *meta_of(packet);
+    EXPECT_EQ(to_hex(ip + (row.family == 4 ? 16 : 24), row.family == 4 ? 4 : 16), backend_of(row.family));
+    EXPECT_EQ(to_hex(ip + meta.l4_offset + 2, 2), "1f90");
+    EXPECT_EQ(*checksum_of(packet), right_sum(packet, row.sum));
+    if (row.family == 4) {
+      EXPECT_EQ(rte_ipv4_cksum(reinterpret_cast<const rte_ipv4_hdr*>(ip)), 0);
+    }
+    rte_pktmbuf_free(packet);
   }
-  rte_pktmbuf_free(packet);
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, Settled,
@@ -209,6 +218,7 @@ TEST(Settling, IsForPacketsOfTheFlowItself) {
     const std::string before = to_hex(packet);
     change.make(*meta_of(packet));
     EXPECT_FALSE(session.passes(packet, 7, 1)) << change.what;
+    EXPECT_FALSE(session.takes_shortcut(packet, 7, 1)) << change.what;
     EXPECT_EQ(to_hex(packet), before) << change.what;
     rte_pktmbuf_free(packet);
   }
@@ -217,7 +227,11 @@ TEST(Settling, IsForPacketsOfTheFlowItself) {
 TEST(Settling, EndsWithTheFlowsReplyTuple) {
   Session session(kUdp4);
   session.settle(orig, 7, 1);
+  Shortcut early;
   rte_mbuf* packet = session.packet(orig);
+  session.network.table->find_shortcuts({7, 1}, &packet, 1, &early);
+  early.way = {3, 0, 5};
+  session.network.table->keep_way(packet, early);
   meta_of(packet)->confirmed = 0;
   rewrite_destination(4, "0a000064", 9090)(packet);
   uint16_t count = 1;
@@ -226,6 +240,14 @@ TEST(Settling, EndsWithTheFlowsReplyTuple) {
   rte_pktmbuf_free(packet);
   session.network.rcu.quiescent(0);
   EXPECT_FALSE(session.passes(orig, 7, 1));
+
+  packet = session.packet(orig);
+  session.network.table->keep_way(packet, early);
+  Shortcut late;
+  session.network.table->find_shortcuts({7, 0}, &packet, 1, &late);
+  EXPECT_TRUE(late.found);
+  EXPECT_EQ(late.way.generation, 0u) << "the next hop was that of the translation before";
+  rte_pktmbuf_free(packet);
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ class Path {
     options.before_move = [](rte_mbuf* packet) {
       if (!meta_of(packet)->reframed) freeze_reply_tuple(packet);
     };
+    options.settled = flows.get();
     host = std::move(WasmHost::create(options).value());
+    snapshot.generation = 1;
     snapshot.ports = node.context.ports;
     snapshot.routing = {node.routing.get(), [](const RoutingSnapshot*) {}};
     stages({});
@@ -48,6 +50,7 @@ class Path {
       StageText stage = each.stage;
       stage.imports = kAllImports;
       stage.manifest = {{"writes", true},
+                        {"settles", true},
                         {"headerBytes", 128},
                         {"hooks", {"prerouting", "forward", "postrouting", "input", "output"}}};
       const std::vector<uint8_t> module = stage.build();
