@@ -63,10 +63,7 @@ BenchNode::BenchNode(const Setup& setup)
   wasm_->set_settled_flows(*flows_);
   spent_.resize(setup.workers * size_t{16});  // apart by two cache lines
   for (uint16_t id = 0; id < 2 * setup.workers; id++) {
-    ports_.push_back(std::make_unique<GeneratorPort>(pools_.packets, spent_[id / 2 * size_t{16}]));
-    ports_.back()->id = id;
-    ports_.back()->name = "port" + std::to_string(id);
-    ports_.back()->mac = port_mac(id);
+    ports_.push_back(make_port(id, setup));
   }
   const DesiredState desired = state(setup.workers);
   const auto resolve = [this](const std::string& name) -> std::optional<PortIdentity> {
@@ -90,11 +87,28 @@ BenchNode::BenchNode(const Setup& setup)
 
 BenchNode::~BenchNode() {
   workers_.clear();
+  ports_.clear();  // devices hold buffers
   snapshot_.reset();
   wasm_.reset();
   neighbours_.reset();
   flows_.reset();
   free_buffer_pools(pools_);
+}
+
+std::unique_ptr<Port> BenchNode::make_port(uint16_t id, const Setup& setup) {
+  if (!setup.devices.empty()) {
+    PortConfig config;
+    config.name = "port" + std::to_string(id);
+    config.kind = PortKind::Dpdk;
+    config.devargs = setup.devices.at(id);
+    config.mac = port_mac(id);
+    return need(open_port(config, id, pools_, setup.workers), config.devargs);
+  }
+  auto port = std::make_unique<GeneratorPort>(pools_.packets, spent_[id / 2 * size_t{16}]);
+  port->id = id;
+  port->name = "port" + std::to_string(id);
+  port->mac = port_mac(id);
+  return port;
 }
 
 /// Each port has a gateway with a known MAC, and all clients or servers are behind it.

@@ -31,6 +31,7 @@ class BenchNode {
     std::vector<int> cores;  ///< of the workers; empty: unpinned
     std::string modules;     ///< folder
     uint32_t buffers = 16384;
+    std::vector<std::string> devices;  ///< DPDK devargs of the ports, by number, in place of generators
   };
   explicit BenchNode(const Setup& setup);
   ~BenchNode();
@@ -40,8 +41,9 @@ class BenchNode {
   /// Publishes a pipeline of these stages, as a running node does. Throws what the host refuses.
   void use(const std::vector<StageUse>& stages);
 
-  GeneratorPort& clients(uint16_t worker = 0) { return *ports_[2 * worker]; }
-  GeneratorPort& servers(uint16_t worker = 0) { return *ports_[2 * worker + 1]; }
+  /// Of a node without devices.
+  GeneratorPort& clients(uint16_t worker = 0) { return static_cast<GeneratorPort&>(*ports_[2 * worker]); }
+  GeneratorPort& servers(uint16_t worker = 0) { return static_cast<GeneratorPort&>(*ports_[2 * worker + 1]); }
   Worker& worker(uint16_t id = 0) { return *workers_[id]; }
   FlowTable& flows() { return *flows_; }
   /// Throws when packets were dropped: a figure would be of no use.
@@ -51,6 +53,7 @@ class BenchNode {
   static rte_ether_addr peer_mac(uint16_t port) { return {{0x02, 0, 0, 0, 0x0b, static_cast<uint8_t>(port)}}; }
 
  private:
+  std::unique_ptr<Port> make_port(uint16_t id, const Setup& setup);
   DesiredState state(uint16_t workers) const;
   const std::string& digest_of(const std::string& module);
   void publish(std::shared_ptr<Pipeline> pipeline);
@@ -63,7 +66,7 @@ class BenchNode {
   std::unique_ptr<WasmHost> wasm_;
   WorkerShared shared_;
   std::vector<uint64_t> spent_;  ///< by worker: cycles that its ports spent
-  std::vector<std::unique_ptr<GeneratorPort>> ports_;
+  std::vector<std::unique_ptr<Port>> ports_;
   std::shared_ptr<const RoutingSnapshot> routing_;
   std::unique_ptr<NodeSnapshot> snapshot_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -25,13 +25,17 @@ const Named kBenchmarks[] = {
     {"service-path-10k", [](const Options& options) { return service_path(options, 10'000); }},
     {"service-path-1m", [](const Options& options) { return service_path(options, 1'000'000); }},
     {"forward", forward},
+    {"forward-devices", forward_devices},
+    {"tsc", timestamp_counter},
     {"scale-2", two_workers},
     {"hot-swap", hot_swap},
     {"flows", flow_insertion},
 };
 
 int usage(FILE* to) {
-  std::fprintf(to, "sluice_bench --modules DIR --configs DIR [--core N] [--rounds N] [--memory MiB] NAME...\nNames:");
+  std::fprintf(
+      to,
+      "sluice_bench --modules DIR --configs DIR [--frames DIR] [--core N] [--rounds N] [--memory MiB] NAME...\nNames:");
   for (const Named& each : kBenchmarks) std::fprintf(to, " %s", each.name);
   std::fprintf(to, "\n");
   return to == stdout ? 0 : 2;
@@ -60,11 +64,12 @@ int main(int argc, char** argv) {
   eal.name = "bench";
   eal.memory_mb = 2048;
   const option known[] = {{"modules", 1, nullptr, 'm'}, {"configs", 1, nullptr, 'c'}, {"core", 1, nullptr, 'k'},
-                          {"rounds", 1, nullptr, 'r'},  {"memory", 1, nullptr, 'M'},  {"help", 0, nullptr, 'h'},
-                          {nullptr, 0, nullptr, 0}};
+                          {"frames", 1, nullptr, 'f'},  {"rounds", 1, nullptr, 'r'},  {"memory", 1, nullptr, 'M'},
+                          {"help", 0, nullptr, 'h'},    {nullptr, 0, nullptr, 0}};
   for (int option; (option = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
     if (option == 'm') options.modules = optarg;
     if (option == 'c') options.configs = optarg;
+    if (option == 'f') options.frames = optarg;
     if (option == 'k') options.core = std::atoi(optarg);
     if (option == 'r') options.rounds = std::atoi(optarg);
     if (option == 'M') eal.memory_mb = static_cast<uint32_t>(std::atoi(optarg));

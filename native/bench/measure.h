@@ -24,6 +24,7 @@ std::vector<double> interleave(int rounds, const std::vector<std::function<doubl
 struct Options {
   std::string modules;  ///< folder of compiled stages: empty.wasm, dnat.wasm, policy.wasm, nat.wasm
   std::string configs;  ///< folder of their configurations: policy.json, nat.json
+  std::string frames;   ///< folder of what devices replay: requests.pcap, answers.pcap
   int core = -1;        ///< CPU of the measured worker
   int rounds = 15;
 };
@@ -34,6 +35,8 @@ std::vector<Figure> stage_empty(const Options& options);
 std::vector<Figure> stage_nat(const Options& options);
 std::vector<Figure> service_path(const Options& options, uint32_t flows);
 std::vector<Figure> forward(const Options& options);
+std::vector<Figure> forward_devices(const Options& options);
+std::vector<Figure> timestamp_counter(const Options& options);
 std::vector<Figure> flow_insertion(const Options& options);
 std::vector<Figure> two_workers(const Options& options);
 std::vector<Figure> hot_swap(const Options& options);
