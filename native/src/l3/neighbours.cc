@@ -4,6 +4,7 @@
 #include <rte_hash_crc.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "l3/icmp.h"
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Neighbours>> Neighbours::create(uint32_t capacity) {
   made->places_ = static_cast<uint32_t>(rte_hash_max_key_id(made->index_)) + 1;
   made->entries_.reset(new Entry[made->places_]);
   made->retired_.reserve(made->places_);
+  made->live_.reserve(made->places_);
   return made;
 }
 
@@ -95,6 +97,8 @@ Neighbours::Entry* Neighbours::place_locked(const NeighbourKey& key) {
   if (position < 0) return nullptr;
   Entry& entry = entries_[position];
   entry.key = key;
+  entry.live_at = static_cast<uint32_t>(live_.size());
+  live_.push_back(static_cast<uint32_t>(position));
   entry.probes = 0;
   entry.waiting_count = 0;
   entry.used.store(false, std::memory_order_relaxed);
@@ -107,15 +111,24 @@ void Neighbours::remove_locked(Entry& entry) {
   const bool learned = state_of(entry.word.exchange(0, std::memory_order_acq_rel)) != NeighbourState::Static;
   const int32_t position = rte_hash_del_key(index_, &entry.key);
   if (position < 0) return;
+  live_[entry.live_at] = live_.back();
+  entries_[live_.back()].live_at = entry.live_at;
+  live_.pop_back();
   retired_.push_back({position, now_ns_ + kGraceNs});
   if (learned) learned_--;
 }
 
+/// From the last one on: `visit` may remove the entry that it is given.
+template <typename Visit>
+void Neighbours::for_each_locked(Visit visit) {
+  for (size_t i = live_.size(); i-- > 0;) visit(entries_[live_[i]]);
+}
+
 /// Makes room by giving up a neighbour that nothing was sent to of late.
 void Neighbours::evict_one_locked() {
-  for (uint32_t step = 0; step < places_; step++) {
-    Entry& entry = entries_[evict_hand_];
-    evict_hand_ = (evict_hand_ + 1) % places_;
+  for (size_t step = 0; step < live_.size(); step++) {
+    evict_hand_ = (evict_hand_ + 1) % live_.size();
+    Entry& entry = entries_[live_[evict_hand_]];
     const NeighbourState state = state_of(entry.word.load(std::memory_order_relaxed));
     if (state == NeighbourState::Stale && !entry.used.load(std::memory_order_relaxed)) return remove_locked(entry);
   }
@@ -224,21 +237,16 @@ void Neighbours::tick(WorkerContext& ctx) {
   Locked locked(lock_);
   now_ns_ = ctx.now_ns;
   reclaim_locked(ctx.now_ns);
-  for (uint32_t i = 0; i < places_; i++) {
-    Entry& entry = entries_[i];
+  for_each_locked([&](Entry& entry) {
     const uint64_t word = entry.word.load(std::memory_order_relaxed);
-    if (state_of(word) == NeighbourState::None) continue;
-    if (state_of(word) == NeighbourState::Static) {
-      release_waiting_locked(ctx, entry);  // of the time before it was static
-      continue;
-    }
+    if (state_of(word) == NeighbourState::Static) return release_waiting_locked(ctx, entry);  // of the time before
     if (ctx.now_ns >= entry.deadline_ns) expire_locked(ctx, entry);
     const uint64_t after = entry.word.load(std::memory_order_relaxed);
     if (state_of(after) == NeighbourState::Stale && entry.used.exchange(false, std::memory_order_relaxed)) {
       entry.word.store(make_word(mac_of(after), NeighbourState::Probe), std::memory_order_release);
       probe_locked(ctx, entry);
     }
-  }
+  });
 }
 
 void Neighbours::set_static(const std::vector<StaticNeighbour>& neighbours) {
@@ -254,31 +262,28 @@ void Neighbours::set_static(const std::vector<StaticNeighbour>& neighbours) {
         entry->word.exchange(make_word(neighbour.mac, NeighbourState::Static), std::memory_order_acq_rel);
     if (!fresh && state_of(before) != NeighbourState::Static) learned_--;
   }
-  for (uint32_t i = 0; i < places_; i++) {
-    Entry& entry = entries_[i];
-    if (state_of(entry.word.load(std::memory_order_relaxed)) != NeighbourState::Static) continue;
-    if (std::find(keys.begin(), keys.end(), entry.key) == keys.end()) remove_locked(entry);
-  }
+  const auto less = [](const NeighbourKey& a, const NeighbourKey& b) { return std::memcmp(&a, &b, sizeof a) < 0; };
+  std::sort(keys.begin(), keys.end(), less);
+  for_each_locked([&](Entry& entry) {
+    if (state_of(entry.word.load(std::memory_order_relaxed)) != NeighbourState::Static) return;
+    if (!std::binary_search(keys.begin(), keys.end(), entry.key, less)) remove_locked(entry);
+  });
 }
 
 void Neighbours::forget_port(PortId port) {
   Locked locked(lock_);
-  for (uint32_t i = 0; i < places_; i++) {
-    Entry& entry = entries_[i];
-    const bool live = state_of(entry.word.load(std::memory_order_relaxed)) != NeighbourState::None;
-    if (live && entry.key.port == port) remove_locked(entry);
-  }
+  for_each_locked([&](Entry& entry) {
+    if (entry.key.port == port) remove_locked(entry);
+  });
 }
 
 std::vector<NeighbourInfo> Neighbours::list() {
   Locked locked(lock_);
   std::vector<NeighbourInfo> rows;
-  for (uint32_t i = 0; i < places_; i++) {
-    const Entry& entry = entries_[i];
+  for_each_locked([&](const Entry& entry) {
     const uint64_t word = entry.word.load(std::memory_order_relaxed);
-    if (state_of(word) == NeighbourState::None) continue;
     rows.push_back({entry.key.port, make_address(entry.key.family, entry.key.address), mac_of(word), state_of(word)});
-  }
+  });
   return rows;
 }
 

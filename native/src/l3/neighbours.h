@@ -104,6 +104,7 @@ class Neighbours {
     // The rest is under the lock.
     uint8_t waiting_count = 0;
     int8_t probes = 0;
+    uint32_t live_at = 0;  ///< its place in live_
     NeighbourKey key;
     uint64_t deadline_ns = 0;  ///< next retry, or end of the state
     rte_mbuf* waiting[kWaiting] = {};
@@ -118,6 +119,8 @@ class Neighbours {
   Entry* create_locked(const NeighbourKey& key);
   Entry* place_locked(const NeighbourKey& key);
   void remove_locked(Entry& entry);
+  template <typename Visit>
+  void for_each_locked(Visit visit);
   void evict_one_locked();
   void fail_locked(WorkerContext& ctx, Entry& entry);
   void expire_locked(WorkerContext& ctx, Entry& entry);
@@ -130,9 +133,10 @@ class Neighbours {
   std::unique_ptr<Entry[]> entries_;  ///< by the index's position
   uint32_t places_ = 0;
   uint32_t capacity_ = 0;
-  uint32_t learned_ = 0;  ///< entries that are not static
-  uint32_t evict_hand_ = 0;
-  uint64_t now_ns_ = 0;  ///< of the last call that had a context
+  uint32_t learned_ = 0;        ///< entries that are not static
+  std::vector<uint32_t> live_;  ///< positions of the entries in use: few of the places there are
+  uint32_t evict_hand_ = 0;     ///< of live_
+  uint64_t now_ns_ = 0;         ///< of the last call that had a context
   std::vector<Retired> retired_;
 };
 
