@@ -81,22 +81,17 @@ void Worker::loop() {
     context_.tracer = tracer_.load(std::memory_order_acquire);
     context_.now_ns = clock.now();
     context_.wall_ns = clock.wall(context_.now_ns);
-    uint16_t received = 0;
+    uint32_t received = 0;
     if (snapshot != nullptr) {
       adopt(*snapshot);
-      received = poll_all(*snapshot);
+      received = queues_.poll(context_.now_ns, [&](const PollTarget& target) { return receive(*snapshot, target); });
       tick(*snapshot);
     }
     take_task();
     context_.flush_all();
     rte_rcu_qsbr_quiescent(shared_.rcu, context_.id);
     bump(context_.counters.polls);
-    if (received > 0) {
-      idle_.worked();
-    } else {
-      idle_.nothing();
-      if (idle_.due() && !shared_.busy_poll) rest();
-    }
+    if (received == 0 && !shared_.busy_poll && queues_.idle(context_.now_ns)) rest();
   }
   context_.tracer = nullptr;
   context_.flush_all();
@@ -110,24 +105,20 @@ void Worker::adopt(const NodeSnapshot& snapshot) {
   context_.routing = snapshot.routing.get();
   if (adopted_ == snapshot.generation) return;
   adopted_ = snapshot.generation;
-  idle_.watch(snapshot.polls[context_.id]);
+  queues_.watch(snapshot.polls[context_.id]);
 }
 
-uint16_t Worker::poll_all(const NodeSnapshot& snapshot) {
+uint16_t Worker::receive(const NodeSnapshot& snapshot, const PollTarget& target) {
   rte_mbuf* frames[kMaxBurst];
-  uint16_t total = 0;
-  for (const PollTarget& target : snapshot.polls[context_.id]) {
-    const uint16_t count = target.port->receive(target.queue, frames, kMaxBurst);
-    if (count == 0) continue;
-    const uint64_t start = rte_rdtsc();
-    graph_.receive(snapshot, *target.port, frames, count);
-    context_.flush_all();
-    bump(context_.counters.busy_cycles, rte_rdtsc() - start);
-    bump(context_.counters.bursts);
-    bump(context_.counters.received, count);
-    total = static_cast<uint16_t>(total + count);
-  }
-  return total;
+  const uint16_t count = target.port->receive(target.queue, frames, kMaxBurst);
+  if (count == 0) return 0;
+  const uint64_t start = rte_rdtsc();
+  graph_.receive(snapshot, *target.port, frames, count);
+  context_.flush_all();
+  bump(context_.counters.busy_cycles, rte_rdtsc() - start);
+  bump(context_.counters.bursts);
+  bump(context_.counters.received, count);
+  return count;
 }
 
 void Worker::tick(const NodeSnapshot& snapshot) {
@@ -145,7 +136,7 @@ void Worker::take_task() {
 
 void Worker::rest() {
   rte_rcu_qsbr_thread_offline(shared_.rcu, context_.id);
-  idle_.sleep();
+  queues_.sleep();
   rte_rcu_qsbr_thread_online(shared_.rcu, context_.id);
   bump(context_.counters.sleeps);
 }

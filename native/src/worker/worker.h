@@ -10,8 +10,8 @@
 
 #include "core/worker_context.h"
 #include "worker/graph.h"
-#include "worker/idle.h"
 #include "worker/node_snapshot.h"
+#include "worker/poll_set.h"
 
 namespace sluice {
 
@@ -36,7 +36,7 @@ class Worker {
   Status start();
   /// Lets the burst in work end, then joins the thread.
   void stop();
-  void wake() { idle_.wake(); }
+  void wake() { queues_.wake(); }
 
   /// Runs a task on the packet thread between two bursts and waits for its end. From one control thread at a time.
   void run(const std::function<void(WorkerContext&)>& task);
@@ -52,7 +52,7 @@ class Worker {
 
  private:
   void loop();
-  uint16_t poll_all(const NodeSnapshot& snapshot);
+  uint16_t receive(const NodeSnapshot& snapshot, const PollTarget& target);
   void adopt(const NodeSnapshot& snapshot);
   void take_task();
   void tick(const NodeSnapshot& snapshot);
@@ -62,9 +62,9 @@ class Worker {
   WorkerShared& shared_;
   WorkerContext context_;
   Graph graph_;
-  Idle idle_;
+  PollSet queues_;
   std::unique_ptr<WorkerContext::Outbox[]> outboxes_;
-  uint64_t adopted_ = 0;  ///< generation of the snapshot whose queues idle_ watches
+  uint64_t adopted_ = 0;  ///< generation of the snapshot whose queues are polled
   uint64_t next_tick_ = 0;
   std::atomic<const std::function<void(WorkerContext&)>*> task_{nullptr};
   std::atomic<Tracer*> tracer_{nullptr};
