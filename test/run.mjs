@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// npm test: the set-up, the native tests, then all TypeScript tests. Ends with a line "N passed, N failed".
+// npm test: the set-up, the native tests, then all TypeScript tests but those on Kubernetes. npm run test:cluster (--cluster):
+// the set-up and the tests on Kubernetes. Both end with a line "N passed, N failed".
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -56,15 +57,26 @@ function typescriptTests(args) {
   return counts(numPassedTests, numFailedTests, status);
 }
 
-try {
+async function allButCluster(args) {
   await setup({ tests: true });
   const native = nativeTests(join(root, "build", "native"));
-  const typescript = typescriptTests(process.argv.slice(2));
-  const total = { passed: native.passed + typescript.passed, failed: native.failed + typescript.failed };
-  writeFileSync(join(results, "summary.json"), JSON.stringify(total));
+  const typescript = typescriptTests(["--project=!cluster", ...args]);
   console.log(
     `native: ${native.passed} passed, ${native.failed} failed; TypeScript: ${typescript.passed} passed, ${typescript.failed} failed`,
   );
+  return { passed: native.passed + typescript.passed, failed: native.failed + typescript.failed };
+}
+
+async function clusterTests(args) {
+  await setup({ tests: true, cluster: true });
+  return typescriptTests(["--project=cluster", ...args]);
+}
+
+const args = process.argv.slice(2);
+try {
+  const total = args[0] === "--cluster" ? await clusterTests(args.slice(1)) : await allButCluster(args);
+  mkdirSync(results, { recursive: true });
+  writeFileSync(join(results, "summary.json"), JSON.stringify(total));
   console.log(`${total.passed} passed, ${total.failed} failed`);
   process.exitCode = total.failed === 0 ? 0 : 1;
 } catch (error) {

@@ -21,6 +21,7 @@ export const basePackages = {
   curl: "demo traffic: HTTP to a service address",
   tcpdump: "shows what crosses the wire between the nodes",
   ethtool: "switches off offloads that a real wire does not have",
+  socat: "UDP and fragments between programs; the way to a cluster's API server",
   procps: "sysctl in the nodes' namespaces",
 };
 
@@ -33,5 +34,13 @@ export const testPackages = {
   "dpdk-dev": "native tests: dpdk-testpmd is the other end of a memif",
   "docker-registry": "SDK's tests: plugins are pushed to it; never run as a service",
   "etcd-server": "tests of the cluster's side: Sluice's etcd; never run as a service",
-  socat: "end-to-end tests: UDP and fragments between programs",
+};
+
+/** To run a Kubernetes cluster on this machine, on top of the base list. */
+export const clusterPackages = {
+  containerd: "the nodes' container runtime; never run as a service of this machine",
+  runc: "likewise: it starts the containers",
+  "containernetworking-plugins": "likewise: containerd brings up each pod's loopback with one of them",
+  openssl: "the cluster's certificates",
+  "busybox-static": "shell and commands in the tests' pods",
 };

@@ -5,6 +5,7 @@ import { SetupError, tryOutput } from "./shell.mjs";
 
 const NODE_MAJOR = 20;
 const RUST_MINOR = 95; // Wasmtime 48's rust-version
+const GO_MINOR = 26; // Kubernetes 1.36's go.mod
 const FREE_BYTES = 4e9; // Wasmtime's build tree, npm packages, DPDK
 const DEBIAN = "12";
 
@@ -33,8 +34,13 @@ function addCargoToPath() {
   if (existsSync(join(bin, "cargo"))) process.env.PATH = `${process.env.PATH}${delimiter}${bin}`;
 }
 
+function goMinor() {
+  const version = tryOutput("go", ["env", "GOVERSION"])?.match(/go1\.(\d+)/);
+  return version ? Number(version[1]) : 0;
+}
+
 /** One line for each prerequisite that is missing. */
-function missingPrerequisites(root) {
+function missingPrerequisites(root, { cluster }) {
   addCargoToPath();
   const os = osRelease();
   const rust = tryOutput("rustc", ["--version"])?.match(/(\d+)\.(\d+)/);
@@ -59,6 +65,10 @@ function missingPrerequisites(root) {
       `Rust is needed (cargo, rustc 1.${RUST_MINOR} or newer): see https://rustup.rs`,
     ],
     [!rustOld, `rustc 1.${RUST_MINOR} or newer is needed; this is ${rust?.[0]}: run rustup update`],
+    [
+      !cluster || goMinor() >= GO_MINOR,
+      `Go 1.${GO_MINOR} or newer is needed, to build Kubernetes for a cluster on this machine: see https://go.dev/dl`,
+    ],
     [deviceUsable("/dev/net/tun"), "/dev/net/tun is needed: run modprobe tun; in a container, pass the device in"],
     [
       tryOutput("unshare", ["--net", "true"]) !== undefined,
@@ -74,8 +84,8 @@ function missingPrerequisites(root) {
 }
 
 /** Throws a SetupError with one line for each missing prerequisite. Returns a remark on an untried system, or undefined. */
-export function checkPrerequisites(root) {
-  const { missing, os } = missingPrerequisites(root);
+export function checkPrerequisites(root, { cluster }) {
+  const { missing, os } = missingPrerequisites(root, { cluster });
   if (missing.length > 0) throw new SetupError(missing.map((sentence) => `missing: ${sentence}`).join("\n"));
   return os.ID === "debian"
     ? undefined

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { withLock } from "./lock.mjs";
-import { basePackages, testPackages } from "./packages.mjs";
+import { basePackages, clusterPackages, testPackages } from "./packages.mjs";
 import { runSteps } from "./scheduler.mjs";
 import { withoutServices } from "./services.mjs";
 import { root } from "./setup.mjs";
@@ -126,8 +126,10 @@ test("an unknown option is refused with the usage", () => {
 });
 
 test("every package has a reason, and is in one list", () => {
-  expect(Object.keys(basePackages).filter((name) => name in testPackages)).toEqual([]);
-  for (const reason of Object.values({ ...basePackages, ...testPackages })) expect(reason.length).toBeGreaterThan(5);
+  const lists = [basePackages, testPackages, clusterPackages];
+  const names = lists.flatMap(Object.keys);
+  expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  for (const reason of lists.flatMap(Object.values)) expect(reason.length).toBeGreaterThan(5);
 });
 
 describe("an installation of packages", () => {

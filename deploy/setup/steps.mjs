@@ -1,15 +1,15 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { tryOutput } from "./shell.mjs";
 import { installWasmtime } from "./wasmtime.mjs";
 
-/** All that is built; see scheduler.mjs for a step's fields. `tests`: the native tests too. */
-export function buildSteps(root, { tests }) {
+/** All that is built; see scheduler.mjs for a step's fields. `tests`: the native tests too, `cluster`: Kubernetes too. */
+export function buildSteps(root, { tests, cluster }) {
   const at = (...parts) => join(root, ...parts);
   const npm = npmPackages(at);
   const abi = abiConstants(at);
   const steps = [npm, wasmtime(at), abi, typescript(at), plugins(at), addon(at), cni(at)];
-  return tests ? [...steps, nativeTests(at)] : steps;
+  return [...steps, ...(tests ? [nativeTests(at)] : []), ...(cluster ? [kubernetes(at), images(at)] : [])];
 }
 
 /** Folders of `group` that are npm packages. */
@@ -91,6 +91,7 @@ function typescript(at) {
       at("docs", "generate"),
       at("test", "demo"),
       at("test", "bench"),
+      at("test", "cluster"),
     ],
     outputs: projects.map((project) => at(project, "dist")),
     commands: () => [
@@ -172,4 +173,46 @@ function nativeTests(at) {
     targets: ["all"],
     definitions: [],
   });
+}
+
+/** Static, since some of them run in images without a C library. */
+function kubernetes(at) {
+  const module = at("test", "cluster", "kubernetes");
+  const programs = at("build", "cluster", "programs");
+  const [, version] = readFileSync(join(module, "go.mod"), "utf8").match(/k8s\.io\/kubernetes (v\S+)/);
+  return {
+    name: "kubernetes",
+    title: "Kubernetes, etcd and CoreDNS (7 to 10 minutes on two cores when Go's cache is empty)",
+    inputs: [module],
+    extra: tryOutput("go", ["version"]),
+    outputs: ["kubernetes", "coredns", "agnhost"].map((name) => join(programs, name)),
+    commands: () => [
+      {
+        command: "go",
+        args: [
+          ...["build", "-trimpath", `-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=${version}`],
+          ...[`-o=${programs}/`, "./cmd/..."],
+        ],
+        cwd: module,
+        env: { CGO_ENABLED: "0" },
+      },
+    ],
+  };
+}
+
+function images(at) {
+  const folder = at("build", "cluster", "images");
+  return {
+    name: "images",
+    title: "container images",
+    needs: ["kubernetes"],
+    inputs: [at("test", "cluster", "images")],
+    outputs: ["pause", "tools", "coredns"].map((name) => join(folder, `${name}.tar`)),
+    commands: () => [
+      {
+        command: process.execPath,
+        args: [at("test", "cluster", "images", "build.mjs"), at("build", "cluster", "programs"), folder],
+      },
+    ],
+  };
 }

@@ -4,10 +4,11 @@ import { SetupError } from "./shell.mjs";
 /**
  * Sets the machine up, then runs `main(args)` of a compiled program in this process, so that Ctrl-C reaches whichever
  * runs; its result is the exit code. `load` imports the program, which exists only after the set-up.
+ * `options`: see setup().
  */
-export async function setupThen(load) {
+export async function setupThen(load, options = {}) {
   try {
-    await setup({ tests: false });
+    await setup(options);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(error.message);

@@ -53,7 +53,7 @@ function pathOf(apiVersion: string, kind: string, namespace?: string): string {
 interface Manifest {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; namespace?: string };
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
 }
 
 async function apply(file: string): Promise<void> {

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
+import { claim } from "../support/claim.js";
 import { Cleanup, closeOnSignal } from "../support/cleanup.js";
 import { type MachineState, machineDifferences, machineState } from "../support/machine.js";
 import { namespaces, removeNamespace } from "../support/namespace.js";
@@ -6,7 +7,6 @@ import { type Seen, type StepResult, summary } from "./report.js";
 import { demoSteps, howToLook } from "./steps.js";
 import { DEMO_FOLDER, DEMO_PREFIX, DemoWorld } from "./world.js";
 
-const LOCK = `/run/${DEMO_PREFIX}.pid`;
 const USAGE = `usage: npm run demo [-- --keep | --down | --help]
 
   --keep   leave nodes and pods up at the end, and say how to look at them
@@ -28,7 +28,12 @@ export async function main(args: readonly string[]): Promise<number> {
     console.log((await takeDown()) ? "The demo is down." : "There is no demo to take down.");
     return 0;
   }
-  return claim() ? demo(args[0] === "--keep") : 1;
+  const owner = claim(DEMO_PREFIX, "demo");
+  if (owner !== undefined) {
+    console.error(`A demo is running already (process ${owner}).`);
+    return 1;
+  }
+  return demo(args[0] === "--keep");
 }
 
 async function demo(keep: boolean): Promise<number> {
@@ -91,27 +96,4 @@ async function takeDown(): Promise<boolean> {
   for (const name of readdirSync("/dev/shm").filter((each) => each.startsWith(`${DEMO_PREFIX}-`)))
     rmSync(`/dev/shm/${name}`);
   return found.length > 0;
-}
-
-/** One demo at a time a machine. The claim ends with this process, however it ends. */
-function claim(): boolean {
-  try {
-    writeFileSync(LOCK, String(process.pid), { flag: "wx" });
-    process.once("exit", () => rmSync(LOCK, { force: true }));
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-  const owner = readFileSync(LOCK, "utf8");
-  if (isDemo(owner)) {
-    console.error(`A demo is running already (process ${owner}).`);
-    return false;
-  }
-  rmSync(LOCK, { force: true });
-  return claim();
-}
-
-function isDemo(pid: string): boolean {
-  const commandLine = `/proc/${pid}/cmdline`;
-  return existsSync(commandLine) && readFileSync(commandLine, "utf8").includes("demo");
 }

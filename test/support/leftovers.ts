@@ -13,14 +13,15 @@ export function ownName(name: string): string {
 
 /** Removes namespaces, folders and flow records whose owner is no longer alive. */
 export async function removeLeftovers(): Promise<void> {
-  for (const name of namespaces().filter(ownerIsGone)) await removeNamespace(name);
+  for (const name of namespaces().filter(isLeftover)) await removeNamespace(name);
   for (const folder of [tmpdir(), "/dev/shm"]) {
-    const names = readdirSync(folder).filter(ownerIsGone);
+    const names = readdirSync(folder).filter(isLeftover);
     for (const name of names) rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 
-function ownerIsGone(name: string): boolean {
+/** Whether the name is one of ownName() whose process has ended. */
+export function isLeftover(name: string): boolean {
   const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
   return pid !== undefined && !existsSync(`/proc/${pid}`);
 }

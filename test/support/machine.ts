@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cgroupParents } from "./cgroups.js";
 import { namespaces } from "./namespace.js";
 import { must } from "./process.js";
 
@@ -11,7 +12,7 @@ function entries(folder: string, matches: RegExp): string[] {
   return existsSync(folder) ? readdirSync(folder).filter((name) => matches.test(name)) : [];
 }
 
-/** Namespaces, links, addresses, routes, hugepages, mounts and run-time files of this machine. */
+/** Namespaces, links, addresses, routes, hugepages, mounts, cgroups and run-time files of this machine. */
 export async function machineState(): Promise<MachineState> {
   const lines = async (...argv: string[]) => (await must(argv)).split("\n").filter(Boolean);
   const state: MachineState = {
@@ -30,6 +31,7 @@ export async function machineState(): Promise<MachineState> {
       .split("\n")
       .filter((line) => / (hugetlbfs|nsfs|tmpfs) /.test(line))
       .sort(),
+    cgroups: cgroupParents().flatMap((parent) => entries(parent, /sluice|^slt-/).map((name) => `${parent}/${name}`)),
     files: SOCKET_FOLDERS.flatMap((folder) =>
       entries(folder, /sluice|^slt-|^rte|dpdk/).map((name) => `${folder}/${name}`),
     ).sort(),

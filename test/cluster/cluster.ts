@@ -1,0 +1,87 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Cleanup } from "../support/cleanup.js";
+import { Namespace } from "../support/namespace.js";
+import { eventually } from "../support/process.js";
+import { CONTROL } from "./address-plan.js";
+import { Certificates } from "./certificates.js";
+import { ControlPlane } from "./control-plane.js";
+import type { Daemon } from "./daemon.js";
+import type { Kubectl } from "./kubectl.js";
+import { ClusterNode } from "./node.js";
+import { Wire } from "./wire.js";
+
+const NODE_READY_MS = 90_000;
+
+export interface ClusterPlan {
+  /** Made on first use; holds logs, certificates, kubeconfigs. Removed by the clean-up. */
+  folder: string;
+  /** Makes the name of a namespace or cgroup. */
+  nameOf: (name: string) => string;
+  nodes: number;
+}
+
+/** A real Kubernetes on this machine: a control plane and nodes, each in namespaces of its own. */
+export class Cluster {
+  readonly nodes: ClusterNode[] = [];
+
+  private constructor(
+    private readonly cleanup: Cleanup,
+    readonly plan: ClusterPlan,
+    readonly wire: Wire,
+    readonly control: ControlPlane,
+  ) {}
+
+  /** Control plane and nodes whose kubelets do not run yet. */
+  static async create(cleanup: Cleanup, plan: ClusterPlan): Promise<Cluster> {
+    const { folder, nameOf } = plan;
+    mkdirSync(folder, { recursive: true });
+    cleanup.defer(folder, () => rmSync(folder, { recursive: true, force: true }));
+    const wire = await Wire.create(cleanup, nameOf);
+    const namespace = await Namespace.create(cleanup, nameOf("control"));
+    await wire.plug(namespace, "control", CONTROL);
+    await wire.routeOutside(namespace);
+    const certificates = await Certificates.create(folder);
+    const control = await ControlPlane.start(namespace, join(folder, "control"), certificates);
+    const cluster = new Cluster(cleanup, plan, wire, control);
+    for (let number = 1; number <= plan.nodes; number++) await cluster.addNode();
+    return cluster;
+  }
+
+  get kubectl(): Kubectl {
+    return this.control.kubectl;
+  }
+
+  get daemons(): Daemon[] {
+    return [...this.control.daemons, ...this.nodes.flatMap((node) => node.daemons)];
+  }
+
+  /** A further node, whose kubelet is not started yet. */
+  async addNode(): Promise<ClusterNode> {
+    const number = this.nodes.length + 1;
+    const { control, wire } = this;
+    const node = await ClusterNode.create(this.cleanup, {
+      number,
+      machineName: this.plan.nameOf(`node${number}`),
+      folder: join(this.plan.folder, `node${number}`),
+      certificates: control.certificates,
+      wire,
+    });
+    this.nodes.push(node);
+    return node;
+  }
+
+  async startKubelets(nodes: readonly ClusterNode[] = this.nodes): Promise<void> {
+    await Promise.all(nodes.map((node) => node.kubelet.start()));
+  }
+
+  /** Waits until the API server says that `nodes` are ready, which takes a CNI. */
+  async ready(nodes: readonly ClusterNode[] = this.nodes): Promise<void> {
+    for (const node of nodes)
+      await eventually(`${node.name} is Ready`, NODE_READY_MS, async () => {
+        const condition = `jsonpath={.status.conditions[?(@.type=="Ready")].status}`;
+        const { stdout } = await this.kubectl.run("get", "node", node.name, "--ignore-not-found", "-o", condition);
+        return stdout === "True" ? true : undefined;
+      });
+  }
+}
