@@ -33,15 +33,15 @@ class PacketSocketPort final : public Port {
   void close(bool keep) override;
 
  private:
-  static constexpr uint16_t kReceiveBatch = 32;
   struct TransmitBatch;
+  struct ReceiveBatch;
 
   PacketSocketPort(const PortConfig& config, PortId id, const BufferPools& pools, uint16_t workers);
   Status make_socket(const PortConfig& config);
   Status set_up_interface(const PortConfig& config);
   Status listen(const PortConfig& config);
 
-  uint16_t refill(uint16_t wanted);
+  int read_batch(uint16_t queue, uint16_t wanted);
   rte_mbuf* take_frame(FrameBuffers& buffers, uint32_t length, const void* control, size_t control_length);
   uint16_t send_batch(uint16_t worker, TransmitBatch& batch);
   void note_failure(int reason);
@@ -51,7 +51,7 @@ class PacketSocketPort final : public Port {
   int fd_ = -1;
   int index_ = 0;  ///< the interface's
   std::atomic<bool> gone_{false}, down_{false};
-  FrameBuffers buffers_[kReceiveBatch];
+  std::unique_ptr<ReceiveBatch> batch_;
   std::vector<PortLane> rx_{1}, tx_;
 };
 
