@@ -1,10 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { nativeBenchmarks, prepare, runNative } from "./native.js";
+import { reflectorBenchmarks, runReflector } from "./reflector.js";
 import { type Figure, line } from "./result.js";
 
 const USAGE = `npm run bench [-- --only NAME]... [--json FILE] [--rounds N]
   Measures the packet path and prints a table. Names: ${nativeBenchmarks.join(", ")}.
+  Only where it is named: ${reflectorBenchmarks.join(", ")} (builds Kubernetes, takes minutes).
   --only NAME   this one only; may be given again
   --json FILE   {"results": [{"name", "unit", "value", "reference", "ratio"}]}
   --rounds N    how often each contender runs, in turns; the medians count (15)`;
@@ -24,8 +26,9 @@ function readArguments(args: string[]): { names: string[]; json: string | undefi
   if (values.help) return undefined;
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new UsageError(`--rounds ${values.rounds}: give a number from 1`);
-  const unknown = values.only?.find((name) => !nativeBenchmarks.includes(name));
-  if (unknown !== undefined) throw new UsageError(`--only ${unknown}: there is ${nativeBenchmarks.join(", ")}`);
+  const known = [...nativeBenchmarks, ...reflectorBenchmarks];
+  const unknown = values.only?.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new UsageError(`--only ${unknown}: there is ${known.join(", ")}`);
   return { names: values.only ?? nativeBenchmarks, json: values.json, rounds };
 }
 
@@ -42,12 +45,13 @@ export async function main(args: string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  await prepare();
+  if (wanted.names.some((name) => nativeBenchmarks.includes(name))) await prepare();
   const results: Figure[] = [];
   let failed = 0;
   for (const name of wanted.names) {
     try {
-      for await (const figure of runNative(name, wanted.rounds)) {
+      const figures = reflectorBenchmarks.includes(name) ? runReflector() : runNative(name, wanted.rounds);
+      for await (const figure of figures) {
         results.push(figure);
         console.log(line(figure));
       }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { parse, parseAllDocuments } from "yaml";
+import { parse } from "yaml";
 import { BLOCKS_PREFIX, MIRROR_PREFIX, NODE_IDS_PREFIX, nodeReportKey } from "../../host/src/cluster/keys.js";
 import type { NodeReportRecord } from "../../host/src/cluster/records.js";
 import { KubeApi } from "../../host/src/kube/api.js";
@@ -10,7 +10,7 @@ import { Reflector } from "../../host/src/reflector/reflector.js";
 import { EtcdStore } from "../../host/src/store/etcd-store.js";
 import { root } from "../support/dataplane.js";
 import { EtcdServer } from "../support/etcd.js";
-import { ApiServer } from "../support/kube-api.js";
+import { ApiServer, type Manifest, pathOf } from "../support/kube-api.js";
 import { Background, eventually, run } from "../support/process.js";
 
 // A real API server with a real etcd, a real etcd of Sluice's, and the reflector with no more rights than its manifest gives.
@@ -28,8 +28,8 @@ beforeAll(async () => {
   [kubeEtcd, etcd] = await Promise.all([EtcdServer.start(), EtcdServer.start()]);
   api = await ApiServer.start(KUBERNETES, kubeEtcd);
   store = EtcdStore.open({ endpoints: [etcd.endpoint] });
-  for (const file of await readdir(`${root}/deploy/crds`)) await apply(`deploy/crds/${file}`);
-  await apply("deploy/rbac/reflector.yaml");
+  for (const file of await readdir(`${root}/deploy/crds`)) await api.makeFrom(`${root}/deploy/crds/${file}`);
+  await api.makeFrom(`${root}/deploy/rbac/reflector.yaml`);
   await eventually("Sluice's resources", WAIT_MS, async () =>
     (await api.call("GET", `${SLUICE}/ippools`)).status === 200 &&
     (await api.call("GET", `${SLUICE}/nodeconfigs`)).status === 200
@@ -43,37 +43,12 @@ afterAll(async () => {
   await Promise.all([kubeEtcd?.stop(), etcd?.stop()]);
 });
 
-/** Where objects of a kind are made. */
-function pathOf(apiVersion: string, kind: string, namespace?: string): string {
-  const group = apiVersion === "v1" ? "/api/v1" : `/apis/${apiVersion}`;
-  const plural = kind === "NetworkPolicy" ? "networkpolicies" : `${kind.toLowerCase()}s`;
-  return `${group}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`;
-}
-
-interface Manifest {
-  apiVersion: string;
-  kind: string;
-  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
-}
-
-async function apply(file: string): Promise<void> {
-  for (const document of parseAllDocuments(readFileSync(`${root}/${file}`, "utf8"))) {
-    const object = document.toJS() as Manifest;
-    const answer = await api.call("POST", pathOf(object.apiVersion, object.kind, object.metadata.namespace), object);
-    if (answer.status >= 300 && answer.status !== 409) throw new Error(`${file}: ${answer.body}`);
-  }
-}
-
-async function make(object: Manifest & Record<string, unknown>): Promise<void> {
-  const path = pathOf(object.apiVersion, object.kind, object.metadata.namespace);
-  await api.must("POST", path, object);
+/** With its status, which the API server takes apart. */
+async function make(object: Manifest): Promise<void> {
+  await api.make(object);
   if (object.status === undefined) return;
-  await api.must(
-    "PATCH",
-    `${path}/${object.metadata.name}/status`,
-    { status: object.status },
-    "application/merge-patch+json",
-  );
+  const path = `${pathOf(object)}/${object.metadata.name}/status`;
+  await api.must("PATCH", path, { status: object.status }, "application/merge-patch+json");
 }
 
 const remove = (path: string) => api.must("DELETE", `${path}?gracePeriodSeconds=0`);
@@ -218,7 +193,7 @@ describe("the API server refuses what can't work, with the field", () => {
     ["a transport that there is not", nodeConfig("bad", { transport: "geneve" }), "spec.transport"],
   ];
   test.each(ROWS)("%s", async (_, object, field) => {
-    const answer = await api.call("POST", pathOf(object.apiVersion, object.kind), object);
+    const answer = await api.call("POST", pathOf(object), object);
     expect(answer.status).toBe(422);
     expect(answer.body).toContain(field);
   });

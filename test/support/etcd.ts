@@ -6,30 +6,48 @@ import { Background, eventually } from "./process.js";
 
 const READY_MS = 30_000;
 
+/** PEM files. */
+export interface EtcdTlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** A real etcd of one member with a folder and ports of its own, which can be killed, started again and emptied. */
 export class EtcdServer {
   readonly endpoint: string;
+  readonly #health: string;
   readonly #folder: string;
   readonly #arguments: readonly string[];
   #process: Background | undefined;
 
-  private constructor(folder: string, ports: { client: number; peer: number }, flags: readonly string[]) {
+  private constructor(
+    folder: string,
+    ports: { client: number; peer: number; health: number },
+    flags: readonly string[],
+    tls: EtcdTlsFiles | undefined,
+  ) {
     const peer = `http://127.0.0.1:${ports.peer}`;
-    this.endpoint = `http://127.0.0.1:${ports.client}`;
+    this.endpoint = `${tls === undefined ? "http" : "https"}://127.0.0.1:${ports.client}`;
+    this.#health = `http://127.0.0.1:${ports.health}`;
     this.#folder = folder;
     this.#arguments = [
       ...["--name", "test", "--data-dir", join(folder, "data")],
       ...["--listen-client-urls", this.endpoint, "--advertise-client-urls", this.endpoint],
       ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `test=${peer}`],
+      ...["--listen-metrics-urls", this.#health],
+      ...(tls === undefined
+        ? []
+        : ["--cert-file", tls.cert, "--key-file", tls.key, "--trusted-ca-file", tls.ca, "--client-cert-auth"]),
       ...["--logger", "zap", "--log-level", "error", "--unsafe-no-fsync", ...flags],
     ];
   }
 
-  /** @param flags of etcd, added to those of this */
-  static async start(flags: readonly string[] = []): Promise<EtcdServer> {
+  /** @param flags of etcd, added to those of this. @param tls clients need a certificate of this CA */
+  static async start(flags: readonly string[] = [], tls?: EtcdTlsFiles): Promise<EtcdServer> {
     const folder = await mkdtemp(join(tmpdir(), "etcd-test-"));
-    const [client = 0, peer = 0] = await freePorts(2);
-    const server = new EtcdServer(folder, { client, peer }, flags);
+    const [client = 0, peer = 0, health = 0] = await freePorts(3);
+    const server = new EtcdServer(folder, { client, peer, health }, flags, tls);
     await server.start();
     return server;
   }
@@ -45,7 +63,7 @@ export class EtcdServer {
     this.#process = program;
     await eventually("etcd's health", READY_MS, async () => {
       if (!program.running) throw new Error(`etcd ended:\n${program.stderr}`);
-      const answer = await fetch(`${this.endpoint}/health`).catch(() => undefined);
+      const answer = await fetch(`${this.#health}/health`).catch(() => undefined);
       return answer?.ok ? true : undefined;
     });
   }

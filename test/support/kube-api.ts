@@ -1,7 +1,8 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
 import { type EtcdServer, freePorts } from "./etcd.js";
 import { Background, eventually, must } from "./process.js";
 
@@ -14,6 +15,20 @@ const USERS = {
 } as const;
 
 export type ApiUser = keyof typeof USERS;
+
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: unknown;
+}
+
+/** Where the objects of a kind are. */
+export function pathOf({ apiVersion, kind, metadata: { namespace } }: Manifest): string {
+  const group = apiVersion === "v1" ? "/api/v1" : `/apis/${apiVersion}`;
+  const plural = kind.toLowerCase().replace(/y$/, "ie");
+  return `${group}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}s`;
+}
 
 /** A real API server without the rest of a control plane: what is made stays as it is made. */
 export class ApiServer {
@@ -106,6 +121,18 @@ export class ApiServer {
     const answer = await this.call(method, path, body, type);
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
     return JSON.parse(answer.body) as T;
+  }
+
+  /** Makes an object, where it is not there yet. */
+  async make(object: Manifest): Promise<void> {
+    const answer = await this.call("POST", pathOf(object), object);
+    if (answer.status >= 300 && answer.status !== 409)
+      throw new Error(`${object.kind} ${object.metadata.name}: ${answer.body}`);
+  }
+
+  /** Makes all objects of a YAML file. */
+  async makeFrom(file: string): Promise<void> {
+    for (const document of parseAllDocuments(await readFile(file, "utf8"))) await this.make(document.toJS());
   }
 
   async #makeFiles(): Promise<void> {
