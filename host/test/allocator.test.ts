@@ -17,6 +17,7 @@ import {
 import type { BlockRecord, EndpointRecord, IdRecord, IpPoolRecord, NodeIdRecord } from "../src/cluster/records.js";
 import { Allocator } from "../src/reflector/allocator.js";
 import { Fence } from "../src/reflector/fence.js";
+import type { Granted } from "../src/reflector/granted.js";
 import type { Shortage } from "../src/reflector/grants.js";
 import { IpamState } from "../src/reflector/ipam-state.js";
 import { EtcdStore } from "../src/store/etcd-store.js";
@@ -56,7 +57,10 @@ function pool(name: string, cidr: string, blockSize?: number): IpPoolRecord {
 
 /** An allocator as a session runs it, with the API's part in its own hands. */
 class Running {
-  readonly nodes = new Set<string>();
+  /** With what their objects say that they were given. */
+  readonly nodes = new Map<string, Granted>();
+  /** Nodes whose objects can't be written. */
+  readonly unwritable = new Set<string>();
   readonly pools = new Map<string, IpPoolRecord>();
   shortages: readonly Shortage[] = [];
   readonly #allocator: Allocator;
@@ -69,8 +73,18 @@ class Running {
       state,
       times,
       log,
-      nodes: () => this.nodes,
-      pools: () => ({ all: new Set(this.pools.keys()), open: [...this.pools.values()] }),
+      nodes: () => new Map(this.nodes),
+      pools: () => {
+        const known = [...this.pools.values()];
+        return { known, open: known.filter(({ spec }) => !spec.disabled), names: new Set(this.pools.keys()) };
+      },
+      record: {
+        record: async (wanted) => {
+          const done = [...wanted].filter(([node]) => this.nodes.has(node) && !this.unwritable.has(node));
+          for (const [node, granted] of done) this.nodes.set(node, granted);
+          return new Set(done.map(([node]) => node));
+        },
+      },
       mirrored: () => true,
       onShortages: (shortages) => {
         this.shortages = shortages;
@@ -84,8 +98,9 @@ class Running {
   has(pools: readonly IpPoolRecord[], nodes: readonly string[]): void {
     this.pools.clear();
     for (const one of pools) this.pools.set(one.name, one);
+    const before = new Map(this.nodes);
     this.nodes.clear();
-    for (const node of nodes) this.nodes.add(node);
+    for (const node of nodes) this.nodes.set(node, before.get(node) ?? { blocks: {} });
     this.#allocator.poke();
   }
 }
@@ -241,6 +256,61 @@ describe("two nodes never hold one block", () => {
     running.has([pool("p", "10.2.0.0/24", 26)], ["a", "b"]);
     await settlesAt({ a: ["10.2.0.0/28"], b: ["10.2.0.64/26"] });
     await checkUnique();
+  });
+});
+
+describe("what nodes had is theirs when etcd is lost", () => {
+  const had = {
+    a: { id: 7, blocks: { v4: ["10.1.0.128/26"] } },
+    b: { id: 1, blocks: { v4: ["10.1.0.64/26", "10.1.1.0/26"], v6: ["fd00:1::/122"] } },
+  };
+
+  test("all of it, whichever is listed first; a new node gets none of it", async () => {
+    const running = new Running(await fenced());
+    for (const [node, granted] of Object.entries(had)) running.nodes.set(node, granted);
+    running.has([V4, V6], ["0", "a", "b"]);
+    await settlesAt({
+      "0": ["10.1.0.0/26", "fd00:1::40/122"],
+      a: ["10.1.0.128/26", "fd00:1::80/122"],
+      b: ["10.1.0.64/26", "10.1.1.0/26", "fd00:1::/122"],
+    });
+    expect(Object.fromEntries([...(await nodeIds())].map(([node, { id }]) => [node, id]))).toEqual({
+      "0": 2,
+      a: 7,
+      b: 1,
+    });
+    await checkUnique();
+  });
+
+  test("also of a pool that gives nothing new, and not of what has become another's", async () => {
+    const running = new Running(await fenced());
+    const disabled = { ...V4, spec: { ...V4.spec, disabled: true } };
+    running.nodes.set("a", had.a).set("b", { id: 7, blocks: { v4: ["10.1.0.128/26", "10.1.0.192/26"] } });
+    running.has([disabled], ["a", "b", "c"]);
+    await settlesAt({ a: ["10.1.0.128/26"], b: ["10.1.0.192/26"] });
+    await eventually("all ids", WAIT_MS, async () => ((await nodeIds()).size === 3 ? true : undefined));
+    await checkUnique();
+    await eventually("the record", WAIT_MS, () =>
+      JSON.stringify(running.nodes.get("b")?.blocks) === '{"v4":["10.1.0.192/26"]}' ? true : undefined,
+    );
+  });
+
+  test("but no block that its pool does not have", async () => {
+    const running = new Running(await fenced());
+    running.nodes.set("a", { id: 70000, blocks: { v4: ["10.2.0.0/26", "10.1.0.0/24", "10.1.0.1/26", "nonsense"] } });
+    running.has([V4], ["a"]);
+    await settlesAt({ a: ["10.1.0.0/26"] });
+    expect((await nodeIds()).get("a")?.id).toBe(1);
+  });
+
+  test("a node with which it can't be recorded gets nothing until it can", async () => {
+    const running = new Running(await fenced());
+    running.unwritable.add("a");
+    running.has([V4], ["a", "b"]);
+    await settlesAt({ b: ["10.1.0.64/26"] });
+    expect((await nodeIds()).has("a")).toBe(false);
+    running.unwritable.clear();
+    await settlesAt({ a: ["10.1.0.0/26"], b: ["10.1.0.64/26"] });
   });
 });
 

@@ -3,7 +3,7 @@ import { blockKey, idKey, mirrorKey, nodeIdKey } from "@sluice/host/dist/cluster
 import { kindOf } from "@sluice/host/dist/reflector/kinds.js";
 import { EtcdStore } from "@sluice/host/dist/store/etcd-store.js";
 import { MAX_WRITES } from "@sluice/host/dist/store/transaction.js";
-import { blocksOf, type ClusterSize, clusterObjects, LARGE } from "./synthetic.js";
+import { addressObjects, blocksOf, type ClusterSize, clusterObjects, LARGE } from "./synthetic.js";
 
 const USAGE = `node test/dist/bench/fill.js --etcd URL [--nodes N] [--pods N] [--services N]
   Fills Sluice's etcd with what a reflector would write of a cluster of this size (5000, 150000, 10000), with an id and two
@@ -51,6 +51,7 @@ function* batches(writes: Iterable<Write>): Generator<Write[], undefined> {
 /** What the API server keeps in its etcd, to be written before it starts. @returns how many objects */
 export async function fillKubernetes(endpoint: string, size: ClusterSize): Promise<number> {
   return fill(endpoint, function* () {
+    for (const { key, object } of addressObjects(size)) yield { put: key, value: JSON.stringify(object) };
     for (const { key, object } of clusterObjects(size)) yield { put: key, value: JSON.stringify(object) };
   });
 }

@@ -133,9 +133,37 @@ function node(index: number): Stored {
   };
 }
 
+/** Of both families; the first are left to the API server's own. */
+function serviceAddresses(index: number): [string, string] {
+  const value = index + 16;
+  return [`10.96.${value >> 8}.${value & 255}`, `fd00:96::${hex(value)}`];
+}
+
+/** What the API server keeps of services' addresses, beside the services: without it, it repairs them all when it starts. */
+export function* addressObjects({ services }: ClusterSize): Generator<Stored> {
+  for (let i = 0; i < services; i++) {
+    for (const [family, address] of serviceAddresses(i).entries()) {
+      const labels = {
+        "ipaddress.kubernetes.io/ip-family": family === 0 ? "IPv4" : "IPv6",
+        "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+      };
+      const parentRef = { group: "", resource: "services", namespace: namespaceName(i), name: serviceName(i) };
+      yield {
+        key: `/registry/ipaddresses/${address}`,
+        object: {
+          apiVersion: "networking.k8s.io/v1",
+          kind: "IPAddress",
+          metadata: { name: address, uid: uid(9 + family, i), creationTimestamp: CREATED, labels },
+          spec: { parentRef },
+        },
+      };
+    }
+  }
+}
+
 function service(index: number): Stored {
   const [name, namespace] = [serviceName(index), namespaceName(index)];
-  const ip = `10.96.${index >> 8}.${index & 255}`;
+  const clusterIPs = serviceAddresses(index);
   return {
     key: `/registry/services/specs/${namespace}/${name}`,
     object: {
@@ -144,8 +172,8 @@ function service(index: number): Stored {
       metadata: { name, namespace, uid: uid(3, index), creationTimestamp: CREATED, labels: { app: name } },
       spec: {
         type: "ClusterIP",
-        clusterIP: ip,
-        clusterIPs: [ip, `fd00:96::${hex(index)}`],
+        clusterIP: clusterIPs[0],
+        clusterIPs,
         ipFamilies: ["IPv4", "IPv6"],
         ipFamilyPolicy: "PreferDualStack",
         selector: { app: name },

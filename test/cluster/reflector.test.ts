@@ -298,23 +298,27 @@ describe("etcd is equal to the API", () => {
     await lacks("pods/shop/made-meanwhile");
   });
 
-  test("after Sluice's etcd was killed, and after it was emptied: blocks are given anew, and none twice", async () => {
+  test("after Sluice's etcd was killed, and after it was emptied: each node has its id and blocks again", async () => {
+    for (const [i, name] of ["n2", "n1"].entries()) await make(node(name, 20 + i));
     const reflector = reflect("one");
     await synced(reflector);
     await etcd.kill();
     await make(pod("while-etcd-was-away"));
     await etcd.start();
     await has("pods/shop/while-etcd-was-away", { phase: "Running" });
+    const grants = async () => [...(await records(BLOCKS_PREFIX)), ...(await records(NODE_IDS_PREFIX))];
+    await eventually("the nodes' blocks", WAIT_MS, async () => ((await grants()).length === 6 ? true : undefined));
     const before = await records(MIRROR_PREFIX);
+    const given = await grants();
     await etcd.empty();
     await etcd.start();
     await eventually("all again", WAIT_MS, async () => {
       const now = await records(MIRROR_PREFIX).catch(() => new Map());
       return JSON.stringify([...now]) === JSON.stringify([...before]) ? true : undefined;
     });
-    await eventually("the node's block", WAIT_MS, async () =>
-      (await records(BLOCKS_PREFIX)).size === 1 ? true : undefined,
-    );
+    await eventually("all blocks again", WAIT_MS, async () => ((await grants()).length >= 6 ? true : undefined));
+    expect(await grants()).toEqual(given);
+    for (const name of ["n1", "n2"]) await remove(`/api/v1/nodes/${name}`);
   });
 
   test("after the API server's history was compacted while the watch was down", async () => {

@@ -6,7 +6,7 @@ import { parseAllDocuments } from "yaml";
 import { type EtcdServer, freePorts } from "./etcd.js";
 import { Background, eventually, must } from "./process.js";
 
-const READY_MS = 120_000;
+const READY_MS = 400_000;
 
 /** Who may speak to it, by token. */
 const USERS = {

@@ -1,5 +1,6 @@
 import type { EtcdStore } from "../store/etcd-store.js";
 import { type Condition, MAX_WRITES, type Write } from "../store/transaction.js";
+import type { Change } from "../store/watch.js";
 
 /** What belongs together: all of it is written, or nothing. */
 export interface Claim {
@@ -11,25 +12,31 @@ export interface Claim {
  * Does claims on condition of the fence, many in one transaction. One whose own condition does not hold keeps no others from
  * being done: somebody was faster, which the watch tells.
  *
- * @returns how many were done
+ * @returns what was written, as the watch will tell it
  */
-export async function commitClaims(store: EtcdStore, fence: Condition, claims: readonly Claim[]): Promise<number> {
-  let done = 0;
-  for (const batch of batches(claims)) done += await commit(store, fence, batch);
+export async function commitClaims(
+  store: EtcdStore,
+  fence: Condition,
+  claims: readonly Claim[],
+): Promise<readonly Change[]> {
+  const done: Change[] = [];
+  for (const batch of batches(claims)) done.push(...(await commit(store, fence, batch)));
   return done;
 }
 
-async function commit(store: EtcdStore, fence: Condition, batch: readonly Claim[]): Promise<number> {
+async function commit(store: EtcdStore, fence: Condition, batch: readonly Claim[]): Promise<Change[]> {
   const conditions = [fence, ...batch.flatMap((claim) => claim.conditions)];
-  const result = await store.transaction(
-    conditions,
-    batch.flatMap(({ writes }) => writes),
-  );
-  if (result.done) return batch.length;
-  if (batch.length === 1) return 0;
-  let done = 0;
-  for (const claim of batch) done += await commit(store, fence, [claim]);
-  return done;
+  const writes = batch.flatMap((claim) => claim.writes);
+  const { done, revision } = await store.transaction(conditions, writes);
+  if (done) return writes.map((write) => changeOf(write, revision));
+  if (batch.length === 1) return [];
+  const changes: Change[] = [];
+  for (const claim of batch) changes.push(...(await commit(store, fence, [claim])));
+  return changes;
+}
+
+function changeOf(write: Write, revision: number): Change {
+  return "put" in write ? { key: write.put, value: write.value, revision } : { key: write.delete, revision };
 }
 
 /** etcd counts conditions as it does writes; one place is the fence's. */

@@ -20,6 +20,7 @@ import type {
   ServiceRecord,
 } from "../cluster/records.js";
 import type { KubeObject } from "../kube/api.js";
+import { GRANTED } from "./granted.js";
 
 // Objects of the API, as they come in JSON, to records. Pure. What the API server fills in by default may be absent of objects
 // that an older version stored; what a record can't hold is found by the record's schema afterwards.
@@ -27,6 +28,7 @@ import type { KubeObject } from "../kube/api.js";
 /** As it came: nothing is certain but the metadata. */
 type Loose<T> = KubeObject & Partial<Omit<T, "metadata">>;
 
+/** Annotations for agents: all of these but what the reflector keeps for itself. */
 const OWN = "sluice.dev/";
 
 export function podOf({ metadata, spec, status }: Loose<V1Pod>): PodRecord {
@@ -149,7 +151,9 @@ function namespaced({ name, namespace }: KubeObject["metadata"]): { namespace: s
 }
 
 function ownAnnotations({ annotations }: KubeObject["metadata"]): Record<string, string> {
-  return Object.fromEntries(Object.entries(annotations ?? {}).filter(([key]) => key.startsWith(OWN)));
+  return Object.fromEntries(
+    Object.entries(annotations ?? {}).filter(([key]) => key.startsWith(OWN) && key !== GRANTED),
+  );
 }
 
 function protocolOf(protocol: string | undefined): "TCP" | "UDP" | "SCTP" {

@@ -10,6 +10,8 @@ import type { EtcdStore } from "../store/etcd-store.js";
 import { Allocator } from "./allocator.js";
 import { EventRecorder } from "./events.js";
 import { Fence } from "./fence.js";
+import { GrantRecorder } from "./grant-recorder.js";
+import { grantedOf } from "./granted.js";
 import type { Shortage } from "./grants.js";
 import { IpamState } from "./ipam-state.js";
 import { KINDS, type Kind, kindOf } from "./kinds.js";
@@ -37,9 +39,9 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #end = new AbortController();
   readonly #mirrors = new Map<MirroredKind, Mirror>();
-  readonly #nodes = new Roster<NodeRecord>(() => this.#poke());
-  readonly #pools = new Roster<IpPoolRecord>(() => this.#poke());
-  readonly #nodeConfigs = new Roster<NodeConfigRecord>(() => this.#poke());
+  readonly #nodes = new Roster<NodeRecord>(false, () => this.#poke());
+  readonly #pools = new Roster<IpPoolRecord>(true, () => this.#poke());
+  readonly #nodeConfigs = new Roster<NodeConfigRecord>(true, () => this.#poke());
   readonly #ipam: IpamState;
   readonly #reports: NodeReports;
   readonly #statuses: StatusWriter;
@@ -155,17 +157,23 @@ export class Session {
   }
 
   #makeAllocator(fence: Fence): Allocator {
-    const { store, times, log } = this.#options;
+    const { api, store, times, log } = this.#options;
     return new Allocator({
       store,
       fence: fence.condition,
       state: this.#ipam,
       times,
       log,
-      nodes: () => (this.#nodes.complete ? new Set(this.#nodes.members.keys()) : undefined),
+      record: new GrantRecorder(api, log),
+      nodes: () => {
+        if (!this.#nodes.complete) return undefined;
+        return new Map([...this.#nodes.members].map(([name, { metadata }]) => [name, grantedOf(metadata)]));
+      },
       pools: () => {
         if (!this.#pools.complete) return undefined;
-        return { all: new Set(this.#pools.members.keys()), open: this.#checkedPools().open };
+        const { members } = this.#pools;
+        const known = [...members.values()].flatMap(({ record }) => record ?? []);
+        return { known, open: this.#checkedPools().open, names: new Set(members.keys()) };
       },
       mirrored: () => this.synced && this.#writer?.pending === 0,
       onShortages: (shortages) => this.#tellShortages(shortages),
