@@ -2,4 +2,6 @@
 // npm run bench: the set-up, then the benchmarks (test/bench).
 import { setupThen } from "./setup/then.mjs";
 
-await setupThen(() => import("../test/dist/bench/main.js"));
+// What needs Kubernetes is measured only where it is named.
+const cluster = process.argv.includes("reflector");
+await setupThen(() => import("../test/dist/bench/main.js"), { cluster });

@@ -30,7 +30,7 @@ beforeAll(async () => {
   await certificate("server", "subjectAltName=IP:127.0.0.1", "ca");
   await certificate("client", "extendedKeyUsage=clientAuth", "ca");
   await certificate("stranger", "extendedKeyUsage=clientAuth", "other");
-  etcd = await EtcdServer.start([], { ca: file("ca.crt"), cert: file("server.crt"), key: file("server.key") });
+  etcd = await EtcdServer.start({ tls: { ca: file("ca.crt"), cert: file("server.crt"), key: file("server.key") } });
 });
 afterAll(async () => {
   await etcd?.stop();

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { BLOCKS_PREFIX, MIRROR_PREFIX } from "@sluice/host/dist/cluster/keys.js";
 import { EtcdStore } from "@sluice/host/dist/store/etcd-store.js";
+import { KUBERNETES } from "../cluster/programs.js";
 import { Cleanup, closeOnSignal } from "../support/cleanup.js";
 import { root } from "../support/dataplane.js";
 import { EtcdServer } from "../support/etcd.js";
@@ -12,7 +13,6 @@ import { type ClusterSize, clusterObjects, LARGE } from "./synthetic.js";
 
 export const reflectorBenchmarks = ["reflector"];
 
-const KUBERNETES = `${root}/build/cluster/programs/kubernetes`;
 const SYNC_MS = 900_000;
 const CHANGES = 200;
 const CHANGE_MS = 30_000;
@@ -43,9 +43,11 @@ class ReflectorBench {
   ) {}
 
   static async prepare(size: ClusterSize, cleanup: Cleanup): Promise<ReflectorBench> {
-    const kubeEtcd = await EtcdServer.start(["--quota-backend-bytes", String(8 * 2 ** 30)]);
+    const program = [KUBERNETES, "etcd"];
+    const quota = (gib: number) => ["--quota-backend-bytes", String(gib * 2 ** 30)];
+    const kubeEtcd = await EtcdServer.start({ program, flags: quota(8) });
     cleanup.defer("the API server's etcd", () => kubeEtcd.stop());
-    const etcd = await EtcdServer.start(["--quota-backend-bytes", String(4 * 2 ** 30)]);
+    const etcd = await EtcdServer.start({ program, flags: quota(4) });
     cleanup.defer("Sluice's etcd", () => etcd.stop());
     await fillKubernetes(kubeEtcd.endpoint, size);
     const api = await ApiServer.start(KUBERNETES, kubeEtcd);
@@ -69,6 +71,7 @@ class ReflectorBench {
     const latencies = (await this.#changes()).sort((a, b) => a - b);
     yield { name: "reflector-change", unit: "ms", value: quantile(latencies, 0.5) };
     yield { name: "reflector-change-99", unit: "ms", value: quantile(latencies, 0.99) };
+    yield { name: "reflector-cpu", unit: "s", value: first.cpuSeconds };
     yield { name: "reflector-memory", unit: "MiB", value: Math.max(first.peakMiB, again.memory("VmHWM")) };
     yield { name: "reflector-settled", unit: "MiB", value: again.memory("VmRSS") };
     await again.stop();
@@ -111,7 +114,9 @@ class Running {
   readonly #program: Background;
   readonly #port: string;
   readonly #started: number;
+  /** Of the whole run, once it has ended. */
   peakMiB = 0;
+  cpuSeconds = 0;
 
   private constructor(program: Background, port: string, started: number) {
     this.#program = program;
@@ -152,8 +157,17 @@ class Running {
 
   async stop(): Promise<void> {
     this.peakMiB = this.memory("VmHWM");
+    this.cpuSeconds = cpuSeconds(this.#program.pid);
     await this.#program.stop();
   }
+}
+
+/** User and system time of a process, in hundredths by the kernel's clock. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 const POOLS = [

@@ -12,10 +12,10 @@ import { root } from "../support/dataplane.js";
 import { EtcdServer } from "../support/etcd.js";
 import { ApiServer, type Manifest, pathOf } from "../support/kube-api.js";
 import { Background, eventually, run } from "../support/process.js";
+import { KUBERNETES } from "./programs.js";
 
 // A real API server with a real etcd, a real etcd of Sluice's, and the reflector with no more rights than its manifest gives.
 
-const KUBERNETES = `${root}/build/cluster/programs/kubernetes`;
 const WAIT_MS = 30_000;
 const SLUICE = "/apis/sluice.dev/v1alpha1";
 

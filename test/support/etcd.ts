@@ -13,25 +13,34 @@ export interface EtcdTlsFiles {
   readonly key: string;
 }
 
+export interface EtcdServerOptions {
+  /** Debian's where absent. */
+  readonly program?: readonly string[];
+  /** Of etcd, added to those of this. */
+  readonly flags?: readonly string[];
+  /** Clients need a certificate of this CA. */
+  readonly tls?: EtcdTlsFiles;
+}
+
 /** A real etcd of one member with a folder and ports of its own, which can be killed, started again and emptied. */
 export class EtcdServer {
   readonly endpoint: string;
   readonly #health: string;
   readonly #folder: string;
-  readonly #arguments: readonly string[];
+  readonly #command: readonly string[];
   #process: Background | undefined;
 
   private constructor(
     folder: string,
     ports: { client: number; peer: number; health: number },
-    flags: readonly string[],
-    tls: EtcdTlsFiles | undefined,
+    { program = ["etcd"], flags = [], tls }: EtcdServerOptions,
   ) {
     const peer = `http://127.0.0.1:${ports.peer}`;
     this.endpoint = `${tls === undefined ? "http" : "https"}://127.0.0.1:${ports.client}`;
     this.#health = `http://127.0.0.1:${ports.health}`;
     this.#folder = folder;
-    this.#arguments = [
+    this.#command = [
+      ...program,
       ...["--name", "test", "--data-dir", join(folder, "data")],
       ...["--listen-client-urls", this.endpoint, "--advertise-client-urls", this.endpoint],
       ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `test=${peer}`],
@@ -43,11 +52,10 @@ export class EtcdServer {
     ];
   }
 
-  /** @param flags of etcd, added to those of this. @param tls clients need a certificate of this CA */
-  static async start(flags: readonly string[] = [], tls?: EtcdTlsFiles): Promise<EtcdServer> {
+  static async start(options: EtcdServerOptions = {}): Promise<EtcdServer> {
     const folder = await mkdtemp(join(tmpdir(), "etcd-test-"));
     const [client = 0, peer = 0, health = 0] = await freePorts(3);
-    const server = new EtcdServer(folder, { client, peer, health }, flags, tls);
+    const server = new EtcdServer(folder, { client, peer, health }, options);
     await server.start();
     return server;
   }
@@ -59,7 +67,7 @@ export class EtcdServer {
 
   /** Starts it, again after kill(), and waits until it answers. */
   async start(): Promise<void> {
-    const program = new Background(["etcd", ...this.#arguments]);
+    const program = new Background(this.#command);
     this.#process = program;
     await eventually("etcd's health", READY_MS, async () => {
       if (!program.running) throw new Error(`etcd ended:\n${program.stderr}`);
