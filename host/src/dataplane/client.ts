@@ -113,5 +113,10 @@ function toSluice(error: ServiceError, socket: string): Error {
   if (error.code === status.UNAVAILABLE || error.code === status.CANCELLED) {
     return SluiceError.of("connection-lost", socket, "the dataplane has ended; its log says why", { cause: error });
   }
+  if (error.code === status.UNIMPLEMENTED) {
+    const remedy =
+      "the dataplane there speaks another version of the protocol; use the sluice that it was started with";
+    return SluiceError.of("wrong-version", socket, remedy, { cause: error });
+  }
   return SluiceError.of("call-failed", socket, error.details || error.message, { cause: error });
 }
