@@ -57,6 +57,9 @@ void answer_echo(WorkerContext& ctx, rte_mbuf* packet) {
   const uint16_t before = icmp[0];
   *reinterpret_cast<uint8_t*>(icmp) = family == 4 ? kEchoReply4 : kEchoReply6;
   icmp[1] = update_checksum(icmp[1], before, icmp[0]);
+  // Ones' complement has two zeroes: this one holds over any message, the other not over one of zeroes only, which an
+  // IPv4 echo reply can be.
+  if (icmp[1] == 0) icmp[1] = 0xffff;
   if (is_multicast(family, source_of(packet, family))) {
     if (port == nullptr || port->icmp_source6.family == 0) return ctx.drop(packet, abi::DropReason::NoLocalService);
     memcpy(source_of(packet, 6), port->icmp_source6.bytes.data(), 16);

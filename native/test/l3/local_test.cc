@@ -67,6 +67,12 @@ INSTANTIATE_TEST_SUITE_P(Rows, Echo,
                                            EchoRow{"all_nodes", 0, "2001:db8:1::2", "ff02::1", "2001:db8:1::1", 56}),
                          [](const auto& info) { return info.param.name; });
 
+TEST(Echo, OfZeroesComesBackWithAChecksumThatHolds) {
+  Node node(state(false));
+  deliver(node, node.receive(icmp("10.1.0.2", "10.1.0.1", Bytes{8, 0, 0, 0, 0, 0, 0, 0})));
+  EXPECT_EQ(node.originated(), std::vector<Bytes>{icmp("10.1.0.1", "10.1.0.2", Bytes(8, 0))});
+}
+
 struct ClosedRow {
   const char* name;
   Bytes packet;
