@@ -44,3 +44,9 @@ export const clusterPackages = {
   openssl: "the cluster's certificates",
   "busybox-static": "shell and commands in the tests' pods",
 };
+
+/** To run the attacks (`npm run attack`), on top of the tests' list. */
+export const attackPackages = {
+  "libclang-rt-14-dev": "libFuzzer, and the sanitizers' parts for what clang compiles",
+  "llvm-14": "llvm-symbolizer: a sanitizer's report names functions and lines",
+};

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withLock } from "./lock.mjs";
-import { basePackages, clusterPackages, testPackages } from "./packages.mjs";
+import { attackPackages, basePackages, clusterPackages, testPackages } from "./packages.mjs";
 import { checkPrerequisites } from "./prerequisites.mjs";
 import { runSteps, withProgress } from "./scheduler.mjs";
 import { withoutServices } from "./services.mjs";
@@ -44,10 +44,10 @@ async function installPackages(wanted) {
 
 /**
  * Makes this machine ready: Debian packages, npm packages, Wasmtime's C API, ABI constants, TypeScript, plugins, the addon,
- * with `tests` the native tests, with `cluster` Kubernetes. Does only what is missing or stale. Throws a SetupError with
- * what to do about it.
+ * with `tests` the native tests, with `cluster` Kubernetes; with `attacks` the packages of the tests and the attacks. Does
+ * only what is missing or stale. Throws a SetupError with what to do about it.
  */
-export async function setup({ tests = false, cluster = false }) {
+export async function setup({ tests = false, attacks = false, cluster = false }) {
   const started = Date.now();
   const remark = checkPrerequisites(root, { cluster });
   if (remark) console.log(remark);
@@ -58,7 +58,12 @@ export async function setup({ tests = false, cluster = false }) {
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   try {
     await withLock(join(buildFolder, "setup.lock"), async () => {
-      await installPackages({ ...basePackages, ...(tests && testPackages), ...(cluster && clusterPackages) });
+      await installPackages({
+        ...basePackages,
+        ...((tests || attacks) && testPackages),
+        ...(attacks && attackPackages),
+        ...(cluster && clusterPackages),
+      });
       const built = await runSteps(buildSteps(root, { tests, cluster }), buildFolder);
       const elapsed = ((Date.now() - started) / 1000).toFixed(1);
       console.log(built === 0 ? `Set-up: all is there (${elapsed} s).` : `Set-up: ready after ${elapsed} s.`);

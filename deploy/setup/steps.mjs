@@ -92,6 +92,7 @@ function typescript(at) {
       at("test", "demo"),
       at("test", "bench"),
       at("test", "cluster"),
+      at("test", "attack"),
     ],
     outputs: projects.map((project) => at(project, "dist")),
     commands: () => [

@@ -11,8 +11,8 @@ namespace {
 using abi::DropReason;
 using namespace testing;
 
-constexpr uint8_t kHopByHop = 0, kIcmp = 1, kTcp = 6, kUdp = 17, kRouting = 43, kFragment = 44, kEsp = 50, kAh = 51,
-                  kIcmp6 = 58, kNone = 59, kDestination = 60, kSctp = 132, kMobility = 135;
+constexpr uint8_t kHopByHop = 0, kIcmp = 1, kTcp = 6, kUdp = 17, kRouting = 43, kFragment = 44, kEsp = 50, kIcmp6 = 58,
+                  kNone = 59, kDestination = 60, kSctp = 132;
 constexpr uint16_t kFragmentFlag = 4, kIcmpErrorFlag = 32;
 
 // L4 headers, ports 1000 to 2000.

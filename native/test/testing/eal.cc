@@ -1,6 +1,5 @@
 #include "testing/eal.h"
 
-#include <gtest/gtest.h>
 #include <rte_eal.h>
 #include <rte_ether.h>
 
@@ -124,9 +123,3 @@ uint32_t TestContext::buffers_in_use() const {
 }
 
 }  // namespace sluice::testing
-
-int main(int argc, char** argv) {
-  ::testing::InitGoogleTest(&argc, argv);
-  sluice::testing::eal();
-  return RUN_ALL_TESTS();
-}

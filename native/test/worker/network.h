@@ -30,6 +30,9 @@ class Path {
     options.before_move = [](rte_mbuf* packet) {
       if (!meta_of(packet)->reframed) freeze_reply_tuple(packet);
     };
+    const auto stride = static_cast<uint32_t>(flows->slots(1) - flows->slots(0));
+    options.flow_slots = {flows->slots(0), stride,           flows->slot_schema(0),
+                          stride,          flows->numbers(), static_cast<uint16_t>(config.slot_bytes)};
     options.settled = flows.get();
     host = std::move(WasmHost::create(options).value());
     snapshot.generation = 1;
@@ -49,10 +52,12 @@ class Path {
     for (const Placed& each : placed) {
       StageText stage = each.stage;
       stage.imports = kAllImports;
-      stage.manifest = {{"writes", true},
-                        {"settles", true},
-                        {"headerBytes", 128},
-                        {"hooks", {"prerouting", "forward", "postrouting", "input", "output"}}};
+      nlohmann::json manifest = {{"writes", true},
+                                 {"settles", true},
+                                 {"headerBytes", 128},
+                                 {"hooks", {"prerouting", "forward", "postrouting", "input", "output"}}};
+      if (!stage.manifest.is_null()) manifest.merge_patch(stage.manifest);
+      stage.manifest = manifest;
       const std::vector<uint8_t> module = stage.build();
       PluginConfig plugin;
       plugin.name = std::to_string(plugins.size());

@@ -1,0 +1,78 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Attack, Setting } from "./attack.js";
+import { folder, runLogged } from "./command.js";
+import { emptied, keep, unpack } from "./corpus.js";
+import { buildFuzzer, SANITIZER_ENV } from "./sanitized.js";
+
+const MAX_INPUT = 2048;
+const GRACE_MS = 120_000; // start, the last input, the report
+const MERGE_MS = 15 * 60_000;
+
+/** Each is native/fuzz/<name>_fuzz.cc. */
+const fuzzers: [name: string, about: string][] = [
+  ["frame", "the parser: frames of a grammar, whole and in pieces, in memory of exactly their size"],
+  ["path", "bursts of frames through the whole packet path, in virtual time"],
+  ["stage", "the same with a stage at each hook that does what the packets tell it: any write, verdict, call"],
+];
+
+/** A worker is never killed for what it allocates, and Wasmtime handles its own SIGSEGV. */
+const COMMON = [
+  `-max_len=${MAX_INPUT}`,
+  "-handle_segv=0",
+  "-handle_bus=0",
+  "-handle_ill=0",
+  "-handle_fpe=0",
+  "-timeout=60",
+  "-rss_limit_mb=4096",
+];
+
+async function fuzz(setting: Setting, name: string): Promise<string> {
+  const program = await buildFuzzer(setting, name);
+  const seeds = emptied(join(folder, name, "seeds"));
+  const kept = unpack(name, seeds);
+  // What long runs found is gone on with; a short run is the same each time.
+  const found = join(folder, name, "found");
+  if (setting.short) emptied(found);
+  mkdirSync(found, { recursive: true });
+  const crash = join(folder, name, "broken-by-");
+  const text = await runLogged(
+    setting.cleanup,
+    `${name}/log`,
+    [
+      program,
+      ...COMMON,
+      ...(setting.short ? ["-seed=1"] : []),
+      `-max_total_time=${setting.seconds}`,
+      "-print_final_stats=1",
+      `-artifact_prefix=${crash}`,
+      found,
+      seeds,
+    ],
+    { env: SANITIZER_ENV, timeoutMs: setting.seconds * 1000 + GRACE_MS },
+  );
+  const runs = /number_of_executed_units:\s*(\d+)/.exec(text)?.[1] ?? "?";
+  const coverage = [...text.matchAll(/ cov: (\d+)/g)].at(-1)?.[1] ?? "?";
+  return `${Number(runs).toLocaleString("en")} inputs in ${setting.seconds} s from ${kept} kept ones, ${coverage} places reached`;
+}
+
+export const fuzzing: Attack[] = fuzzers.map(([name, about]) => ({
+  name,
+  about,
+  run: (setting) => fuzz(setting, name),
+}));
+
+/** Puts the smallest set of inputs that reaches all that was reached into the repository. */
+export async function keepCorpora(setting: Setting, names: readonly string[]): Promise<void> {
+  for (const [name] of fuzzers.filter(([each]) => names.includes(each))) {
+    const program = await buildFuzzer(setting, name);
+    const [seeds, merged] = [emptied(join(folder, name, "seeds")), emptied(join(folder, name, "merged"))];
+    unpack(name, seeds);
+    const from = [seeds, join(folder, name, "found")];
+    await runLogged(setting.cleanup, `${name}/merge.log`, [program, ...COMMON, "-merge=1", merged, ...from], {
+      env: SANITIZER_ENV,
+      timeoutMs: MERGE_MS,
+    });
+    console.log(`${name}: ${keep(name, merged)} inputs kept`);
+  }
+}
