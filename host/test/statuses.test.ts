@@ -5,7 +5,7 @@ import { checkPools } from "../src/reflector/pools.js";
 import type { Member } from "../src/reflector/roster.js";
 import { nodeConfigStatus, poolStatus } from "../src/reflector/statuses.js";
 import { nodeConfigSpec } from "../src/resources/node-config.js";
-import { nodeConfigFor } from "../src/resources/select.js";
+import { holdingFor } from "../src/resources/select.js";
 
 const NOW = new Date("2026-03-01T12:00:00.123Z");
 
@@ -219,7 +219,7 @@ describe("the NodeConfig that holds for a node", () => {
     ["is none where none selects it", {}, [fast, both], undefined],
   ];
   test.each(ROWS)("%s", (_, labels, configs, expected) => {
-    expect(nodeConfigFor(labels, configs)?.name).toBe(expected);
+    expect(holdingFor(labels, configs)?.name).toBe(expected);
   });
 });
 

@@ -32,7 +32,9 @@ beforeAll(async () => {
   await api.makeFrom(`${root}/deploy/rbac/reflector.yaml`);
   await eventually("Sluice's resources", WAIT_MS, async () =>
     (await api.call("GET", `${SLUICE}/ippools`)).status === 200 &&
-    (await api.call("GET", `${SLUICE}/nodeconfigs`)).status === 200
+    (await api.call("GET", `${SLUICE}/nodeconfigs`)).status === 200 &&
+    (await api.call("GET", `${SLUICE}/plugins`)).status === 200 &&
+    (await api.call("GET", `${SLUICE}/pipelines`)).status === 200
       ? true
       : undefined,
   );
@@ -76,6 +78,18 @@ const pool = (name: string, spec: object) => ({
   kind: "IPPool",
   metadata: { name },
   spec,
+});
+const plugin = (spec: object) => ({
+  apiVersion: "sluice.dev/v1alpha1",
+  kind: "Plugin",
+  metadata: { name: "guard" },
+  spec: { source: { inline: "//" }, ...spec },
+});
+const pipeline = (hooks: object) => ({
+  apiVersion: "sluice.dev/v1alpha1",
+  kind: "Pipeline",
+  metadata: { name: "default" },
+  spec: { hooks },
 });
 const nodeConfig = (name: string, spec: object) => ({
   apiVersion: "sluice.dev/v1alpha1",
@@ -191,6 +205,21 @@ describe("the API server refuses what can't work, with the field", () => {
     ],
     ["an interface name that is none", nodeConfig("bad", { uplink: { device: "a name/with" } }), "spec.uplink.device"],
     ["a transport that there is not", nodeConfig("bad", { transport: "geneve" }), "spec.transport"],
+    ["a plugin of no source", plugin({ source: {} }), "just one of inline, configMap, url, oci"],
+    [
+      "a plugin of two sources",
+      plugin({ source: { inline: "//", oci: { reference: "example.com/guard:1" } } }),
+      "just one of inline, configMap, url, oci",
+    ],
+    ["a reference that is none", plugin({ source: { oci: { reference: "guard" } } }), "spec.source.oci.reference"],
+    ["selectors of no pods", plugin({ placement: { podSelector: {} } }), "spec.placement.packets"],
+    [
+      "two configurations of a plugin",
+      plugin({ config: { a: 1 }, configFrom: { secret: { namespace: "a", name: "b", key: "c" } } }),
+      "spec.configFrom",
+    ],
+    ["a configuration of one that replaces", plugin({ replaces: "nat", config: { a: 1 } }), "spec.replaces"],
+    ["a stage that is in a hook twice", pipeline({ forward: ["guard", "guard"] }), "spec.hooks.forward"],
   ];
   test.each(ROWS)("%s", async (_, object, field) => {
     const answer = await api.call("POST", pathOf(object), object);
@@ -218,6 +247,14 @@ describe("the API server refuses what can't work, with the field", () => {
       transport: "vxlan",
     });
     await remove(`${SLUICE}/nodeconfigs/defaults`);
+    await make(plugin({ placement: {}, config: { any: { thing: [1] } } }));
+    const made = await api.must<{ spec: object }>("GET", `${SLUICE}/plugins/guard`);
+    expect(made.spec).toMatchObject({
+      placement: { packets: "All" },
+      config: { any: { thing: [1] } },
+      rollout: { strategy: "AllAtOnce", shadow: { packets: 1000 } },
+    });
+    await remove(`${SLUICE}/plugins/guard`);
   });
 });
 

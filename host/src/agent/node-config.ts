@@ -1,7 +1,7 @@
 import type { NodeConfigRecord, NodeRecord } from "../cluster/records.js";
 import type { StartSettings } from "../dataplane/start-file.js";
 import { type NodeConfigSpec, nodeConfigSpec } from "../resources/node-config.js";
-import { nodeConfigFor } from "../resources/select.js";
+import { holdingFor } from "../resources/select.js";
 
 /** What holds for a node, with the object that says so; none: the defaults. */
 export interface ChosenConfig {
@@ -10,7 +10,7 @@ export interface ChosenConfig {
 }
 
 export function chooseConfig(configs: Iterable<NodeConfigRecord>, node: NodeRecord | undefined): ChosenConfig {
-  const chosen = nodeConfigFor(node?.labels ?? {}, configs);
+  const chosen = holdingFor(node?.labels ?? {}, configs);
   if (chosen === undefined) return { spec: nodeConfigSpec.parse({}) };
   return { spec: chosen.spec, object: { name: chosen.name, generation: chosen.generation } };
 }

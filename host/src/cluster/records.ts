@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { HOOKS } from "../config/schema.js";
 import { ipPoolSpec } from "../resources/ip-pool.js";
 import { nodeConfigSpec } from "../resources/node-config.js";
+import { pipelineSpec } from "../resources/pipeline.js";
+import { versionFields } from "../resources/plugin.js";
 
 // The values in Sluice's etcd: of Kubernetes objects, no more than what agents need. Schemas are loose: a key that a newer
 // version added is ignored, so that versions can be mixed while a cluster is upgraded.
@@ -136,6 +139,39 @@ export const ipPoolRecord = z.object({
   spec: ipPoolSpec,
 });
 
+/** Likewise. */
+export const pipelineRecord = z.object({
+  name: z.string(),
+  uid: z.string(),
+  generation: z.int(),
+  spec: pipelineSpec,
+});
+
+/** A version of a Plugin that was accepted: its module is in etcd, its configuration is as the module's manifest says. */
+const pluginVersion = z.object({
+  /** Of the Plugin that it was made of. */
+  generation: z.int(),
+  /** sha-256 of its module, hex. */
+  digest: z.string(),
+  /** Where the module came from, for people. */
+  origin: z.string(),
+  /** That it runs in. */
+  hooks: z.array(z.enum(HOOKS)),
+  ...versionFields,
+});
+
+/** A Plugin as nodes are to run it. */
+export const pluginRecord = z.object({
+  name: z.string(),
+  uid: z.string(),
+  /** ISO 8601, UTC: of two that can't both be run the older one is. */
+  createdAt: z.string(),
+  /** Absent while its first version comes to one node after the other. */
+  live: pluginVersion.optional(),
+  /** Runs on these nodes instead. */
+  next: z.object({ version: pluginVersion, nodes: z.array(z.string()) }).optional(),
+});
+
 /** An id that its node no longer has stays as long as packets of it may be under way. */
 export const idRecord = z.object({
   node: z.string(),
@@ -186,6 +222,9 @@ export type PolicyPort = z.output<typeof policyPort>;
 export type NetworkPolicyRecord = z.output<typeof networkPolicyRecord>;
 export type NodeConfigRecord = z.output<typeof nodeConfigRecord>;
 export type IpPoolRecord = z.output<typeof ipPoolRecord>;
+export type PipelineRecord = z.output<typeof pipelineRecord>;
+export type PluginVersion = z.output<typeof pluginVersion>;
+export type PluginRecord = z.output<typeof pluginRecord>;
 export type IdRecord = z.output<typeof idRecord>;
 export type NodeIdRecord = z.output<typeof nodeIdRecord>;
 export type BlockRecord = z.output<typeof blockRecord>;

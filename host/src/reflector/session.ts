@@ -5,7 +5,7 @@ import type { IpPoolRecord, NodeConfigRecord, NodeRecord, NodeReportRecord } fro
 import { formatProblem, messageOf, type SluiceError } from "../errors.js";
 import type { KubeApi, KubeObject } from "../kube/api.js";
 import { Informer } from "../kube/informer.js";
-import { nodeConfigFor } from "../resources/select.js";
+import { holdingFor } from "../resources/select.js";
 import type { EtcdStore } from "../store/etcd-store.js";
 import { Allocator } from "./allocator.js";
 import { EventRecorder } from "./events.js";
@@ -235,7 +235,7 @@ export class Session {
     const configs = [...this.#nodeConfigs.members.values()].flatMap(({ record }) => record ?? []);
     const byConfig = new Map<string, Map<string, NodeReportRecord | undefined>>();
     for (const [node, { record }] of this.#nodes.members) {
-      const name = nodeConfigFor(record?.labels ?? {}, configs)?.name ?? "";
+      const name = holdingFor(record?.labels ?? {}, configs)?.name ?? "";
       const reports = byConfig.get(name) ?? new Map();
       byConfig.set(name, reports.set(node, this.#reports.reports.get(node)));
     }

@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
 import { z } from "zod";
 import { ipPoolSpec } from "./ip-pool.js";
 import { nodeConfigSpec } from "./node-config.js";
-import { ipPoolStatus, nodeConfigStatus } from "./status.js";
+import { pipelineSpec } from "./pipeline.js";
+import { pluginSpecification } from "./plugin.js";
+import { ipPoolStatus, nodeConfigStatus, pipelineStatus, pluginStatus } from "./status.js";
 
 export const GROUP = "sluice.dev";
 export const VERSION = "v1alpha1";
@@ -72,6 +75,39 @@ export const RESOURCES: readonly Resource[] = [
       AGE,
     ],
   },
+  {
+    kind: "Plugin",
+    plural: "plugins",
+    shortName: "plg",
+    description: "A stage on the nodes' packets: its source, its place among the others, its configuration.",
+    spec: pluginSpecification,
+    status: pluginStatus,
+    columns: [
+      { name: "Ready-Nodes", type: "integer", jsonPath: ".status.readyNodes" },
+      { name: "Nodes", type: "integer", jsonPath: ".status.nodes" },
+      { name: "Digest", type: "string", jsonPath: ".status.digest", priority: 1 },
+      conditionColumn("Accepted"),
+      conditionColumn("Compiled", 1),
+      conditionColumn("Programmed", 1),
+      conditionColumn("Ready"),
+      AGE,
+    ],
+  },
+  {
+    kind: "Pipeline",
+    plural: "pipelines",
+    shortName: "pl",
+    description:
+      "Which stages run in a hook, and in what order. Of several that select a node the highest priority holds, then the first by name.",
+    spec: pipelineSpec,
+    status: pipelineStatus,
+    columns: [
+      { name: "Nodes", type: "integer", jsonPath: ".status.nodes" },
+      conditionColumn("Accepted"),
+      conditionColumn("Ready"),
+      AGE,
+    ],
+  },
 ];
 
 /** A resource's CustomResourceDefinition. */
@@ -129,6 +165,14 @@ function openApi(schema: z.ZodType): unknown {
 function structural(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(structural);
   if (typeof node !== "object" || node === null) return node;
-  const kept = Object.entries(node).filter(([key, value]) => !(key === "additionalProperties" && value === false));
-  return Object.fromEntries(kept.map(([key, value]) => [key, structural(value)]));
+  return Object.fromEntries(
+    Object.entries(node).flatMap(([key, value]) => {
+      if (key === "additionalProperties" && value === false) return [];
+      // Any field: only its reader knows which.
+      if (key === "additionalProperties" && isDeepStrictEqual(value, {})) {
+        return [["x-kubernetes-preserve-unknown-fields", true]];
+      }
+      return [[key, structural(value)]];
+    }),
+  );
 }

@@ -5,7 +5,7 @@ const time = z.string().meta({ format: "date-time" });
 
 /** As in the Kubernetes API conventions. */
 const condition = z.object({
-  type: z.string().describe("Accepted, Programmed or Ready."),
+  type: z.string().describe("Accepted, Compiled, Programmed or Ready."),
   status: z.enum(["True", "False", "Unknown"]),
   reason: z.string().describe("One word for why."),
   message: z.string().describe("For people: what is wrong, where, and what to do."),
@@ -37,5 +37,33 @@ export const ipPoolStatus = z
   })
   .describe("Written by the reflector.");
 
+const digest = z.string().describe("sha-256 of the module, hex.");
+
+export const pluginStatus = z
+  .object({
+    conditions,
+    nodes: count.optional().describe("Nodes that it is to run on."),
+    readyNodes: count.optional().describe("Those of them that run this version."),
+    digest: digest.optional(),
+    previousDigest: digest.optional().describe("Of the version before this one."),
+    lastError: z
+      .object({
+        node: z.string(),
+        message: z.string(),
+        source: z.string().optional().describe("File and line of the plugin's source."),
+        packet: z.string().optional().describe("Summary of the packet that it happened with."),
+        time,
+      })
+      .optional()
+      .describe("What went wrong last on a node."),
+  })
+  .describe("Written by the reflector.");
+
+export const pipelineStatus = z
+  .object({ conditions, nodes: count.optional().describe("Nodes that run with it.") })
+  .describe("Written by the reflector.");
+
+export type PluginStatus = z.output<typeof pluginStatus>;
+export type PipelineStatus = z.output<typeof pipelineStatus>;
 export type NodeConfigStatus = z.output<typeof nodeConfigStatus>;
 export type IpPoolStatus = z.output<typeof ipPoolStatus>;
