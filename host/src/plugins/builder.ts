@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import type { Manifest } from "@sluice/native";
-import type { BuildError, ModuleError } from "@sluice/sdk/build";
+import type { BuildError, BuildOptions, ModuleError } from "@sluice/sdk/build";
 import { messageOf, type Problem, SluiceError } from "../errors.js";
 
 /** A compiled plugin and what it says of itself. */
@@ -46,12 +46,25 @@ export function digestOf(wasm: Uint8Array): string {
   return createHash("sha256").update(wasm).digest("hex");
 }
 
-/** The compiler is a large module: loaded only when there is something to compile. */
 async function compile(entry: string): Promise<BuiltModule> {
   await read(entry);
+  return build({ entry }, entry);
+}
+
+/**
+ * The module of AssemblyScript that can import nothing but the SDK.
+ * @param name the plugin's, where its source says none; its mistakes are placed in NAME.ts
+ * @throws SluiceError with every mistake in the source, or what is wrong with the module
+ */
+export async function compileText(source: string, name: string): Promise<BuiltModule> {
+  return build({ source }, `${name}.ts`);
+}
+
+/** The compiler is a large module: loaded only when there is something to compile. */
+async function build(options: BuildOptions, entry: string): Promise<BuiltModule> {
   const { buildPlugin } = await import("@sluice/sdk/build");
   try {
-    const { wasm, manifest } = await buildPlugin({ entry });
+    const { wasm, manifest } = await buildPlugin(options);
     return { wasm, manifest, digest: digestOf(wasm), origin: entry };
   } catch (error) {
     if (isBuildError(error)) throw new SluiceError(buildProblems(error, entry), { cause: error });

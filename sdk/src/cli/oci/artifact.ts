@@ -6,7 +6,7 @@ import type { Manifest } from "../../build/manifest.js";
 
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE = "application/vnd.wasm.config.v0+json";
-const LAYER_TYPE = "application/wasm";
+export const LAYER_TYPE = "application/wasm";
 
 /** Points to a blob or a manifest by its contents. */
 export interface Descriptor {

@@ -1,7 +1,17 @@
 import { CommandError } from "../errors.js";
-import { type Credentials, credentialsPath, findCredentials } from "./credentials.js";
+import type { Credentials } from "./credentials.js";
 
 type Send = (url: URL, request: RequestInit) => Promise<Response>;
+
+/** Where credentials come from. */
+export interface Login {
+  /** Undefined: there are none for this registry. Throws CommandError. */
+  readonly find: (registry: string) => Promise<Credentials | undefined>;
+  /** Their place, in words. */
+  readonly place: string;
+  /** What a user is to do who is not let in. */
+  readonly remedy: (registry: string) => string;
+}
 
 /** Answers a registry's challenges: HTTP Basic, or a bearer token from the place that it names. */
 export class Authority {
@@ -13,21 +23,26 @@ export class Authority {
   constructor(
     private readonly registry: string,
     private readonly repository: string,
+    private readonly login: Login,
     private readonly send: Send,
   ) {}
+
+  get remedy(): string {
+    return this.login.remedy(this.registry);
+  }
 
   /** For people: with what it was tried. */
   get state(): string {
     return this.credentials === undefined
-      ? `there is no login for ${this.registry} in ${credentialsPath()}`
-      : `the login for ${this.registry} in ${credentialsPath()} is not enough`;
+      ? `there is no login for ${this.registry} in ${this.login.place}`
+      : `the login for ${this.registry} in ${this.login.place} is not enough`;
   }
 
-  /** @returns true when the request is worth another try. Throws CommandError. */
-  async answer(refusal: Response, plainHttp: boolean): Promise<boolean> {
+  /** @param actions that are asked for. @returns true when the request is worth another try. Throws CommandError. */
+  async answer(refusal: Response, actions: string, plainHttp: boolean): Promise<boolean> {
     if (this.isAnswered) return false;
     this.isAnswered = true;
-    this.credentials = await findCredentials(this.registry);
+    this.credentials = await this.login.find(this.registry);
     const { scheme, parameters } = parseChallenge(refusal.headers.get("www-authenticate") ?? "");
     if (scheme === "basic" && this.credentials !== undefined) {
       this.headers = { authorization: basic(this.credentials) };
@@ -39,15 +54,15 @@ export class Authority {
       const problem = `asks to log in at ${realm.origin}, which is not encrypted`;
       throw new CommandError("registry", problem, "If you trust the way to it: --plain-http", this.registry);
     }
-    const token = await this.fetchToken(realm, parameters.service);
+    const token = await this.fetchToken(realm, actions, parameters.service);
     if (token === undefined) return false;
     this.headers = { authorization: `Bearer ${token}` };
     return true;
   }
 
   /** https://distribution.github.io/distribution/spec/auth/token/, with an identity token its OAuth form. */
-  private async fetchToken(realm: URL, service: string | undefined): Promise<string | undefined> {
-    const scope = `repository:${this.repository}:pull,push`;
+  private async fetchToken(realm: URL, actions: string, service: string | undefined): Promise<string | undefined> {
+    const scope = `repository:${this.repository}:${actions}`;
     const known = this.credentials;
     const reply =
       known?.identityToken === undefined

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { CommandError, messageOf, systemCode } from "../errors.js";
+import type { Login } from "./authority.js";
 
 export interface Credentials {
   user: string;
@@ -13,7 +14,7 @@ export interface Credentials {
 }
 
 /** Of ~/.docker/config.json, as `docker login`, podman and others write it. */
-interface DockerConfig {
+export interface DockerConfig {
   auths?: Record<string, { auth?: string; username?: string; password?: string; identitytoken?: string }>;
   credHelpers?: Record<string, string>;
   credsStore?: string;
@@ -22,19 +23,25 @@ interface DockerConfig {
 /** What Docker calls its own registry in there. */
 const DOCKER_HUB = "https://index.docker.io/v1/";
 
-export const credentialsPath = (): string =>
-  join(process.env.DOCKER_CONFIG ?? join(homedir(), ".docker"), "config.json");
+const credentialsPath = (): string => join(process.env.DOCKER_CONFIG ?? join(homedir(), ".docker"), "config.json");
 
 /** What `docker login` left for a registry; undefined where it left nothing. Throws CommandError. */
-export async function findCredentials(registry: string): Promise<Credentials | undefined> {
+async function findCredentials(registry: string): Promise<Credentials | undefined> {
   const config = await readDockerConfig();
-  const keys = registry === "docker.io" ? [DOCKER_HUB] : [registry, `https://${registry}`, `http://${registry}`];
+  const keys = keysOf(registry);
   const helper = keys.map((key) => config.credHelpers?.[key]).find((name) => name !== undefined) ?? config.credsStore;
   if (helper !== undefined) {
     const found = await askHelper(helper, keys[0] ?? registry);
     if (found !== undefined) return found;
   }
-  const entry = keys.map((key) => config.auths?.[key]).find((each) => each !== undefined);
+  return credentialsIn(config, registry);
+}
+
+/** Those that the configuration itself holds. */
+export function credentialsIn(config: DockerConfig, registry: string): Credentials | undefined {
+  const entry = keysOf(registry)
+    .map((key) => config.auths?.[key])
+    .find((each) => each !== undefined);
   if (entry === undefined) return undefined;
   const [user = "", ...rest] = Buffer.from(entry.auth ?? "", "base64")
     .toString("utf8")
@@ -43,6 +50,18 @@ export async function findCredentials(registry: string): Promise<Credentials | u
   if (entry.identitytoken) return { ...credentials, identityToken: entry.identitytoken };
   return credentials.user === "" ? undefined : credentials;
 }
+
+const keysOf = (registry: string): string[] =>
+  registry === "docker.io" ? [DOCKER_HUB] : [registry, `https://${registry}`, `http://${registry}`];
+
+/** What `docker login` left on this machine. */
+export const ownLogin: Login = {
+  find: findCredentials,
+  get place() {
+    return credentialsPath();
+  },
+  remedy: (registry) => `Log in: docker login ${registry}`,
+};
 
 async function readDockerConfig(): Promise<DockerConfig> {
   const path = credentialsPath();

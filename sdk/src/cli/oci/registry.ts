@@ -1,21 +1,32 @@
 import { CommandError, messageOf, systemCode } from "../errors.js";
-import type { Artifact, Descriptor } from "./artifact.js";
-import { Authority } from "./authority.js";
+import { type Artifact, type Descriptor, LAYER_TYPE, MANIFEST_TYPE } from "./artifact.js";
+import { Authority, type Login } from "./authority.js";
+import { checkDigest, readBody } from "./body.js";
+import { ownLogin } from "./credentials.js";
 
 // OCI distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 export interface RegistryOptions {
   plainHttp: boolean;
-  /** Longest that one request may take, in milliseconds. */
+  /** Longest that one request may take, its answer's content included, in milliseconds. */
   timeout: number;
+  /** Default: what `docker login` left. */
+  login?: Login;
 }
 
-const BLOB = "application/octet-stream";
+/** Bytes of a manifest that are read: the specification's own limit. */
+const MAX_MANIFEST = 4 << 20;
 
-/** A repository in a registry, to push to. */
+const BLOB = "application/octet-stream";
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const UNKNOWN_TAG = "Check the registry, the name and the tag, and that it was pushed";
+
+/** A repository in a registry. */
 export class Repository {
   private readonly base: URL;
   private readonly authority: Authority;
+  /** That leave is asked for. */
+  private actions = "pull";
 
   constructor(
     private readonly registry: string,
@@ -24,11 +35,14 @@ export class Repository {
   ) {
     const host = registry === "docker.io" ? "registry-1.docker.io" : registry;
     this.base = new URL(`${options.plainHttp ? "http" : "https"}://${host}/v2/${name}/`);
-    this.authority = new Authority(registry, name, (url, request) => this.send(url, request));
+    this.authority = new Authority(registry, name, options.login ?? ownLogin, (url, request) =>
+      this.send(url, request),
+    );
   }
 
   /** Uploads what is not there yet, then the manifest under its tag. @returns bytes uploaded. Throws CommandError. */
   async push(tag: string, { blobs, manifest }: Artifact): Promise<number> {
+    this.actions = "pull,push";
     let uploaded = 0;
     for (const { descriptor, bytes } of blobs) {
       if (await this.has(descriptor)) continue;
@@ -51,6 +65,56 @@ export class Repository {
       );
     }
     return uploaded;
+  }
+
+  /** The digest of what a tag names now, without fetching it. Throws CommandError. */
+  async resolve(tag: string): Promise<string> {
+    const request = { headers: { accept: MANIFEST_TYPE } };
+    const reply = await this.request(`manifests/${tag}`, { ...request, method: "HEAD" });
+    const digest = reply.headers.get("docker-content-digest");
+    if (reply.ok && digest !== null && DIGEST.test(digest)) return digest;
+    await this.expect(reply, 200, "does not say what the tag names", UNKNOWN_TAG);
+    throw this.error("registry", `gives no digest of ${tag}`, "Name the module by its digest, or use another registry");
+  }
+
+  /**
+   * The module of an image that sluice-plugin, or another tool of the CNCF's layout, has pushed.
+   * @param digest of the image, "sha256:" and hex; all that is read is held against it
+   * @param maxBytes a larger module is refused, and not read
+   */
+  async pull(digest: string, maxBytes: number): Promise<Uint8Array> {
+    const bytes = await this.fetchContent(`manifests/${digest}`, digest, MAX_MANIFEST);
+    const { layers } = this.parseManifest(bytes);
+    const [layer, ...others] = layers.filter(({ mediaType }) => mediaType === LAYER_TYPE);
+    if (layer === undefined || others.length > 0 || !DIGEST.test(layer.digest)) {
+      const problem = `${digest} is no image of one module: it has ${layers.length} layers`;
+      throw this.error("not-a-module", problem, "Push one with sluice-plugin push");
+    }
+    if (layer.size > maxBytes) throw this.tooLarge(maxBytes);
+    return this.fetchContent(`blobs/${layer.digest}`, layer.digest, maxBytes);
+  }
+
+  private parseManifest(bytes: Uint8Array): { layers: Descriptor[] } {
+    try {
+      const { layers } = JSON.parse(new TextDecoder().decode(bytes)) as { layers?: Descriptor[] };
+      if (Array.isArray(layers)) return { layers };
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+    throw this.error("not-a-module", "has no image manifest there", "Name an image, not an index of several");
+  }
+
+  private async fetchContent(path: string, digest: string, maxBytes: number): Promise<Uint8Array> {
+    const reply = await this.request(path, { headers: { accept: `${MANIFEST_TYPE}, ${BLOB}` } });
+    if (!reply.ok) await this.expect(reply, 200, "does not give it", UNKNOWN_TAG);
+    const bytes = await this.guarded(new URL(path, this.base), () => readBody(reply, maxBytes));
+    if (bytes === undefined) throw this.tooLarge(maxBytes);
+    if (checkDigest(bytes, digest)) return bytes;
+    throw this.error("digest", `gives other content than ${digest}`, "Don't trust it; push the module again");
+  }
+
+  private tooLarge(maxBytes: number): CommandError {
+    return this.error("too-large", `has more than the ${maxBytes} bytes that are allowed`, "Make the module smaller");
   }
 
   private async has({ digest }: Descriptor): Promise<boolean> {
@@ -86,12 +150,16 @@ export class Repository {
     };
     const reply = await send();
     if (reply.status !== 401 || !isOwn) return reply;
-    return (await this.authority.answer(reply, this.options.plainHttp)) ? send() : reply;
+    return (await this.authority.answer(reply, this.actions, this.options.plainHttp)) ? send() : reply;
   }
 
   private async send(url: URL, request: RequestInit): Promise<Response> {
+    return this.guarded(url, () => fetch(url, { ...request, signal: AbortSignal.timeout(this.options.timeout) }));
+  }
+
+  private async guarded<T>(url: URL, work: () => Promise<T>): Promise<T> {
     try {
-      return await fetch(url, { ...request, signal: AbortSignal.timeout(this.options.timeout) });
+      return await work();
     } catch (error) {
       throw this.unreachable(url, error);
     }
@@ -112,7 +180,7 @@ export class Repository {
     return this.error("unreachable", `${host} cannot be reached: ${messageOf(cause)}`, remedy);
   }
 
-  private async expect(reply: Response, status: number, what: string): Promise<void> {
+  private async expect(reply: Response, status: number, what: string, unknown?: string): Promise<void> {
     if (reply.status === status) {
       await reply.arrayBuffer(); // frees the connection
       return;
@@ -121,9 +189,9 @@ export class Repository {
     switch (reply.status) {
       case 401:
       case 403:
-        throw this.error("unauthorized", `${said}: ${this.authority.state}`, `Log in: docker login ${this.registry}`);
+        throw this.error("unauthorized", `${said}: ${this.authority.state}`, this.authority.remedy);
       case 404: {
-        const remedy = `Check that ${this.registry} is a registry and that ${this.name} may be made there`;
+        const remedy = unknown ?? `Check that ${this.registry} is a registry and that ${this.name} may be made there`;
         throw this.error("not-found", said, remedy);
       }
       default:
