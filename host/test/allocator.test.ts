@@ -86,7 +86,7 @@ class Running {
         },
       },
       mirrored: () => true,
-      onShortages: (shortages) => {
+      onPass: (shortages) => {
         this.shortages = shortages;
       },
     });

@@ -4,7 +4,7 @@ import { EtcdServer } from "../../test/support/etcd.js";
 import { eventually } from "../../test/support/process.js";
 import { EtcdStore } from "../src/store/etcd-store.js";
 import { MAX_WRITES } from "../src/store/transaction.js";
-import type { Change, PrefixWatch } from "../src/store/watch.js";
+import type { Change, PrefixWatch, WatchHandler } from "../src/store/watch.js";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -43,8 +43,8 @@ class Mirror {
   restored = 0;
   readonly watch: PrefixWatch;
 
-  constructor(prefix: string, pause = 0) {
-    this.watch = store.watch(prefix, {
+  constructor(prefix: string, pause = 0, whenPresent?: string) {
+    const handler: WatchHandler = {
       changed: async (changes) => {
         if (pause > 0) await sleep(pause);
         for (const change of changes) this.#apply(change);
@@ -56,7 +56,8 @@ class Mirror {
       restored: () => {
         this.restored += 1;
       },
-    });
+    };
+    this.watch = store.watch(prefix, handler, whenPresent);
   }
 
   #apply(change: Change): void {
@@ -336,5 +337,25 @@ describe("faults", () => {
     for (let i = 0; i < 50; i++) await store.put(key("000001"), `new ${i}`);
     await mirror.holds({ [key("000001")]: "new 49" });
     expect(mirror.synced).toBe(2);
+  });
+
+  test("with a key that must be present: an etcd that is emptied takes nothing away until it is filled again", async () => {
+    const complete = "/sluice/v1/test-complete";
+    await fill(5, "1");
+    const mirror = new Mirror(PREFIX, 0, complete);
+    await eventually("its refusal", WAIT_MS, () => (mirror.errors.includes("etcd-incomplete") ? true : undefined));
+    expect(mirror.told).toEqual([]);
+    await store.put(complete, "");
+    await mirror.watch.synced;
+    await etcd.empty();
+    await etcd.start();
+    mirror.errors.length = 0;
+    await eventually("its refusal", WAIT_MS, () => (mirror.errors.includes("etcd-incomplete") ? true : undefined));
+    await fill(4, "1");
+    expect(mirror.entries.size).toBe(5);
+    await store.put(complete, "");
+    await eventually("the new listing", WAIT_MS, () => (mirror.synced === 2 ? true : undefined));
+    expect(mirror.entries.size).toBe(4);
+    await store.delete(complete);
   });
 });

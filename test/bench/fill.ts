@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { blockKey, idKey, mirrorKey, nodeIdKey } from "@sluice/host/dist/cluster/keys.js";
+import { blockKey, COMPLETE_KEY, idKey, mirrorKey, nodeIdKey } from "@sluice/host/dist/cluster/keys.js";
 import { kindOf } from "@sluice/host/dist/reflector/kinds.js";
 import { EtcdStore } from "@sluice/host/dist/store/etcd-store.js";
 import { MAX_WRITES } from "@sluice/host/dist/store/transaction.js";
@@ -79,6 +79,7 @@ function* sluiceRecords(size: ClusterSize): Generator<Write> {
     yield { put: mirrorKey(mirrored, name, namespace), value: JSON.stringify(made) };
     if (object.kind === "Node") yield* granted(name, nodes++);
   }
+  yield { put: COMPLETE_KEY, value: "true" };
 }
 
 function* granted(node: string, index: number): Generator<Write> {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AddResponse } from "../../host/src/agent/cni/protocol.js";
-import { blockKey, mirrorKey } from "../../host/src/cluster/keys.js";
+import { blockKey, COMPLETE_KEY, mirrorKey } from "../../host/src/cluster/keys.js";
 import { EtcdStore } from "../../host/src/store/etcd-store.js";
 import { Cleanup } from "../support/cleanup.js";
 import { ClusterNode } from "../support/cluster-node.js";
@@ -52,6 +52,7 @@ async function writeCluster(): Promise<void> {
       await put(blockKey(pool, block), { pool, block, node });
     }
   }
+  await put(COMPLETE_KEY, {});
 }
 
 interface Pod {

@@ -1,8 +1,15 @@
 import type { Logger } from "pino";
-import { BLOCKS_PREFIX, MIRRORED, type MirroredKind, mirrorPrefix, NODE_IDS_PREFIX } from "../cluster/keys.js";
+import {
+  BLOCKS_PREFIX,
+  COMPLETE_KEY,
+  MIRRORED,
+  type MirroredKind,
+  mirrorPrefix,
+  NODE_IDS_PREFIX,
+} from "../cluster/keys.js";
 import type { SluiceError } from "../errors.js";
 import type { EtcdStore } from "../store/etcd-store.js";
-import type { Change, PrefixWatch } from "../store/watch.js";
+import type { Change, PrefixWatch, WatchHandler } from "../store/watch.js";
 import type { Aspect, ClusterView } from "./cluster-view.js";
 
 export interface ClusterWatchOptions {
@@ -52,7 +59,7 @@ export class ClusterWatch {
 
   private open(aspect: Aspect): void {
     const { store, log } = this.options;
-    const watch = store.watch(ASPECTS[aspect], {
+    const handler: WatchHandler = {
       changed: (changes) => this.take(changes),
       synced: () => this.synced(aspect),
       lost: (error) => {
@@ -63,7 +70,8 @@ export class ClusterWatch {
         this.lost.delete(aspect);
         if (this.lost.size === 0) log.info("etcd tells all changes again");
       },
-    });
+    };
+    const watch = store.watch(ASPECTS[aspect], handler, COMPLETE_KEY);
     this.watches.set(aspect, watch);
   }
 

@@ -2,6 +2,8 @@
 //
 //   /sluice/v1/instance                             a random text, made once: another etcd has another
 //   /sluice/v1/reflector                            the reflector that may write; every write of it is made on condition of this
+//   /sluice/v1/complete                             there once the reflector has written all that the API has: before, what is
+//                                                   missing is not gone, and agents keep what they know
 //   /sluice/v1/mirror/<kind>/[<namespace>/]<name>   what the reflector keeps equal to the Kubernetes API
 //   /sluice/v1/ipam/ids/<id>                        the node that has or had the id; made only where absent
 //   /sluice/v1/ipam/nodes/<node>                    a node's id, made in one transaction with the key before
@@ -28,6 +30,7 @@ export type MirroredKind = keyof typeof MIRRORED;
 
 /** Says which etcd this is. */
 export const INSTANCE_KEY = `${ROOT}/instance`;
+export const COMPLETE_KEY = `${ROOT}/complete`;
 export const REFLECTOR_KEY = `${ROOT}/reflector`;
 export const MIRROR_PREFIX = `${ROOT}/mirror/`;
 export const IPAM_PREFIX = `${ROOT}/ipam/`;

@@ -29,7 +29,7 @@ export interface AllocatorOptions {
   /** Whether etcd has all pods: before, one that is not there may well be. */
   readonly mirrored: () => boolean;
   /** Told after each pass what could not be given. */
-  readonly onShortages: (shortages: readonly Shortage[]) => void;
+  readonly onPass: (shortages: readonly Shortage[]) => void;
 }
 
 const GATHER_MS = 10;
@@ -42,10 +42,16 @@ export class Allocator {
   readonly #options: AllocatorOptions;
   readonly #releases: Releases;
   readonly #pacer = new Pacer(GATHER_MS, REVISIT_MS);
+  #settled = false;
 
   constructor(options: AllocatorOptions) {
     this.#options = options;
     this.#releases = new Releases(options.store, options.times, options.log);
+  }
+
+  /** Whether the last pass found that all nodes have what they are to have, and are recorded with it. */
+  get settled(): boolean {
+    return this.#settled;
   }
 
   /** Something has changed. */
@@ -65,12 +71,12 @@ export class Allocator {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    const { state, mirrored, onShortages } = this.#options;
+    const { state, mirrored, onPass } = this.#options;
     const [nodes, pools] = [this.#options.nodes(), this.#options.pools()];
     if (nodes === undefined || pools === undefined || !state.complete) return;
     const { grants, shortages } = grantsFor(state, nodes, pools);
     await this.#give(grants, nodes, signal);
-    onShortages(shortages);
+    onPass(shortages);
     if (!mirrored() || signal.aborted) return;
     await this.#commit("taken back", await this.#releases.claims(state, new Set(nodes.keys()), pools.names));
   }
@@ -85,6 +91,7 @@ export class Allocator {
       const granted = together(held.get(node), byNode.get(node) ?? []);
       if (byNode.has(node) || grantedText(granted) !== grantedText(recorded)) wanted.set(node, granted);
     }
+    this.#settled = wanted.size === 0;
     for (const chunk of chunks([...wanted], CHUNK_NODES)) {
       if (signal.aborted) return;
       const recorded = await this.#options.record.record(new Map(chunk), nodes);

@@ -36,6 +36,8 @@ export class LeaseHolder {
   readonly #path: string;
   #held = false;
   #read = false;
+  /** What kept it from the Lease last time: said once. */
+  #failure = "";
   /** The last change seen, and when, in milliseconds since this process began. */
   #change: { version: string; at: number } | undefined;
 
@@ -86,10 +88,13 @@ export class LeaseHolder {
       this.#read = true;
       if (held !== this.#held) log.info({ lease: name, identity }, held ? "active" : "another one is active");
       this.#held = held;
+      this.#failure = "";
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
-      const raced = hasKubeCode(error, "kube-conflict");
-      log[raced ? "debug" : "warn"]({ lease: name, error: messageOf(error) }, "the Lease can't be had for now");
+      if (hasKubeCode(error, "kube-conflict")) return; // another one was faster
+      if (this.#failure !== error.message)
+        log.warn({ lease: name, error: error.message }, "the Lease can't be had for now");
+      this.#failure = error.message;
     }
   }
 

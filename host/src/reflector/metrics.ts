@@ -21,6 +21,17 @@ export function metricsOf(reflector: Reflector): Registry {
   );
   gauge("records", "records mirrored in etcd", () => reflector.session?.writer?.size ?? 0);
   gauge("pending_writes", "records that wait to be written to etcd", () => reflector.session?.writer?.pending ?? 0);
+  gauge("nodes", "nodes that have an id", () => reflector.session?.nodesWithId ?? 0);
+  new Gauge({
+    name: "sluice_reflector_blocks",
+    help: "blocks that nodes have of each IPPool",
+    labelNames: ["pool"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [pool, count] of reflector.session?.blocks() ?? []) this.set({ pool }, count);
+    },
+  });
   new Counter({
     name: "sluice_reflector_writes_total",
     help: "records written to or deleted from etcd",

@@ -13,6 +13,8 @@ export interface MirrorOptions {
   readonly log: Logger;
   /** Told of what is mirrored. */
   readonly roster?: Roster<object>;
+  /** All objects have been told. */
+  readonly onListed: () => void;
   /** An object that can't be mirrored; its last good record stays. */
   readonly onMalformed: (kind: Kind, object: KubeObject, error: SluiceError) => void;
 }
@@ -45,7 +47,7 @@ export class Mirror implements InformerHandler {
   }
 
   async listed(): Promise<void> {
-    const { kind, writer, roster, log } = this.#options;
+    const { kind, writer, roster, log, onListed } = this.#options;
     const seen = this.#seen ?? new Set();
     this.#seen = undefined;
     const gone = [...writer.keys(mirrorPrefix(kind.kind))].filter((key) => !seen.has(key));
@@ -54,6 +56,7 @@ export class Mirror implements InformerHandler {
     log.info({ kind: kind.kind, objects: seen.size, gone: gone.length }, "listed");
     this.#synced = true;
     this.#failing = false;
+    onListed();
   }
 
   changed(object: KubeObject): void | Promise<void> {

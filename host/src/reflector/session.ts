@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Logger } from "pino";
-import { IPAM_PREFIX, MIRROR_PREFIX, type MirroredKind, NODE_REPORTS_PREFIX } from "../cluster/keys.js";
+import { COMPLETE_KEY, IPAM_PREFIX, MIRROR_PREFIX, type MirroredKind, NODE_REPORTS_PREFIX } from "../cluster/keys.js";
 import type { IpPoolRecord, NodeConfigRecord, NodeRecord, NodeReportRecord } from "../cluster/records.js";
 import { formatProblem, messageOf, type SluiceError } from "../errors.js";
 import type { KubeApi, KubeObject } from "../kube/api.js";
@@ -77,6 +77,18 @@ export class Session {
     return this.#writer;
   }
 
+  /** How many blocks nodes have, by pool. */
+  blocks(): Map<string, number> {
+    const blocks = new Map([...this.#pools.members.keys()].map((pool) => [pool, 0]));
+    for (const { pool } of this.#ipam.blocks.values()) blocks.set(pool, (blocks.get(pool) ?? 0) + 1);
+    return blocks;
+  }
+
+  /** How many nodes have an id. */
+  get nodesWithId(): number {
+    return this.#ipam.nodeIds.size;
+  }
+
   /** Ends when it may no longer write, or `signal` is aborted. @throws SluiceError when etcd can't be used at its start */
   async run(signal: AbortSignal): Promise<void> {
     const { store, identity, log } = this.#options;
@@ -135,6 +147,7 @@ export class Session {
       writer,
       log: this.#options.log,
       onMalformed: (of, object, error) => this.#malformed(of, object, error),
+      onListed: () => void writer.flushed().then(() => this.#poke()),
       ...(roster === undefined ? {} : { roster }),
     });
     this.#mirrors.set(kind.kind, mirror);
@@ -176,12 +189,21 @@ export class Session {
         return { known, open: this.#checkedPools().open, names: new Set(members.keys()) };
       },
       mirrored: () => this.synced && this.#writer?.pending === 0,
-      onShortages: (shortages) => this.#tellShortages(shortages),
+      onPass: (shortages) => {
+        this.#tellShortages(shortages);
+        this.#tellComplete();
+      },
     });
   }
 
   #checkedPools() {
     return checkPools(this.#pools.members.values(), this.#nodes.members.values());
+  }
+
+  /** Agents wait for it: an etcd that is being filled is not a cluster without pods. */
+  #tellComplete(): void {
+    const complete = this.synced && this.#writer?.pending === 0 && this.#allocator?.settled;
+    if (complete) void this.#writer?.set(COMPLETE_KEY, "true");
   }
 
   #tellShortages(shortages: readonly Shortage[]): void {
@@ -221,8 +243,7 @@ export class Session {
   #poolStatuses() {
     if (!this.#pools.complete || !this.#nodes.complete || !this.#ipam.complete) return undefined;
     const { refused } = this.#checkedPools();
-    const blocks = new Map<string, number>();
-    for (const { pool } of this.#ipam.blocks.values()) blocks.set(pool, (blocks.get(pool) ?? 0) + 1);
+    const blocks = this.blocks();
     return [...this.#pools.members].map(([name, member]) => {
       const waiting = this.#shortages.flatMap(({ node, pool }) => (pool === name ? [node] : []));
       const facts = { refusal: refused.get(name), blocks: blocks.get(name) ?? 0, waiting };

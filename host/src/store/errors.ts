@@ -16,6 +16,7 @@ import { messageOf, SluiceError } from "../errors.js";
 export type EtcdErrorCode =
   | "etcd-unavailable" // * nobody answers, or the cluster has no leader
   | "etcd-timeout" // * no answer in time
+  | "etcd-incomplete" // it is empty, or the reflector is still filling it
   | "etcd-compacted" // the revision asked for is no longer held
   | "etcd-denied" // certificate, user or role
   | "etcd-full" // the space quota is used up
@@ -30,6 +31,7 @@ const NO_SPACE = /database space exceeded/;
 const ADVICE: Record<EtcdErrorCode, string> = {
   "etcd-unavailable": "is etcd running there, and are the endpoints and certificates right? It is tried again",
   "etcd-timeout": "etcd is slow or out of reach; it is tried again",
+  "etcd-incomplete": "",
   "etcd-compacted": "all is read again",
   "etcd-denied": "check the client certificate, or the user's role",
   "etcd-full": "raise --quota-backend-bytes, or compact, defragment and disarm the alarm",

@@ -94,8 +94,11 @@ export class EtcdStore {
     return { done: succeeded, revision: Number(header.revision) };
   }
 
-  /** Tells all entries below `prefix` and every change, until it is closed. */
-  watch(prefix: string, handler: WatchHandler): PrefixWatch {
+  /**
+   * Tells all entries below `prefix` and every change, until it is closed.
+   * @param whenPresent a key without which nothing is told of what etcd holds: neither at the start nor after it was emptied
+   */
+  watch(prefix: string, handler: WatchHandler, whenPresent?: string): PrefixWatch {
     const watch = new PrefixWatch({
       prefix,
       end: prefixEnd(prefix),
@@ -103,6 +106,7 @@ export class EtcdStore {
       list: () => this.list(prefix),
       stream: () => this.#call(() => this.#client.watchClient.watch()),
       instance: () => this.#instance(),
+      complete: async () => whenPresent === undefined || (await this.get(whenPresent)) !== undefined,
       errorOf: (error) => fromEtcd(error, this.endpoints),
     });
     this.#watches.add(watch);

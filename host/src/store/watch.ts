@@ -37,6 +37,8 @@ export interface WatchOptions {
   readonly stream: () => Promise<IDuplexStream<IWatchRequest, IWatchResponse>>;
   /** Of etcd's data: another one when etcd was emptied. */
   readonly instance: () => Promise<string>;
+  /** Whether what etcd holds can be taken for all there is. */
+  readonly complete: () => Promise<boolean>;
   readonly errorOf: (error: unknown) => SluiceError;
 }
 
@@ -116,6 +118,10 @@ export class PrefixWatch {
   /** @returns the revision to watch from */
   async #snapshot(): Promise<number> {
     const instance = await this.#options.instance();
+    if (!(await this.#options.complete())) {
+      const message = "the reflector has not filled it yet; what is known stays";
+      throw SluiceError.of("etcd-incomplete", this.#options.prefix, message);
+    }
     // Revisions of another etcd say nothing about what is known.
     if (instance !== this.#instance) for (const key of this.#known.keys()) this.#known.set(key, -1);
     this.#instance = instance;
@@ -127,6 +133,7 @@ export class PrefixWatch {
       await this.#tell(entries.filter((entry) => this.#known.get(entry.key) !== entry.revision));
       if (this.#stop.signal.aborted) return listed;
     }
+    if ((await this.#options.instance()) !== instance) throw this.#replaced();
     const gone = [...this.#known.keys()].filter((key) => !seen.has(key));
     await this.#tell(gone.map((key) => ({ key, revision: listed })));
     await this.#handle(() => this.#options.handler.synced?.());
@@ -185,7 +192,11 @@ export class PrefixWatch {
     if (instance === this.#instance && revision >= from - 1) return;
     this.#instance = undefined;
     this.#next = undefined;
-    throw SluiceError.of("etcd-compacted", this.#options.prefix, "etcd's data was replaced; all is read again");
+    throw this.#replaced();
+  }
+
+  #replaced(): SluiceError {
+    return SluiceError.of("etcd-compacted", this.#options.prefix, "etcd's data was replaced; all is read again");
   }
 
   async #events({ events, fragment }: IWatchResponse): Promise<void> {
