@@ -1,0 +1,54 @@
+#include "guard.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <thread>
+
+#include "take.h"
+
+namespace sluice::uplink {
+
+namespace {
+
+/// Giving back can fail while the machine is short of something.
+constexpr int kAttempts = 60;
+constexpr auto kPause = std::chrono::seconds(1);
+
+void wait_for_end(int process) {
+  pollfd end{process, POLLIN, 0};
+  while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+Status guard(pid_t pid, const std::string& record_path) {
+  // What stops the dataplane may stop its whole group, or close the terminal.
+  for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+  const int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (process < 0 && errno != ESRCH) {
+    return Error{"guard-failed", "", "process " + std::to_string(pid) + " cannot be watched: " + std::strerror(errno)};
+  }
+  std::cout << "guarding" << std::endl;
+  if (process >= 0) {
+    wait_for_end(process);
+    close(process);
+  }
+  Status given;
+  for (int attempt = 0; attempt < kAttempts; attempt++) {
+    given = give_back(record_path);
+    if (given) break;
+    std::cerr << given.error().path << ": " << given.error().message << std::endl;
+    std::this_thread::sleep_for(kPause);
+  }
+  return given;
+}
+
+}  // namespace sluice::uplink

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "netlink.h"
+#include "record.h"
+
+namespace sluice::uplink {
+
+struct LinkInfo {
+  int index = 0;
+  std::string name, mac, kind;  ///< kind: "tun" of a TAP; empty of a device of its own
+  uint32_t mtu = 0, queue_length = 0;
+  bool up = false, loopback = false;
+};
+
+Result<std::vector<LinkInfo>> links(const Netlink& netlink);
+/// Nothing where there is none of that name.
+Result<std::optional<LinkInfo>> find_link(const Netlink& netlink, const std::string& name);
+
+/// All that the interface is set to.
+Result<Settings> read_settings(const Netlink& netlink, const LinkInfo& link);
+/// What changes while the interface is in use: addresses, routes, permanent neighbours.
+Status read_addressing(const Netlink& netlink, int index, Settings* settings);
+
+/// MTU and queue length, and sysctls; the interface stays down.
+Status write_settings(const Netlink& netlink, const LinkInfo& link, const Settings& settings);
+/// Brings the interface up with addresses and routes (and, with `neighbours`, those too). What is there already is left
+/// as it is.
+Status write_addressing(const Netlink& netlink, const LinkInfo& link, const Settings& settings, bool neighbours);
+
+Status set_up(const Netlink& netlink, int index);
+Status rename_link(const Netlink& netlink, int index, const std::string& name);
+Status remove_link(const Netlink& netlink, int index, const std::string& name);
+/// Into the network namespace open as `netns`, under `name`.
+Status move_link(const Netlink& netlink, int index, int netns, const std::string& name);
+
+/// A persistent TAP of the kind that the dataplane takes over, with this MAC.
+Status make_tap(const std::string& name, const std::string& mac);
+
+}  // namespace sluice::uplink
