@@ -8,7 +8,7 @@ export function buildSteps(root, { tests, cluster }) {
   const at = (...parts) => join(root, ...parts);
   const npm = npmPackages(at);
   const abi = abiConstants(at);
-  const steps = [npm, wasmtime(at), abi, typescript(at), plugins(at), addon(at), cni(at)];
+  const steps = [npm, wasmtime(at), abi, typescript(at), plugins(at), addon(at), programs(at)];
   return [...steps, ...(tests ? [nativeTests(at)] : []), ...(cluster ? [kubernetes(at), images(at)] : [])];
 }
 
@@ -151,14 +151,14 @@ function addon(at) {
 }
 
 /** Waits for the addon, since both build in one folder. */
-function cni(at) {
+function programs(at) {
   return cmakeStep(at, {
-    name: "cni",
-    title: "CNI binary",
+    name: "programs",
+    title: "native programs",
     needs: ["addon"],
-    inputs: [at("native", "cni"), at("host", "proto", "sluice", "v1", "cni.proto")],
-    outputs: [at("build", "native", "sluice-cni")],
-    targets: ["sluice-cni"],
+    inputs: [at("native", "cni"), at("native", "uplink"), at("host", "proto", "sluice", "v1", "cni.proto")],
+    outputs: ["sluice-cni", "sluice-uplink"].map((program) => at("build", "native", program)),
+    targets: ["sluice-cni", "sluice-uplink"],
     definitions: [],
   });
 }
@@ -168,7 +168,7 @@ function nativeTests(at) {
   return cmakeStep(at, {
     name: "native-tests",
     title: "native tests",
-    needs: ["cni"],
+    needs: ["programs"],
     inputs: [at("native", "test")],
     outputs: [at("build", "native", "CTestTestfile.cmake")],
     targets: ["all"],

@@ -31,7 +31,7 @@ void wait_for_end(int process) {
 
 Status guard(pid_t pid, const std::string& record_path) {
   // What stops the dataplane may stop its whole group, or close the terminal.
-  for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
   const int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (process < 0 && errno != ESRCH) {
     return Error{"guard-failed", "", "process " + std::to_string(pid) + " cannot be watched: " + std::strerror(errno)};
@@ -43,7 +43,7 @@ Status guard(pid_t pid, const std::string& record_path) {
   }
   Status given;
   for (int attempt = 0; attempt < kAttempts; attempt++) {
-    given = give_back(record_path);
+    given = give_back(record_path, pid);
     if (given) break;
     std::cerr << given.error().path << ": " << given.error().message << std::endl;
     std::this_thread::sleep_for(kPause);

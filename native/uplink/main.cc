@@ -13,14 +13,15 @@ using Options = std::map<std::string, std::string>;
 using Json = nlohmann::json;
 
 constexpr const char* kUsage =
-    "usage: sluice-uplink take --device NAME --record FILE --netns PATH\n"
+    "usage: sluice-uplink take --device NAME --record FILE --netns PATH --owner PID\n"
     "       sluice-uplink give-back --record FILE\n"
     "       sluice-uplink guard --record FILE --pid PID\n"
     "Takes a node's interface for the dataplane, and gives it back: moves it to the network namespace PATH and puts a "
     "TAP\n"
     "in its place, with its name, MAC, addresses and routes. FILE records what was taken until it is back. guard "
     "gives\n"
-    "back when the process ends. In trouble, give-back is all that a person needs.\n";
+    "back when the process ends, unless another one owns it by then. In trouble, give-back is all that a person "
+    "needs.\n";
 
 /// Empty where an argument is no option of the command, or one is missing.
 Options read_options(int count, char** arguments, const std::vector<std::string>& names) {
@@ -46,7 +47,8 @@ int report(const Status& status) {
 }
 
 int run_take(const Options& options) {
-  auto taken = take(options.at("--device"), options.at("--record"), options.at("--netns"));
+  auto taken = take(options.at("--device"), options.at("--record"), options.at("--netns"),
+                    std::atoll(options.at("--owner").c_str()));
   if (!taken) return report(taken.error());
   const Record& record = taken.value();
   std::cout << Json({{"mac", record.settings.mac}, {"mtu", record.settings.mtu}}).dump() << std::endl;
@@ -60,7 +62,9 @@ int run(int count, char** arguments) {
     return 0;
   }
   const std::map<std::string, std::vector<std::string>> commands = {
-      {"take", {"--device", "--record", "--netns"}}, {"give-back", {"--record"}}, {"guard", {"--record", "--pid"}}};
+      {"take", {"--device", "--record", "--netns", "--owner"}},
+      {"give-back", {"--record"}},
+      {"guard", {"--record", "--pid"}}};
   const auto known = commands.find(command);
   if (known == commands.end()) return usage();
   const Options options = read_options(count, arguments, known->second);

@@ -34,6 +34,7 @@ Json as_json(const Record& record) {
           {"stage", record.stage},
           {"device", record.device},
           {"netns", record.netns},
+          {"owner", record.owner},
           {"temporary", record.temporary},
           {"mac", settings.mac},
           {"mtu", settings.mtu},
@@ -50,6 +51,7 @@ Record from_json(const Json& json) {
   record.stage = json.at("stage").get<Stage>();
   json.at("device").get_to(record.device);
   json.at("netns").get_to(record.netns);
+  json.at("owner").get_to(record.owner);
   json.at("temporary").get_to(record.temporary);
   Settings& settings = record.settings;
   json.at("mac").get_to(settings.mac);

@@ -26,6 +26,7 @@ struct Record {
   Stage stage = Stage::Taking;
   std::string device;     ///< the interface's name, and that of the node's TAP
   std::string netns;      ///< path of the namespace in which the interface is while it is taken
+  int64_t owner = 0;      ///< process for which it was taken last
   std::string temporary;  ///< the TAP's name until the interface's is free
   Settings settings;
 };

@@ -153,7 +153,8 @@ Result<bool> stands(const Netlink& netlink, const Record& record) {
 
 }  // namespace
 
-Result<Record> take(const std::string& device, const std::string& record_path, const std::string& netns) {
+Result<Record> take(const std::string& device, const std::string& record_path, const std::string& netns,
+                    int64_t owner) {
   auto lock = RecordLock::acquire(record_path);
   if (!lock) return lock.error();
   auto netlink = Netlink::open();
@@ -163,14 +164,18 @@ Result<Record> take(const std::string& device, const std::string& record_path, c
   if (earlier.value()) {
     auto standing = stands(netlink.value(), *earlier.value());
     if (!standing) return standing.error();
-    if (standing.value() && earlier.value()->device == device) return *earlier.value();
+    if (standing.value() && earlier.value()->device == device) {
+      earlier.value()->owner = owner;
+      if (Status written = write_record(record_path, *earlier.value()); !written) return written.error();
+      return *earlier.value();
+    }
     if (Status restored = restore(netlink.value(), record_path, *earlier.value()); !restored) return restored.error();
   }
   auto link = takeable(netlink.value(), device);
   if (!link) return link.error();
   auto settings = read_settings(netlink.value(), link.value());
   if (!settings) return settings.error();
-  Record record{Stage::Taking, device, netns, "sluice" + std::to_string(link.value().index), settings.value()};
+  Record record{Stage::Taking, device, netns, owner, "sluice" + std::to_string(link.value().index), settings.value()};
   if (Status written = write_record(record_path, record); !written) return written.error();
   Status taken = replace_by_tap(netlink.value(), record, link.value().index);
   if (taken) {
@@ -186,12 +191,12 @@ Result<Record> take(const std::string& device, const std::string& record_path, c
   return error;
 }
 
-Status give_back(const std::string& record_path) {
+Status give_back(const std::string& record_path, int64_t owner) {
   auto lock = RecordLock::acquire(record_path);
   if (!lock) return lock.error();
   auto record = read_record(record_path);
   if (!record) return record.error();
-  if (!record.value()) return {};
+  if (!record.value() || (owner != 0 && record.value()->owner != owner)) return {};
   auto netlink = Netlink::open();
   if (!netlink) return netlink.error();
   return restore(netlink.value(), record_path, *record.value());

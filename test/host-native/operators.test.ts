@@ -15,6 +15,7 @@ import { PluginSources } from "../../host/src/dataplane/plugin-sources.js";
 import type { CapturedPacket, CaptureRequest } from "../../host/src/dataplane/protocol.js";
 import { serveDataplane } from "../../host/src/dataplane/server.js";
 import { Shell } from "../../host/src/dataplane/shell.js";
+import { Uplinks } from "../../host/src/dataplane/uplinks.js";
 import type { UnixServer } from "../../host/src/grpc/unix-server.js";
 import { inspect } from "../../host/src/plugins/builder.js";
 import { resolveNode } from "../../host/src/plugins/resolve.js";
@@ -57,7 +58,8 @@ beforeAll(async () => {
   const { spec, modules } = await resolveNode(parseNodeFile(NODE, `${ROOT}node.yaml`));
   const store = await FileStore.open(folder);
   const sources = new PluginSources((digest) => store.module(digest), log);
-  const shell = new Shell({ native, store, log, started: spec, inspect, sources });
+  const uplinks = new Uplinks(spec.name, folder, log);
+  const shell = new Shell({ native, store, log, started: spec, inspect, sources, uplinks });
   await shell.apply(spec, new Map([...modules].map(([digest, { wasm }]) => [digest, wasm])));
   running = runningOf(native, shell, sources);
   server = await serveDataplane(join(folder, "s.sock"), handlersOf({ running }, "operators-test"), log);

@@ -11,6 +11,7 @@ import { FileStore } from "../../host/src/dataplane/file-store.js";
 import { PluginSources } from "../../host/src/dataplane/plugin-sources.js";
 import type { PluginChange, Probation, Shadow } from "../../host/src/dataplane/protocol.js";
 import { Shell } from "../../host/src/dataplane/shell.js";
+import { Uplinks } from "../../host/src/dataplane/uplinks.js";
 import { type BuiltModule, buildModule, digestOf, inspect } from "../../host/src/plugins/builder.js";
 import { resolveNode } from "../../host/src/plugins/resolve.js";
 import { ROOT } from "./support.js";
@@ -70,7 +71,8 @@ beforeEach(async () => {
   const store = await FileStore.open(folder);
   const log = pino({ level: "silent" });
   const sources = new PluginSources((digest) => store.module(digest), log);
-  shell = new Shell({ native, store, log, started: spec, inspect, sources });
+  const uplinks = new Uplinks(spec.name, folder, log);
+  shell = new Shell({ native, store, log, started: spec, inspect, sources, uplinks });
   await shell.apply(spec, new Map([...modules].map(([digest, { wasm }]) => [digest, wasm])));
 });
 

@@ -63,10 +63,10 @@ export class Dataplane {
   }
 
   /** Starts the dataplane from `node` and waits until it answers. */
-  async start(node: NodeFile): Promise<void> {
+  async start(node: NodeFile, options: { sharesMounts?: boolean } = {}): Promise<void> {
     this.write(node);
     const argv = [...SLUICE, "run", "-f", this.file, "--socket", this.socket];
-    const program = this.namespace.start(this.cleanup, argv, { logFile: this.logFile });
+    const program = this.namespace.start(this.cleanup, argv, { logFile: this.logFile, ...options });
     this.#program = program;
     await eventually(`the dataplane of ${node.name}`, READY_MS, async () => {
       if (!program.running) throw new CommandError(argv, { ...(await program.ended), stdout: this.log() });

@@ -28,6 +28,11 @@ export class Namespace {
     return ["ip", "netns", "exec", this.name, ...argv];
   }
 
+  /** Unlike with command(), mounts that the program makes are seen by all, and outlive it. */
+  sharedCommand(argv: readonly string[]): string[] {
+    return ["nsenter", `--net=${this.path}`, ...argv];
+  }
+
   run(argv: readonly string[], options: RunOptions = {}): Promise<Output> {
     return run(this.command(argv), options);
   }
@@ -48,9 +53,10 @@ export class Namespace {
   start(
     cleanup: Cleanup,
     argv: readonly string[],
-    options: { env?: Record<string, string>; logFile?: string } = {},
+    options: { env?: Record<string, string>; logFile?: string; sharesMounts?: boolean } = {},
   ): Background {
-    const program = new Background(this.command(argv), options);
+    const command = options.sharesMounts === true ? this.sharedCommand(argv) : this.command(argv);
+    const program = new Background(command, options);
     cleanup.defer(`${argv.join(" ")} in ${this.name}`, async () => {
       await program.stop();
     });

@@ -17,6 +17,7 @@ export interface PortSpec {
   name: string;
   kind: "tap" | "af-packet" | "af-xdp" | "vxlan";
   device?: string;
+  take?: boolean;
   netns?: string;
   mac?: string;
   peerMac?: string;

@@ -41,6 +41,7 @@ function checkPorts(node: CheckedNode): PlacedProblem[] {
       ),
     ...checkOwnAddresses(ports),
     ...ports.flatMap(checkPort),
+    ...ports.flatMap((port, index) => checkTaken(port, index, ports)),
     ...duplicates(ports, deviceOf).map(({ index, value, first }) =>
       placed(
         ["ports", index],
@@ -83,6 +84,19 @@ function checkPort(port: Port, index: number): PlacedProblem[] {
     problems.push(placed(["ports", index], "a pcap port without files; allowed: pcapRx, pcapTx or both"));
   }
   return problems;
+}
+
+/** What the interface was to the node must go on in its place. */
+function checkTaken(port: Port, index: number, ports: readonly Port[]): PlacedProblem[] {
+  if (port.kind !== "af-packet" || port.take !== true || ports.some((other) => standsFor(other, port.device)))
+    return [];
+  const allowed = `true with a port of kind tap, host: true and device: ${port.device}, without netns, which stands for it`;
+  return [placed(["ports", index, "take"], `the node would lose ${port.device}; allowed: ${allowed}`)];
+}
+
+/** Whether a port is the host stack's TAP in place of a taken interface. */
+export function standsFor(port: Port, device: string): boolean {
+  return port.kind === "tap" && port.host && port.netns === undefined && (port.device ?? port.name) === device;
 }
 
 /** Link-local ones may be on every port: they are the gateway of each pod. The host stack's are the node's own. */
@@ -149,6 +163,9 @@ function deviceOf(port: Port): string | undefined {
     case "tap":
       return `interface ${port.device ?? port.name} in namespace ${port.netns ?? "of the dataplane"}`;
     case "af-packet":
+      return port.take === true
+        ? `taken interface ${port.device}`
+        : `interface ${port.device} in namespace of the dataplane`;
     case "af-xdp":
       return `interface ${port.device} in namespace of the dataplane`;
     case "memif":

@@ -62,7 +62,7 @@ export const portSchema = z.discriminatedUnion(
       peerDefaultRoute: flag.default(false),
       peerRoutes: list(prefix, "prefixes").default([]),
     }),
-    port("af-packet", { device: interfaceName }),
+    port("af-packet", { device: interfaceName, take: flag.optional() }),
     port("af-xdp", { device: interfaceName }),
     port("memif", { socket: nonEmpty, memifId: integer(0, 0xffffffff).default(0), memifServer: flag.default(true) }),
     port("pcap", { pcapRx: nonEmpty.optional(), pcapTx: nonEmpty.optional() }),

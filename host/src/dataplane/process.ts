@@ -15,6 +15,7 @@ import { serveDataplane } from "./server.js";
 import { Shell } from "./shell.js";
 import type { Modules } from "./store.js";
 import { TrapLog } from "./traps.js";
+import { Uplinks } from "./uplinks.js";
 
 export interface RunOptions {
   readonly spec: NodeSpec;
@@ -24,7 +25,7 @@ export interface RunOptions {
   readonly resume: boolean;
   /** Of another process, which knows what the node should be: it starts even when its last state can't be had again. */
   readonly isManaged?: boolean;
-  /** Ends it as a signal does. */
+  /** Ends it as a signal does, but that what is taken from the node stays so: the program goes on in the same process. */
   readonly ending?: Promise<void>;
   /** Called once packets flow, with the socket that commands go to. */
   readonly onReady?: (socket: string) => void;
@@ -45,14 +46,16 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   const folder = spec.stateDir ?? defaultStateDir(spec.name);
   // The socket and the lock come first: they make sure that there is one dataplane of a name and of a state directory.
   const server = await serveDataplane(options.socket ?? defaultSocket(spec.name), handlersOf(cell, spec.name), log);
+  const uplinks = new Uplinks(spec.name, folder, log);
   let native: Dataplane | undefined;
   let lock: FolderLock | undefined;
+  let goesOn = false;
   try {
     lock = await FolderLock.acquire(folder);
     native = await startNative(spec, options.isManaged === true, log);
     const store = await FileStore.open(folder);
     const sources = new PluginSources((digest) => store.module(digest), log);
-    const shell = new Shell({ native, store, log, started: spec, inspect, sources });
+    const shell = new Shell({ native, store, log, started: spec, inspect, sources, uplinks });
     const resumed = options.resume && (await resume(shell, options.isManaged === true, log));
     if (!resumed) await shell.apply(spec, options.modules);
     const running = runningOf(native, shell, sources);
@@ -61,7 +64,10 @@ export async function runDataplane(options: RunOptions): Promise<void> {
     options.onReady?.(server.socket);
     const traps = new TrapLog(log);
     const messages = setInterval(() => void running.figures().then((now) => traps.write(now)), MESSAGES_MS);
-    await Promise.race([stopping, options.ending ?? stopping]);
+    const ending = options.ending?.then(() => {
+      goesOn = true;
+    });
+    await Promise.race([stopping, ending ?? stopping]);
     clearInterval(messages);
     delete cell.running;
     await running.observer.close();
@@ -69,6 +75,7 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   } finally {
     await server.close();
     await native?.stop();
+    if (lock !== undefined) await uplinks.close(goesOn);
     await lock?.release();
   }
   log.info("stopped");

@@ -26,6 +26,7 @@ import type {
 import { desiredState } from "./state.js";
 import type { Modules, Snapshot, Store } from "./store.js";
 import { trapPlace } from "./traps.js";
+import type { Uplinks } from "./uplinks.js";
 
 export interface ShellOptions {
   readonly native: Dataplane;
@@ -37,6 +38,7 @@ export interface ShellOptions {
   readonly inspect: (wasm: Uint8Array, origin: string) => Promise<Manifest>;
   /** Of the store's modules. */
   readonly sources: PluginSources;
+  readonly uplinks: Pick<Uplinks, "take" | "giveBack" | "giveBackOthers">;
 }
 
 /** What is live: nothing before the first apply. */
@@ -195,7 +197,7 @@ export class Shell {
     modules: Modules,
     { beforePublish, writesLater = false }: TransactOptions = {},
   ): Promise<ApplyResponse> {
-    const { native, store, log } = this.options;
+    const { native, store, log, uplinks } = this.options;
     refuseRestartSettings(this.options.started, next.spec);
     const wasms = await this.gather(next.spec, modules);
     this.checkConfigs(next.spec);
@@ -205,13 +207,17 @@ export class Shell {
 
     const live = { spec: next.spec, histories: this.recorded(next) };
     const pending = writesLater ? undefined : await store.prepare(snapshotOf(live), wasms);
+    let taken: string[] = [];
     let result: Awaited<ReturnType<Dataplane["apply"]>>;
     try {
+      taken = await uplinks.take(next.spec);
       result = await native.apply(stateJson);
     } catch (error) {
       await pending?.abort();
+      await uplinks.giveBack(taken);
       throw fromNative(error);
     }
+    await uplinks.giveBackOthers(next.spec);
     this.live = live;
     this.transactions++;
     this.loaded = new Set(next.spec.plugins.map(({ digest }) => digest));

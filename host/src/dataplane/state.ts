@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import type { HookName, Manifest } from "@sluice/native";
 import { formatAddress, parseAddress, parsePrefix } from "../config/addresses.js";
+import { standsFor } from "../config/checks.js";
 import { HOOKS, type NextHop, type NodeSpec, type PluginSpec, type Port, type PortKind } from "../config/schema.js";
 import { SluiceError } from "../errors.js";
 import { orderStages } from "../pipeline/order.js";
 import { netnsPath } from "./lost-ports.js";
+import { takenDevices, uplinkNetns } from "./uplinks.js";
 
 // The desired state as the addon reads it: the camelCase mirror of native/src/control/desired_state.h. Ports, routes,
 // neighbours and plugins keep the order and the keys of the node file, so that the addon's pointers fit the file.
@@ -24,6 +26,7 @@ export interface PortState {
   mtu: number;
   addresses: string[];
   peerAddresses?: string[];
+  peerKept?: boolean;
   peerDefaultRoute?: boolean;
   peerRoutes?: string[];
   proxy: boolean;
@@ -68,7 +71,7 @@ export type Manifests = ReadonlyMap<string, Manifest>;
 /** @throws SluiceError when the stages can't be ordered as asked, or a hook lists a plugin that has no such hook */
 export function desiredState(spec: NodeSpec, manifests: Manifests): DesiredState {
   return {
-    ports: spec.ports.map((port) => portState(port, spec.ports)),
+    ports: spec.ports.map((port) => portState(port, spec)),
     routes: spec.routes.map((route) => ({ ...route, nextHops: route.nextHops.map(nextHopState) })),
     neighbours: spec.neighbours.map((neighbour) => ({ ...neighbour })),
     plugins: spec.plugins.map((plugin, index) => pluginState(plugin, manifestOf(plugin, index, manifests))),
@@ -87,7 +90,7 @@ function conntrackState({ name, conntrack }: NodeSpec): DesiredState["conntrack"
   };
 }
 
-function portState(port: Port, ports: readonly Port[]): PortState {
+function portState(port: Port, { name: node, ports }: NodeSpec): PortState {
   const { name, kind, mac, addresses, proxy, host, table } = port;
   const common = {
     name,
@@ -102,10 +105,12 @@ function portState(port: Port, ports: readonly Port[]): PortState {
   switch (port.kind) {
     case "tap": {
       const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute, peerRoutes } = port;
-      const peer = { peerAddresses, peerDefaultRoute, peerRoutes };
+      const peerKept = takenDevices(ports).some((taken) => standsFor(port, taken));
+      const peer = { peerAddresses, peerDefaultRoute, peerRoutes, ...(peerKept && { peerKept }) };
       return { ...common, device, ...peer, ...present({ netns: netns && netnsPath(netns), peerMac }) };
     }
     case "af-packet":
+      return { ...common, device: port.device, ...(port.take === true && { netns: uplinkNetns(node, port.device) }) };
     case "af-xdp":
       return { ...common, device: port.device };
     case "memif":

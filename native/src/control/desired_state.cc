@@ -75,6 +75,7 @@ PortConfig read_port(const Json& json, const std::string& path, MaybeError& erro
   if (port.mtu < 576) reader.fail(path + "/mtu", "must be at least 576 (1280 to carry IPv6)");
   port.addresses = read_addresses(reader, "addresses");
   port.peer_addresses = read_addresses(reader, "peerAddresses");
+  port.peer_kept = reader.flag("peerKept");
   port.peer_default_route = reader.flag("peerDefaultRoute");
   port.peer_routes = read_addresses(reader, "peerRoutes");
   port.proxy = reader.flag("proxy");

@@ -41,14 +41,15 @@ struct PortConfig {
   uint16_t mtu = 1500;
   std::vector<IpPrefix> addresses;       ///< the dataplane's own on this port; it answers ARP, ND and echo for them
   std::vector<IpPrefix> peer_addresses;  ///< tap: given to the interface in the namespace
-  bool peer_default_route = false;       ///< tap: default routes in the namespace by the port's first addresses
-  std::vector<IpPrefix> peer_routes;     ///< tap: likewise, routes to these
-  bool proxy = false;                    ///< answer ARP and ND for every address (pods)
-  bool host = false;                     ///< the host stack: takes what is for the node itself
-  uint32_t vni = 0;                      ///< vxlan
-  IpAddress local;                       ///< vxlan: the outer source address
-  uint16_t udp_port = 4789;              ///< vxlan
-  uint16_t table = 0;                    ///< routing table for what comes in here
+  bool peer_kept = false;             ///< tap: the kernel's side is set up by others: only peer_routes are added to it
+  bool peer_default_route = false;    ///< tap: default routes in the namespace by the port's first addresses
+  std::vector<IpPrefix> peer_routes;  ///< tap: likewise, routes to these
+  bool proxy = false;                 ///< answer ARP and ND for every address (pods)
+  bool host = false;                  ///< the host stack: takes what is for the node itself
+  uint32_t vni = 0;                   ///< vxlan
+  IpAddress local;                    ///< vxlan: the outer source address
+  uint16_t udp_port = 4789;           ///< vxlan
+  uint16_t table = 0;                 ///< routing table for what comes in here
 };
 
 struct NextHopConfig {

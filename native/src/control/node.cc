@@ -182,7 +182,7 @@ Status Node::apply_to(const DesiredState& state, PortSet::Prepared& prepared) {
     const auto found = prepared.entries.find(name);
     if (found == prepared.entries.end()) return std::nullopt;
     const Port& port = *found->second.port;
-    return PortIdentity{port.id, port.mac, port.mtu};
+    return PortIdentity{port.id, port.mac, port.mtu, port.peer_mac};
   };
   auto routing = build_routing(state, resolve);
   if (!routing) {

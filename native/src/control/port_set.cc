@@ -36,8 +36,8 @@ bool same_device(const PortConfig& a, const PortConfig& b) {
 /// addresses are set-up of the namespace too where they are its default gateways.
 bool same_setup(const PortConfig& a, const PortConfig& b) {
   return same_device(a, b) && same_mac(a.mac, b.mac) && same_mac(a.peer_mac, b.peer_mac) && a.mtu == b.mtu &&
-         same_prefixes(a.peer_addresses, b.peer_addresses) && a.peer_default_route == b.peer_default_route &&
-         same_prefixes(a.peer_routes, b.peer_routes) &&
+         a.peer_kept == b.peer_kept && same_prefixes(a.peer_addresses, b.peer_addresses) &&
+         a.peer_default_route == b.peer_default_route && same_prefixes(a.peer_routes, b.peer_routes) &&
          ((!a.peer_default_route && a.peer_routes.empty()) || same_prefixes(a.addresses, b.addresses));
 }
 

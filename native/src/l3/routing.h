@@ -85,6 +85,7 @@ struct PortIdentity {
   PortId id;
   rte_ether_addr mac;  ///< all zeroes: a VXLAN port without one of its own
   uint16_t mtu;
+  rte_ether_addr peer_mac{};  ///< of the kernel's side of a TAP; all zeroes where there is none
 };
 /// By the name in the node's file; nothing when there is no such port.
 using ResolvePort = std::function<std::optional<PortIdentity>(const std::string& name)>;

@@ -55,10 +55,8 @@ Status RoutingBuilder::add_ports() {
     port.table = config.table;
     port.mtu = identity->mtu;
     port.mac = identity->mac;
-    if (config.peer_mac) {
-      port.has_peer_mac = true;
-      port.peer_mac = *config.peer_mac;
-    }
+    port.peer_mac = config.peer_mac.value_or(identity->peer_mac);
+    port.has_peer_mac = !is_zero(port.peer_mac);
     ids_[config.name] = identity->id;
     if (config.host) {
       if (snapshot_->host_port != kNoPort) {

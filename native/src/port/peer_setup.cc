@@ -272,10 +272,12 @@ Status set_up_peer(const PortConfig& config, const rte_ether_addr& gateway_mac, 
   if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) return failed("", "opening netlink", code);
   PeerSetup setup(config, socket.get());
   if (Status status = setup.find_link(); !status) return status;
-  if (Status status = set_up_ipv6(config); !status) return status;
-  if (Status status = setup.set_link(); !status) return status;
-  if (Status status = setup.remove_other_addresses(); !status) return status;
-  if (Status status = setup.add_addresses(); !status) return status;
+  if (!config.peer_kept) {
+    if (Status status = set_up_ipv6(config); !status) return status;
+    if (Status status = setup.set_link(); !status) return status;
+    if (Status status = setup.remove_other_addresses(); !status) return status;
+    if (Status status = setup.add_addresses(); !status) return status;
+  }
   if (Status status = setup.add_gateway_neighbours(gateway_mac); !status) return status;
   if (Status status = setup.add_default_routes(); !status) return status;
   if (Status status = setup.remove_other_routes(); !status) return status;

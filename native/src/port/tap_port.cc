@@ -61,6 +61,7 @@ TapPort::TapPort(const PortConfig& config, PortId port_id, const BufferPools& po
   name = config.name;
   mac = config.mac ? *config.mac : address_from_name(config.name);
   mtu = config.mtu;
+  kept_ = config.peer_kept;
 }
 
 TapPort::~TapPort() {
@@ -95,7 +96,7 @@ Status TapPort::attach(const std::string& device) {
 void TapPort::close(bool keep) {
   if (fd_ >= 0) {
     // The socket that detach() puts in a lost device's place refuses the ioctl, and there is nothing to remove then.
-    if (!keep) ioctl(fd_, TUNSETPERSIST, 0);
+    if (!keep && !kept_) ioctl(fd_, TUNSETPERSIST, 0);
     ::close(fd_);
   }
   fd_ = -1;

@@ -41,6 +41,7 @@ class TapPort final : public Port {
   const BufferPools pools_;
   int fd_ = -1;
   bool existed_ = false;           ///< the interface was there before open()
+  bool kept_ = false;              ///< the interface is others', and stays
   std::atomic<bool> gone_{false};  ///< the device was deleted; final
   std::atomic<bool> down_{false};  ///< the interface is administratively down
   FrameBuffers buffers_;
