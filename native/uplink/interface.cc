@@ -78,7 +78,7 @@ bool is_kept_route(const Object& object, int index) {
          value_of<int>(attribute(object, sizeof header, RTA_OIF), 0) == index;
 }
 
-Object route_by(const Object& recorded, int index) {
+Object route_by(const Object& recorded, int index, bool stands_in) {
   Object route = without(recorded, sizeof(rtmsg), [](uint16_t type) {
     // What the kernel only tells, or that holds for the old interface.
     return type == RTA_OIF || type == RTA_CACHEINFO || type == RTA_NH_ID || type == RTA_EXPIRES;
@@ -87,7 +87,7 @@ Object route_by(const Object& recorded, int index) {
   header.rtm_flags &= RTNH_F_ONLINK;
   const bool advertised = header.rtm_protocol == RTPROT_RA;
   append_attribute(route, RTA_OIF, &index, sizeof index);
-  if (advertised) append_attribute(route, RTA_EXPIRES, &kRouterLifetime, sizeof kRouterLifetime);
+  if (advertised && !stands_in) append_attribute(route, RTA_EXPIRES, &kRouterLifetime, sizeof kRouterLifetime);
   return route;
 }
 
@@ -105,14 +105,14 @@ Object address_on(const Object& recorded, int index) {
 }
 
 /// Gateways must be reachable by routes before them, whose order is the kernel's: again for as long as it helps.
-Status write_routes(const Netlink& netlink, const std::vector<Object>& routes, int index) {
+Status write_routes(const Netlink& netlink, const std::vector<Object>& routes, int index, bool stands_in) {
   std::vector<Object> left = routes;
   for (;;) {
     std::vector<Object> refused;
     Status last;
     for (const Object& route : left) {
-      Status sent =
-          netlink.send(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route_by(route, index), "adding a route", NLE_EXIST);
+      Status sent = netlink.send(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route_by(route, index, stands_in),
+                                 "adding a route", NLE_EXIST);
       if (sent) continue;
       last = sent;
       refused.push_back(route);
@@ -202,7 +202,7 @@ Status write_settings(const Netlink& netlink, const LinkInfo& link, const Settin
   return {};
 }
 
-Status write_addressing(const Netlink& netlink, const LinkInfo& link, const Settings& settings, bool neighbours) {
+Status write_addressing(const Netlink& netlink, const LinkInfo& link, const Settings& settings, bool stands_in) {
   if (!settings.up) return {};
   if (Status up = set_up(netlink, link.index); !up) return up;
   for (const Object& address : settings.addresses) {
@@ -210,8 +210,8 @@ Status write_addressing(const Netlink& netlink, const LinkInfo& link, const Sett
                                "adding an address to " + link.name, NLE_EXIST);
     if (!sent) return sent;
   }
-  if (Status written = write_routes(netlink, settings.routes, link.index); !written) return written;
-  if (!neighbours) return {};
+  if (Status written = write_routes(netlink, settings.routes, link.index, stands_in); !written) return written;
+  if (stands_in) return {};
   if (Status written = write_neighbours(netlink, settings.neighbours, link.index); !written) return written;
   write_sysctls(link.name, settings.sysctls);
   return {};

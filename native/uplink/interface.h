@@ -26,9 +26,10 @@ Status read_addressing(const Netlink& netlink, int index, Settings* settings);
 
 /// MTU and queue length, and sysctls; the interface stays down.
 Status write_settings(const Netlink& netlink, const LinkInfo& link, const Settings& settings);
-/// Brings the interface up with addresses and routes (and, with `neighbours`, those too). What is there already is left
-/// as it is.
-Status write_addressing(const Netlink& netlink, const LinkInfo& link, const Settings& settings, bool neighbours);
+/// Brings the interface up with addresses and routes. What is there already is left as it is. A TAP that `stands_in`
+/// gets no neighbours, which the dataplane answers for, and keeps the routes of router advertisements, which it does
+/// not hear.
+Status write_addressing(const Netlink& netlink, const LinkInfo& link, const Settings& settings, bool stands_in);
 
 Status set_up(const Netlink& netlink, int index);
 Status rename_link(const Netlink& netlink, int index, const std::string& name);

@@ -88,7 +88,7 @@ Status replace_by_tap(const Netlink& netlink, const Record& record, int index) {
   if (Status moved = move_away(netlink, record, index); !moved) return moved;
   if (Status renamed = rename_link(netlink, link.index, record.device); !renamed) return renamed;
   link.name = record.device;
-  return write_addressing(netlink, link, record.settings, false);
+  return write_addressing(netlink, link, record.settings, true);
 }
 
 Status remove_tap(const Netlink& netlink, const std::optional<LinkInfo>& tap) {
@@ -127,7 +127,7 @@ Status restore(const Netlink& netlink, const std::string& path, Record record) {
   if (!home) return home.error();
   if (!home.value()) return Error{"uplink-lost", path, "interface " + record.device + " vanished on its way back"};
   if (Status written = write_settings(netlink, *home.value(), record.settings); !written) return written;
-  if (Status written = write_addressing(netlink, *home.value(), record.settings, true); !written) return written;
+  if (Status written = write_addressing(netlink, *home.value(), record.settings, false); !written) return written;
   if (Status removed = remove_netns(record.netns); !removed) return removed;
   return remove_record(path);
 }
