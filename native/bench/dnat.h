@@ -79,13 +79,11 @@ class NativeDnat {
   }
 
   static uint32_t fold(uint64_t sum) {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    uint32_t low = static_cast<uint32_t>((sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32));
-    low = (low & 0xffff) + (low >> 16);
-    return (low & 0xffff) + (low >> 16);
+    const auto words = static_cast<uint32_t>((sum + (sum << 32 | sum >> 32)) >> 32);
+    return (words + (words << 16 | words >> 16)) >> 16;
   }
   static uint16_t adjusted(uint16_t field, uint64_t delta) {
-    return static_cast<uint16_t>(~fold((field ^ 0xffffu) + uint64_t{fold(delta)}));
+    return static_cast<uint16_t>(~fold((field ^ 0xffffu) + delta));
   }
   static uint16_t adjusted_udp(uint16_t field, uint64_t delta) {
     if (field == 0) return 0;
@@ -93,17 +91,15 @@ class NativeDnat {
     return sum == 0 ? 0xffff : sum;
   }
 
-  /// The same two steps as in the stage: the address, then the port.
   static void rewrite(rte_ipv4_hdr& ip, rte_udp_hdr& udp, const Target& target) {
     const uint32_t address = rte_cpu_to_be_32(target.address);
-    const uint64_t address_delta = uint64_t{~ip.dst_addr} + address;
-    ip.dst_addr = address;
-    ip.hdr_checksum = adjusted(ip.hdr_checksum, address_delta);
-    udp.dgram_cksum = adjusted_udp(udp.dgram_cksum, address_delta);
     const uint16_t port = rte_cpu_to_be_16(static_cast<uint16_t>(target.port));
-    const uint64_t port_delta = uint64_t{udp.dst_port ^ 0xffffu} + port;
+    const uint64_t of_address = uint64_t{~ip.dst_addr} + address;
+    const uint64_t of_port = uint64_t{udp.dst_port ^ 0xffffu} + port;
+    ip.dst_addr = address;
     udp.dst_port = port;
-    udp.dgram_cksum = adjusted_udp(udp.dgram_cksum, port_delta);
+    ip.hdr_checksum = adjusted(ip.hdr_checksum, of_address);
+    udp.dgram_cksum = adjusted_udp(udp.dgram_cksum, of_address + of_port);
   }
 
   std::vector<Slot> slots_;

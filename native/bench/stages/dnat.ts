@@ -38,10 +38,10 @@ function build(config: Json): void {
 export function process(batch: Batch): void {
   for (let i = 0, n = batch.length; i < n; i++) {
     const packet = batch.at(i);
-    if (!packet.isIpv4 || !packet.isUdp) continue;
-    const target = targets.find(keyOf(packet.ipv4.destination, packet.destinationPort, packet.protocol));
+    if (!packet.isIpv4) continue;
+    if (!packet.isUdp) continue;
+    const target = targets.find(keyOf(packet.ipv4.destination, packet.udp.destinationPort, Protocol.Udp));
     if (target == null) continue;
-    packet.setDestination4(target.address);
-    packet.setDestinationPort(target.port);
+    packet.setDestinationEndpoint4(target.address, target.port);
   }
 }
