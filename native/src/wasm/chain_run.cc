@@ -1,7 +1,5 @@
 #include "wasm/chain_run.h"
 
-#include <rte_prefetch.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -18,19 +16,17 @@ void Pipeline::run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint1
 }
 
 void ChainRun::load(rte_mbuf** packets, uint16_t count) {
-  constexpr uint16_t kAhead = 4;
-  const uint16_t header_bytes = chain_.header_bytes;
   std::memcpy(worker_.packets, packets, count * sizeof(rte_mbuf*));
-  pass_settled(packets, count);
-  for (uint16_t i = 0; i < count; i++) {
-    rte_mbuf* const packet = packets[i];
-    meta_of(packet)->verdict = static_cast<uint8_t>(abi::Verdict::PASS);
-    if (passed_ > 0 && worker_.passed[i]) continue;
-    worker_.live[live_count_++] = i;
-    rte_prefetch0(meta_of(packets[i + kAhead < count ? i + kAhead : i]));
-    if (likely(chain_.shared_window)) worker_.window.fill(i, packet, header_bytes);
-  }
   loaded_ = count;
+  pass_settled(packets, count);
+  uint16_t live = 0;
+  for (uint16_t i = 0; i < count; i++) {
+    meta_of(packets[i])->verdict = static_cast<uint8_t>(abi::Verdict::PASS);
+    worker_.live[live] = i;
+    live = static_cast<uint16_t>(live + (passed_ == 0 || !worker_.passed[i]));
+  }
+  live_count_ = live;
+  if (likely(chain_.shared_window)) worker_.window.fill(worker_.live, live, worker_.packets, chain_.header_bytes);
 }
 
 uint16_t ChainRun::unload(rte_mbuf** packets) {
@@ -89,9 +85,7 @@ void ChainRun::call(const Stage& stage, uint16_t count) {
                   worker_.next_random()};
   first.settles = chain_.settlers != 0;
   if (stage.scoped) {
-    for (uint16_t i = 0; i < count; i++) {
-      first.window.fill(worker_.list[i], worker_.packets[worker_.list[i]], chain_.header_bytes);
-    }
+    first.window.fill(worker_.list, count, worker_.packets, chain_.header_bytes);
   }
   uint16_t later_count = 0;
   first.load_flow_slots(worker_.later, later_count);
@@ -112,7 +106,7 @@ void ChainRun::finish_call(StageCall& call) {
   StageCounters& counters = *call.stage.plugin->worker(ctx_.id).counters;
   bump(counters.calls);
   bump(counters.packets, call.count);
-  bump(counters.cycles, call.cycles);
+  bump(counters.cycles, call.counted_cycles);
   call_cycles_ = call.cycles;
   call_count_ = call.count;
   if (unlikely(!done)) return fail(call);
@@ -122,15 +116,17 @@ void ChainRun::finish_call(StageCall& call) {
   call.store_flow_slots();
   commit(call);
   if (unlikely(ctx_.tracer != nullptr)) tell_passed(call);
-  if (call.stage.scoped) refill_shared(call);
+  if (call.stage.scoped && chain_.shared_window) refill_shared(call.list, call.count);
 }
 
-void ChainRun::refill_shared(const StageCall& call) {
-  if (!chain_.shared_window) return;
-  for (uint16_t i = 0; i < call.count; i++) {
-    rte_mbuf* packet = worker_.packets[call.list[i]];
-    if (packet != nullptr) worker_.window.fill(call.list[i], packet, chain_.header_bytes);
+/// The slots of packets that are still in the chain, of these.
+void ChainRun::refill_shared(const uint16_t* slots, uint16_t count) {
+  uint16_t kept[kMaxBurst];
+  uint16_t kept_count = 0;
+  for (uint16_t i = 0; i < count; i++) {
+    if (worker_.packets[slots[i]] != nullptr) kept[kept_count++] = slots[i];
   }
+  worker_.window.fill(kept, kept_count, worker_.packets, chain_.header_bytes);
 }
 
 void ChainRun::fail(StageCall& call) {
@@ -154,10 +150,7 @@ void ChainRun::fail(StageCall& call) {
     for (uint16_t i = 0; i < call.count; i++) drop(stage, call.list[i], abi::DropReason::StageFailed);
   } else if (!stage.scoped) {
     // What it wrote is thrown away. It could write to any slot of the shared window.
-    for (uint16_t i = 0; i < live_count_; i++) {
-      rte_mbuf* live = worker_.packets[worker_.live[i]];
-      if (live != nullptr) worker_.window.fill(worker_.live[i], live, chain_.header_bytes);
-    }
+    refill_shared(worker_.live, live_count_);
   }
 }
 

@@ -38,7 +38,7 @@ class ChainRun {
   void call(const Stage& stage, uint16_t count);
   void finish_call(StageCall& call);
   void fail(StageCall& call);
-  void refill_shared(const StageCall& call);
+  void refill_shared(const uint16_t* slots, uint16_t count);
 
   // commit.cc: what a stage did to its slots becomes true of the packets.
   void commit(StageCall& call);

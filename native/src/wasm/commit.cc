@@ -1,5 +1,3 @@
-#include <rte_memcpy.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -18,16 +16,17 @@ constexpr uint16_t kSettled = static_cast<uint16_t>(abi::Flag::SETTLED);
 constexpr uint16_t kSctpStale = static_cast<uint16_t>(abi::Flag::SCTP_CHECKSUM_STALE);
 
 /// Writes over the packet's first bytes, in as many segments as they lie in.
-void overwrite(rte_mbuf* packet, const uint8_t* from, uint16_t size) {
-  if (likely(packet->data_len >= size)) {
-    rte_memcpy(rte_pktmbuf_mtod(packet, uint8_t*), from, size);
-    return;
-  }
+void overwrite_segments(rte_mbuf* packet, const uint8_t* from, uint16_t size) {
   for (uint16_t done = 0; done < size; packet = packet->next) {
     const uint16_t part = std::min<uint16_t>(packet->data_len, static_cast<uint16_t>(size - done));
     std::memcpy(rte_pktmbuf_mtod(packet, uint8_t*), from + done, part);
     done = static_cast<uint16_t>(done + part);
   }
+}
+
+inline void overwrite(rte_mbuf* packet, const uint8_t* from, uint16_t size) {
+  if (unlikely(packet->data_len < size)) return overwrite_segments(packet, from, size);
+  copy_apart(rte_pktmbuf_mtod(packet, uint8_t*), from, size);
 }
 
 /// The stage may have moved the head, but nothing else may have changed about where the packet lies.
@@ -59,17 +58,20 @@ void shift_offsets(PacketMeta& facts, int32_t push) {
 
 void ChainRun::commit(StageCall& call) {
   const uint16_t count = call.count;
+  Window& window = call.window;
+  const bool may_write = call.stage.plugin->manifest().writes;
   for (uint16_t i = 0; i < count; i++) {
     const uint16_t slot = call.list[i];
-    if (unlikely(!call.window.untouched(slot))) {
+    if (likely(window.untouched(slot))) continue;
+    if (may_write && window.only_written(slot)) {
+      if (window.written(slot)) {
+        rte_mbuf* packet = worker_.packets[slot];
+        overwrite(packet, window.slot(slot) + abi::kSlotHeadOffset, window.head_length(slot));
+        meta_of(packet)->rewritten = 1;
+      }
+      window.restore(slot);
+    } else {
       commit_changed(call, slot);
-      continue;
-    }
-    const SlotMeta& meta = call.window.meta(slot);
-    PacketMeta& packet = *meta_of(worker_.packets[slot]);
-    if (unlikely(meta.table != packet.table || meta.mark != packet.mark)) {
-      packet.table = meta.table;
-      packet.mark = meta.mark;
     }
   }
 }
@@ -81,6 +83,7 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
   const bool same_course = facts.table == meta.table && facts.mark == meta.mark;
   facts.table = meta.table;
   facts.mark = meta.mark;
+  call.window.set_course(slot, meta.table, meta.mark);
   if (meta.verdict == static_cast<uint8_t>(abi::Verdict::DROP)) return drop_as_told(call, slot, meta.reason);
   const Manifest& manifest = call.stage.plugin->manifest();
   const bool possible = placement_is_possible(meta, call.window.head_length(slot), packet->pkt_len, manifest.writes);
@@ -110,7 +113,7 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
       break;
     default:
       if (meta.head == abi::kSlotHeadOffset) return call.window.restore(slot);
-      return call.window.fill(slot, packet, chain_.header_bytes);
+      return call.window.fill(&slot, 1, worker_.packets, chain_.header_bytes);
   }
   if (unlikely(ctx_.tracer != nullptr)) {
     const auto verdict = static_cast<abi::Verdict>(meta.verdict);

@@ -65,9 +65,7 @@ void run_shadow(ShadowStage& shadow, const StageCall& active) {
                  true};
   bool migrated[kMaxBurst];
   std::memcpy(migrated, worker.migrated, sizeof(migrated));
-  for (uint16_t i = 0; i < call.count; i++) {
-    call.window.fill(call.list[i], worker.packets[call.list[i]], shadow.header_bytes);
-  }
+  call.window.fill(call.list, call.count, worker.packets, shadow.header_bytes);
   uint16_t none = 0;
   call.load_flow_slots(nullptr, none);
   const bool done = call.process();

@@ -64,10 +64,11 @@ struct StageCall {
   uint16_t* list;
   uint16_t count;
   uint64_t random;
-  bool dry = false;      ///< a shadow run's: nothing may come of it
-  uint64_t cycles = 0;   ///< set by process()
-  bool asked = false;    ///< requests() was called
-  bool settles = false;  ///< flows can be settled at this hook
+  bool dry = false;             ///< a shadow run's: nothing may come of it
+  uint64_t cycles = 0;          ///< set by process(), where it was timed
+  uint64_t counted_cycles = 0;  ///< for the stage's counter: also for calls that are not timed
+  bool asked = false;           ///< requests() was called
+  bool settles = false;         ///< flows can be settled at this hook
 
   /// Copies the stage's flow slots into the window. When `later` is given, packets of a flow that begins in this burst,
   /// but for its first one, are moved there (and off the list): they are to see what the stage writes for the first.
@@ -81,6 +82,10 @@ struct StageCall {
   void store_flow_slots();
 
  private:
+  /// Reading the clock twice costs more than the call of an empty stage: after the first calls one in so many is timed.
+  static constexpr uint64_t kTimedOneIn = 16, kTimedFirst = 64;
+  /// How many calls this one's time stands for in the counters; 0: it is not timed.
+  uint64_t timing_weight() const;
   bool migrate();
   void end_requests(bool done);
   void write_list(const uint16_t* slots, uint16_t length);

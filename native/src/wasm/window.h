@@ -36,6 +36,7 @@ struct SlotMeta {
 };
 static_assert(sizeof(SlotMeta) == 64);
 static_assert(offsetof(SlotMeta, flags) == abi::kSlotFlags && offsetof(SlotMeta, hash) == abi::kSlotHash);
+static_assert(abi::kSlotTable == abi::kSlotCtState + 2 && abi::kSlotMark == abi::kSlotTable + 2);
 static_assert(offsetof(SlotMeta, table) == abi::kSlotTable && offsetof(SlotMeta, next_hop) == abi::kSlotNextHop);
 
 // PacketMeta has these fields at the same places: see Window::fill().
@@ -65,6 +66,24 @@ static_assert(offsetof(BurstHeader, random) == abi::kBurstRandom);
 static_assert(offsetof(BurstHeader, error_text) == abi::kBurstErrorText);
 static_assert(offsetof(BurstHeader, settles) == abi::kBurstSettles);
 
+/// Copies bytes between two places that do not overlap. From 16 on by whole vectors that overlap each other, so that
+/// there is no loop for the last bytes.
+inline void copy_apart(uint8_t* to, const uint8_t* from, uint32_t size) {
+  if (likely(size >= 64)) {
+    uint32_t at = 0;
+    for (; at + 64 <= size; at += 64) rte_mov64(to + at, from + at);
+    if (at < size) rte_mov64(to + size - 64, from + size - 64);
+  } else if (likely(size >= 32)) {
+    rte_mov32(to, from);
+    rte_mov32(to + size - 32, from + size - 32);
+  } else if (size >= 16) {
+    rte_mov16(to, from);
+    rte_mov16(to + size - 16, from + size - 16);
+  } else {
+    std::memcpy(to, from, size);
+  }
+}
+
 /// A burst window: pages that are mapped at abi::kWindowBase into instances, and what the host knows about the packets
 /// in it. Stages may write anything there, so the host reads back only what it checks against its own copy.
 class Window {
@@ -80,24 +99,39 @@ class Window {
     return abi::kWindowBase + abi::kSlotsOffset + uint32_t{index} * abi::kSlotStride;
   }
 
-  /// Puts a packet into a slot: metadata, link header, and up to `header_bytes` (a multiple of 64) from its L3 header.
-  void fill(uint16_t index, rte_mbuf* packet, uint16_t header_bytes);
+  /// Puts packets into slots, `packets` by slot: metadata, link header, and up to `header_bytes` from the L3 header.
+  void fill(const uint16_t* slots, uint16_t count, rte_mbuf* const* packets, uint16_t header_bytes);
 
-  /// What a slot's first 16 bytes were when the stage was called; equal bytes mean PASS and nothing written.
-  struct alignas(16) Expected {
+  /// What a slot was when the stage was called, of what the host takes over: its first 16 bytes, which mean PASS and
+  /// nothing written when they stay so, and the 16 with table and mark.
+  struct alignas(32) Expected {
     uint64_t head, lengths;
+    uint64_t tracking[2];
   };
-  Expected& expected(uint16_t index) { return expected_[index]; }
-  /// True when the stage left the first 16 bytes as they were.
-  bool untouched(uint16_t index) const {
-    const uint8_t* now = slot(index);
-    uint64_t head, lengths;
-    std::memcpy(&head, now, 8);
-    std::memcpy(&lengths, now + 8, 8);
-    return ((head ^ expected_[index].head) | (lengths ^ expected_[index].lengths)) == 0;
+  /// True when the stage left all of that as it was.
+  bool untouched(uint16_t index) const { return is_zero(changed_head(index) | changed_tracking(index)); }
+  /// True when the stage did no more than to change header bytes, to say so, and to write its flow slot.
+  bool only_written(uint16_t index) const {
+    constexpr uint64_t kFlags =
+        static_cast<uint64_t>(abi::Flag::WRITTEN) | static_cast<uint64_t>(abi::Flag::FLOW_WRITTEN);
+    const Vector other = changed_head(index) & Vector{UINT64_MAX, ~(kFlags << 48)};
+    return is_zero(other | changed_tracking(index));
   }
-  /// Puts the first 16 bytes back.
-  void restore(uint16_t index) { std::memcpy(slot(index), &expected_[index], 16); }
+  /// True when it says that it changed header bytes.
+  bool written(uint16_t index) const {
+    constexpr auto kWritten = static_cast<uint16_t>(abi::Flag::WRITTEN);
+    return (meta(index).flags & kWritten) != 0;
+  }
+  /// Puts all of that back.
+  void restore(uint16_t index) {
+    std::memcpy(slot(index), &expected_[index].head, 16);
+    std::memcpy(slot(index) + abi::kSlotCtState, expected_[index].tracking, 16);
+  }
+  /// Table and mark are so from now on.
+  void set_course(uint16_t index, uint16_t table, uint32_t mark) {
+    uint64_t& course = expected_[index].tracking[0];  // conntrack state and direction, table, mark
+    course = (course & UINT16_MAX) | uint64_t{table} << 16 | uint64_t{mark} << 32;
+  }
   /// Sets or clears NEW_SLOT for the next call.
   void set_new_slot(uint16_t index, bool fresh);
 
@@ -110,63 +144,28 @@ class Window {
       static_cast<uint64_t>(abi::Flag::TRACED);
 
   using Vector = uint64_t __attribute__((vector_size(16)));
-  static Vector load_vector(const uint64_t* from) {
+  static Vector load_vector(const void* from) {
     Vector value;
     std::memcpy(&value, from, sizeof(value));
     return value;
   }
-  static void store_vector(uint64_t* to, Vector value) { std::memcpy(to, &value, sizeof(value)); }
+  static void store_vector(void* to, Vector value) { std::memcpy(to, &value, sizeof(value)); }
 
-  /// Copies the first `size` bytes of a packet that is shorter than the view, or whose first segment is.
-  static void copy_short(uint8_t* to, const rte_mbuf* packet, uint16_t size);
+  static bool is_zero(Vector value) { return (value[0] | value[1]) == 0; }
+  Vector changed_head(uint16_t index) const { return load_vector(slot(index)) ^ load_vector(&expected_[index].head); }
+  Vector changed_tracking(uint16_t index) const {
+    return load_vector(slot(index) + abi::kSlotCtState) ^ load_vector(expected_[index].tracking);
+  }
+
+  void fill_slot(uint16_t index, const rte_mbuf* packet, uint32_t header_bytes);
+  static void copy_head(uint8_t* to, const rte_mbuf* packet, uint32_t size);
+  /// Copies the first `size` bytes of a packet whose first segment is shorter.
+  static void copy_segments(uint8_t* to, const rte_mbuf* packet, uint32_t size);
   /// The four header offsets, those of headers outside the view zeroed.
   static uint64_t visible_offsets(const PacketMeta& meta, uint16_t head_length);
 
   SharedRegion region_;
   Expected expected_[abi::kMaxSlots];
 };
-
-// In the header because it is most of what a stage costs.
-inline void Window::fill(uint16_t index, rte_mbuf* packet, uint16_t header_bytes) {
-  const PacketMeta& meta = *meta_of(packet);
-  uint8_t* const slot_at = slot(index);
-  uint8_t* const to = slot_at + abi::kSlotHeadOffset;
-  const uint8_t* const head = rte_pktmbuf_mtod(packet, const uint8_t*);
-  const uint32_t length = packet->pkt_len;
-  uint16_t size = header_bytes;
-  if (likely(packet->data_len >= header_bytes)) {
-    // A multiple of 64: whole lines, no tail.
-    for (uint16_t at = 0; at < header_bytes; at += 64) rte_mov64(to + at, head + at);
-  } else {
-    size = static_cast<uint16_t>(RTE_MIN(length, uint32_t{header_bytes}));
-    copy_short(to, packet, size);
-  }
-  const auto* words = reinterpret_cast<const uint64_t*>(&meta);
-  const uint64_t l2 = meta.l2_length;
-  if (likely(l2 == 14)) {
-    std::memcpy(to - 14, head - 14, 14);
-  } else if (l2 > 0 && l2 <= abi::kSlotHeadroom) {
-    std::memcpy(to - l2, head - l2, l2);
-  }
-  constexpr uint64_t kFamilyToFlags = kHostFlags << 48 | uint64_t{0xffff} << 32;
-  constexpr uint64_t kTruncated = uint64_t{static_cast<uint16_t>(abi::Flag::TRUNCATED_VIEW)} << 48;
-  const uint64_t first = l2 << 8 | uint64_t{abi::kSlotHeadOffset} << 32 | uint64_t{size} << 48;
-  const uint64_t second = length | (words[1] & kFamilyToFlags) | (length > size ? kTruncated : 0);
-  auto* out = reinterpret_cast<uint64_t*>(slot_at);
-  // These words stay apart: joined into a vector they would go over the stack, and stall for want of store forwarding.
-  const auto put = [](uint64_t* at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); };
-  put(out, first);
-  put(out + 1, second);
-  put(&expected_[index].head, first);
-  put(&expected_[index].lengths, second);
-  // The rest as it lies in PacketMeta: offsets, hash, ports; conntrack, table, mark, flow, and a zero behind it.
-  const Vector facts = load_vector(words + 2), tracking = load_vector(words + 4) & Vector{UINT64_MAX, UINT32_MAX};
-  store_vector(out + 2, facts);
-  store_vector(out + 4, tracking);
-  store_vector(out + 6, Vector{0, 0});
-  if (unlikely(meta.payload_offset > size || meta.l4_offset > meta.payload_offset || meta.inner_l3_offset != 0)) {
-    put(out + 2, visible_offsets(meta, size));
-  }
-}
 
 }  // namespace sluice
