@@ -56,6 +56,7 @@ const options = (file: string, debug: boolean): string[] => [
 export async function compile(input: CompileInput): Promise<CompileOutput> {
   if (input.source === undefined) await checkReadable(input.entry);
   const asc = await loadCompiler();
+  const { default: optimiser } = await import("assemblyscript/binaryen");
   asc.libraryFiles["rt/stub"] = await runtimeSource();
   const folder = dirname(resolve(input.entry));
   const file = basename(input.entry);
@@ -93,6 +94,9 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
         ...sizeProblems(text),
       ];
       if (problems.length > 0) throw new BuildError(problems); // before the optimiser, which takes the most time
+      // Nothing lies below MEMORY_BASE, so a small number that is added to an address can go into the access itself. With a
+      // base given, the compiler does not say so by itself.
+      optimiser.setLowMemoryUnused(true);
     }
   }
 
