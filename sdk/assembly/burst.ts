@@ -33,14 +33,13 @@ import { Packet } from "./packet";
 export class Batch {
   /** Number of packets. */
   // @ts-ignore: decorator
-  @inline get length(): i32 { return load<i32>(changetype<usize>(this), BURST_COUNT); }
+  @inline get length(): i32 { return load<i32>(WINDOW_BASE + BURST_COUNT); }
 
   /** The packet at `index`, and notes it as the one in work. Traps when `index` is not below `length`. */
   // @ts-ignore: decorator
   @inline at(index: i32): Packet {
-    const base = changetype<usize>(this);
-    if (<u32>index >= load<u32>(base, BURST_COUNT)) unreachable();
-    store<u32>(base, index, BURST_CURRENT);
-    return changetype<Packet>(<usize>load<u32>(base + (<usize>index << 2), SLOT_LIST_OFFSET));
+    if (<u32>index >= load<u32>(WINDOW_BASE + BURST_COUNT)) unreachable();
+    store<u32>(WINDOW_BASE + BURST_CURRENT, index);
+    return changetype<Packet>(<usize>load<u32>(<usize>index << 2, WINDOW_BASE + SLOT_LIST_OFFSET));
   }
 }

@@ -4,10 +4,9 @@
 /** Folds a sum of 16- or 32-bit words to 16 bits: 0 for 0, else 1 to 0xffff. */
 // @ts-ignore: decorator
 @inline export function fold(sum: u64): u32 {
-  sum = (sum & 0xffffffff) + (sum >>> 32);
-  let low = <u32>(sum & 0xffff) + <u32>((sum >>> 16) & 0xffff) + <u32>(sum >>> 32);
-  low = (low & 0xffff) + (low >>> 16);
-  return (low & 0xffff) + (low >>> 16);
+  // Added to itself with halves exchanged, the upper half is the sum of both with the lower one's carry.
+  const words = <u32>((sum + rotl(sum, 32)) >>> 32);
+  return (words + rotl(words, 16)) >>> 16;
 }
 
 /** The sum of two folded sums, folded. */
@@ -17,17 +16,20 @@
   return (sum & 0xffff) + (sum >>> 16);
 }
 
-/** What replacing `from` by `to` adds to a sum, folded. Words as loaded from memory. */
+// What replacing `from` by `to` adds to a sum, not folded: a few of them may be added up. Words as loaded from memory.
+
+// @ts-ignore: decorator
+@inline export function change16(from: u32, to: u32): u64 { return <u64>(from ^ 0xffff) + <u64>to; }
+
+// @ts-ignore: decorator
+@inline export function change32(from: u32, to: u32): u64 { return <u64>(~from) + <u64>to; }
+
+/** The same, folded. */
 // @ts-ignore: decorator
 @inline export function delta16(from: u32, to: u32): u32 { return addFolded(from ^ 0xffff, to); }
 
 // @ts-ignore: decorator
-@inline export function delta32(from: u32, to: u32): u32 {
-  // At most 2^33 - 2, so the three parts add up to at most 0x1fffe.
-  const sum = <u64>(~from) + <u64>to;
-  const low = <u32>(sum & 0xffff) + (<u32>sum >>> 16) + <u32>(sum >>> 32);
-  return (low & 0xffff) + (low >>> 16);
-}
+@inline export function delta32(from: u32, to: u32): u32 { return fold(change32(from, to)); }
 
 /** `from` and `to` are addresses of 16 bytes. */
 // @ts-ignore: decorator
@@ -37,20 +39,20 @@
   return fold(<u64>first + <u64>second);
 }
 
-// `delta`: what was added to the sum, folded.
+// `delta`: what was added to the sum.
 
 /** Updates the complemented checksum at `field`. */
 // @ts-ignore: decorator
-@inline export function adjust(field: usize, delta: u32): void {
-  store<u16>(field, ~addFolded(<u32>load<u16>(field) ^ 0xffff, delta));
+@inline export function adjust(field: usize, delta: u64): void {
+  store<u16>(field, ~fold(<u64>(<u32>load<u16>(field) ^ 0xffff) + delta));
 }
 
 /** UDP: zero means no checksum and stays; a result of zero is written as 0xffff (RFC 768). */
 // @ts-ignore: decorator
-@inline export function adjustUdp(field: usize, delta: u32): void {
+@inline export function adjustUdp(field: usize, delta: u64): void {
   const before: u32 = load<u16>(field);
   if (before == 0) return;
-  const sum = addFolded(before ^ 0xffff, delta);
+  const sum = fold(<u64>(before ^ 0xffff) + delta);
   store<u16>(field, sum == 0xffff ? 0xffff : ~sum);
 }
 

@@ -5,7 +5,7 @@
 // (aligned to 8).
 
 import { mix, mixPair } from "./hash";
-import { allocate, makeTable, segmentBase, tableAddress } from "./segment";
+import { allocate, makeTable, segmentBase, tableAddress, tableOrZeroes } from "./segment";
 
 // @ts-ignore: decorator
 @inline export const HASH_HEADER: u32 = 16;
@@ -44,10 +44,9 @@ const FIRST_CAPACITY: u32 = 8;
   return true;
 }
 
-/** Address of the value for `key`; 0 when there is none. `header` may be 0. */
+/** Address of the value for `key`; 0 when there is none. A header of an empty table may be 0, or the segment's own. */
 // @ts-ignore: decorator
 @inline export function hashFind<K, V>(header: usize, key: K): usize {
-  if (header == 0) return 0;
   const offset: usize = load<u32>(header, 8);
   if (offset == 0) return 0;
   const hash = hashOf<K>(key);
@@ -55,13 +54,20 @@ const FIRST_CAPACITY: u32 = 8;
   const mask: u32 = load<u32>(header);
   const slots = segmentBase() + offset;
   let i = <u32>hash & mask;
-  while (true) {
-    const slot = slots + <usize>i * stride<K, V>();
-    const found: u32 = load<u32>(slot);
-    if (found == 0) return 0;
-    if (found == tag && keysEqual<K>(slot + keyOffset<V>(), key)) return slot + valueOffset<V>();
-    i = (i + 1) & mask;
+  let slot = slots + <usize>i * stride<K, V>();
+  let found: u32 = load<u32>(slot);
+  // Most keys are at the first place: it is looked at before the loop, which is dearer.
+  if (found == tag) {
+    if (keysEqual<K>(slot + keyOffset<V>(), key)) return slot + valueOffset<V>();
   }
+  while (found != 0) {
+    i = (i + 1) & mask;
+    slot = slots + <usize>i * stride<K, V>();
+    found = load<u32>(slot);
+    if (found != tag) continue;
+    if (keysEqual<K>(slot + keyOffset<V>(), key)) return slot + valueOffset<V>();
+  }
+  return 0;
 }
 
 /** Configure only: address of the value for `key`, which is made when it is new; 0 when the segment is too small. */
@@ -129,17 +135,17 @@ export class HashTable<K, V> {
   /** The value, or `missing`. For values that are numbers. */
   // @ts-ignore: decorator
   @inline get(key: K, missing: V): V {
-    const at = hashFind<K, V>(tableAddress(changetype<usize>(this)), key);
+    const at = hashFind<K, V>(tableOrZeroes(changetype<usize>(this)), key);
     return at == 0 ? missing : load<V>(at);
   }
   /** A view of the value, or null. For values that are unmanaged classes. */
   // @ts-ignore: decorator
   @inline find(key: K): V | null {
-    return changetype<V | null>(hashFind<K, V>(tableAddress(changetype<usize>(this)), key));
+    return changetype<V | null>(hashFind<K, V>(tableOrZeroes(changetype<usize>(this)), key));
   }
   /** True when the key is in the table. */
   // @ts-ignore: decorator
-  @inline has(key: K): bool { return hashFind<K, V>(tableAddress(changetype<usize>(this)), key) != 0; }
+  @inline has(key: K): bool { return hashFind<K, V>(tableOrZeroes(changetype<usize>(this)), key) != 0; }
   /** Number of keys. */
   get size(): u32 {
     const header = tableAddress(changetype<usize>(this));

@@ -5,7 +5,7 @@ import {
   chunkAt, Esp, Ethernet, Extension, extensionAt, HeaderOption, Icmp, Icmpv6, Ipv4, Ipv6, optionAt, Sctp, SctpChunk,
   spanOf, Srh, Tcp, Udp, Vlan, Vxlan
 } from "./headers";
-import { Protocol } from "./protocol";
+import { checksumOffset, Protocol } from "./protocol";
 import { Quoted } from "./quoted";
 import { PacketBytes } from "./slot";
 
@@ -29,13 +29,13 @@ export class PacketHeaders extends PacketBytes {
   @inline get hasL4(): bool { return load<u16>(changetype<usize>(this), SLOT_L4_OFFSET) != 0; }
   /** TCP, with its fixed 20 bytes in the window. */
   // @ts-ignore: decorator
-  @inline get isTcp(): bool { return this.protocol == Protocol.Tcp && this.hasL4; }
+  @inline get isTcp(): bool { return this.isL4(Protocol.Tcp); }
   /** UDP, with its header in the window. */
   // @ts-ignore: decorator
-  @inline get isUdp(): bool { return this.protocol == Protocol.Udp && this.hasL4; }
+  @inline get isUdp(): bool { return this.isL4(Protocol.Udp); }
   /** SCTP, with its common header in the window. */
   // @ts-ignore: decorator
-  @inline get isSctp(): bool { return this.protocol == Protocol.Sctp && this.hasL4; }
+  @inline get isSctp(): bool { return this.isL4(Protocol.Sctp); }
   /** ICMP in IPv4 or ICMPv6 in IPv6, with 8 bytes in the window. */
   // @ts-ignore: decorator
   @inline get isIcmp(): bool {
@@ -50,12 +50,7 @@ export class PacketHeaders extends PacketBytes {
   }
   /** TCP, UDP or SCTP, with its ports in the window. */
   // @ts-ignore: decorator
-  @inline get hasPorts(): bool {
-    const protocol = this.protocol;
-    if (protocol == Protocol.Tcp) return this.hasL4;
-    if (protocol == Protocol.Udp) return this.hasL4;
-    return protocol == Protocol.Sctp && this.hasL4;
-  }
+  @inline get hasPorts(): bool { return checksumOffset(this.protocol) * this.l4Offset != 0; }
   /** An ICMP or ICMPv6 error whose quoted packet can be read through `quoted`. */
   // @ts-ignore: decorator
   @inline get hasQuoted(): bool { return load<u16>(changetype<usize>(this), SLOT_INNER_L3_OFFSET) != 0; }
@@ -75,13 +70,13 @@ export class PacketHeaders extends PacketBytes {
   // @ts-ignore: decorator
   @inline get ipv4(): Ipv4 {
     if (!this.isIpv4) unreachable();
-    return changetype<Ipv4>(this.head);
+    return changetype<Ipv4>(this.l3);
   }
   /** Traps when it is not IPv6. */
   // @ts-ignore: decorator
   @inline get ipv6(): Ipv6 {
     if (!this.isIpv6) unreachable();
-    return changetype<Ipv6>(this.head);
+    return changetype<Ipv6>(this.l3);
   }
   /** Traps when `isTcp` is false. */
   // @ts-ignore: decorator
@@ -207,6 +202,9 @@ export class PacketHeaders extends PacketBytes {
     return changetype<Vlan>(this.link(12 + (index << 2), 4));
   }
 
+  /** `protocol`, with the L4 header in the window: both in one comparison, as the offset is less than 65536. */
+  // @ts-ignore: decorator
+  @inline private isL4(protocol: u32): bool { return this.l4Offset > (this.protocol ^ protocol) << 16; }
   // @ts-ignore: decorator
   @inline private hasL4Bytes(length: u32): bool { return this.hasL4 && this.l4Offset + length <= this.viewLength; }
   // @ts-ignore: decorator

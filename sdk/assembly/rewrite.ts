@@ -1,16 +1,17 @@
 // Changes of a packet's own headers. Which checksums depend on what: the IPv4 header's on that header; TCP's, UDP's and
 // ICMPv6's on the pseudo-header (addresses) and their own header; ICMP's on its own; SCTP's CRC on its own packet.
 
-import { addFolded, adjust, delta128, delta16, delta32 } from "./checksum";
+import { adjust, change16, change32, delta128, fold } from "./checksum";
 import { Flag, SLOT_FLAGS } from "./generated/abi";
 import { findOption, Ipv6Address } from "./headers";
 import { Packet } from "./packet";
-import { Protocol } from "./protocol";
+import { checksumOffset, Protocol } from "./protocol";
 
 const IPV4_CHECKSUM: usize = 10;
 const TCP_CHECKSUM: usize = 16;
-const UDP_CHECKSUM: usize = 6;
 const ICMP_CHECKSUM: usize = 2;
+const UDP_CHECKSUM: u32 = 6;
+const SCTP_CHECKSUM: u32 = 8;
 
 /** Not the address of a field: a checksum that should change is not in the window, or is not known. */
 const NOT_HERE: usize = 1;
@@ -18,12 +19,17 @@ const NOT_HERE: usize = 1;
 /** Address of the checksum over the addresses; 0 when the packet has none. */
 // @ts-ignore: decorator
 @inline function pseudoField(packet: Packet): usize {
+  const offset = checksumOffset(packet.protocol);
+  return offset * packet.l4Offset != 0 && offset != SCTP_CHECKSUM ? packet.l4 + <usize>offset : otherPseudoField(packet);
+}
+
+/** Of a packet that is not TCP or UDP with its header in the window. */
+function otherPseudoField(packet: Packet): usize {
   const protocol = packet.protocol;
-  let offset: usize = ICMP_CHECKSUM;
-  if (protocol == Protocol.Tcp) offset = TCP_CHECKSUM;
-  else if (protocol == Protocol.Udp) offset = UDP_CHECKSUM;
-  else if (protocol != Protocol.Icmpv6 || packet.isIpv4) return isForeign(protocol) ? NOT_HERE : 0;
-  if (packet.hasL4) return packet.l4 + offset;
+  if (protocol != Protocol.Tcp && protocol != Protocol.Udp) {
+    if (protocol != Protocol.Icmpv6 || packet.isIpv4) return isForeign(protocol) ? NOT_HERE : 0;
+    if (packet.hasL4) return packet.l4 + ICMP_CHECKSUM;
+  }
   return isLaterFragment(packet) ? 0 : NOT_HERE;
 }
 
@@ -44,14 +50,19 @@ function isLaterFragment(packet: Packet): bool {
  * has.
  */
 // @ts-ignore: decorator
-@inline function changed(packet: Packet, field: usize, ofAddress: u32, ofL4: u32): void {
+@inline function changed(packet: Packet, field: usize, ofAddress: u64, ofL4: u64): void {
+  sumChanged(field, packet.protocol == Protocol.Udp, packet.hasFlag(Flag.PARTIAL_CHECKSUM), ofAddress, ofL4);
+}
+
+// @ts-ignore: decorator
+@inline function sumChanged(field: usize, isUdp: bool, isPartial: bool, ofAddress: u64, ofL4: u64): void {
   const before: u32 = load<u16>(field);
-  if (packet.hasFlag(Flag.PARTIAL_CHECKSUM)) {
-    store<u16>(field, addFolded(before, ofAddress));
+  if (isPartial) {
+    store<u16>(field, fold(<u64>before + ofAddress));
   } else {
-    const sum = addFolded(before ^ 0xffff, addFolded(ofAddress, ofL4));
+    const sum = fold(<u64>(before ^ 0xffff) + ofAddress + ofL4);
     // UDP's zero is no checksum, and stays; a sum that comes out as zero is written as 0xffff (RFC 768).
-    if (packet.protocol != Protocol.Udp) store<u16>(field, ~sum);
+    if (!isUdp) store<u16>(field, ~sum);
     else if (before != 0) store<u16>(field, sum == 0xffff ? 0xffff : ~sum);
   }
 }
@@ -60,7 +71,7 @@ export function rewriteAddress4(packet: Packet, offset: usize, address: u32): bo
   if (!packet.isIpv4) return false;
   const field = pseudoField(packet);
   if (field == NOT_HERE) return false;
-  const delta = storeAddress4(packet.head, offset, address);
+  const delta = storeAddress4(packet.l3, offset, address);
   if (field != 0) changed(packet, field, delta, 0);
   packet.markWritten();
   return true;
@@ -68,9 +79,9 @@ export function rewriteAddress4(packet: Packet, offset: usize, address: u32): bo
 
 /** With the IPv4 header's checksum; returns what that adds to a sum. */
 // @ts-ignore: decorator
-@inline function storeAddress4(head: usize, offset: usize, address: u32): u32 {
+@inline function storeAddress4(head: usize, offset: usize, address: u32): u64 {
   const to = bswap(address);
-  const delta = delta32(load<u32>(head + offset), to);
+  const delta = change32(load<u32>(head + offset), to);
   store<u32>(head + offset, to);
   adjust(head + IPV4_CHECKSUM, delta);
   return delta;
@@ -89,7 +100,7 @@ export function rewriteAddress6(packet: Packet, offset: usize, address: Ipv6Addr
 /** Returns what that adds to the pseudo-header's sum. */
 // @ts-ignore: decorator
 @inline function storeAddress6(packet: Packet, offset: usize, address: Ipv6Address): u32 {
-  const at = packet.head + offset;
+  const at = packet.l3 + offset;
   const delta = offset != 8 && isDestinationRouted(packet) ? 0 : delta128(at, changetype<usize>(address));
   changetype<Ipv6Address>(at).copyFrom(address);
   return delta;
@@ -102,33 +113,27 @@ export function isDestinationRouted(packet: Packet): bool {
   return offset != 0 && packet.u8At(offset + 3) != 0;
 }
 
-/** Address of the L4 header of TCP, UDP or SCTP; 0 when it is another, or not in the window. */
-// @ts-ignore: decorator
-@inline function portsOf(packet: Packet): usize {
-  return packet.hasPorts ? packet.l4 : 0;
-}
-
 export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
-  const l4 = portsOf(packet);
-  if (l4 == 0) return false;
-  portChanged(packet, l4, 0, storeWord(l4 + offset, port));
+  if (!packet.hasPorts) return false;
+  portChanged(packet, 0, storeWord(packet.l4 + offset, port));
   return true;
 }
 
 /** A number of 16 bits; returns what that adds to a sum. */
 // @ts-ignore: decorator
-@inline function storeWord(at: usize, value: u32): u32 {
+@inline function storeWord(at: usize, value: u32): u64 {
   const to: u32 = bswap(<u16>value);
-  const delta = delta16(load<u16>(at), to);
+  const delta = change16(load<u16>(at), to);
   store<u16>(at, to);
   return delta;
 }
 
+/** Of a packet that has ports. */
 // @ts-ignore: decorator
-@inline function portChanged(packet: Packet, l4: usize, ofAddress: u32, ofPort: u32): void {
-  const protocol = packet.protocol;
-  if (protocol == Protocol.Sctp) markSctpStale(packet);
-  else changed(packet, l4 + (protocol == Protocol.Tcp ? TCP_CHECKSUM : UDP_CHECKSUM), ofAddress, ofPort);
+@inline function portChanged(packet: Packet, ofAddress: u64, ofPort: u64): void {
+  const offset = checksumOffset(packet.protocol);
+  if (offset == SCTP_CHECKSUM) markSctpStale(packet);
+  else changed(packet, packet.l4 + <usize>offset, ofAddress, ofPort);
   packet.markWritten();
 }
 
@@ -136,19 +141,28 @@ export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
 
 // @ts-ignore: decorator
 @inline export function rewriteEndpoint4(packet: Packet, end: usize, address: u32, port: u32): bool {
-  const l4 = portsOf(packet);
-  if (!packet.isIpv4 || l4 == 0) return false;
-  const ofAddress = storeAddress4(packet.head, 12 + (end << 2), address);
-  portChanged(packet, l4, ofAddress, storeWord(l4 + (end << 1), port));
+  if (!packet.isIpv4) return false;
+  // All is read before anything is stored, so that nothing is read twice.
+  const l4Offset = packet.l4Offset;
+  const offset = checksumOffset(packet.protocol);
+  if (l4Offset * offset == 0) return false;
+  const isPartial = packet.hasFlag(Flag.PARTIAL_CHECKSUM);
+  const l3 = packet.l3;
+  const l4 = l3 + <usize>l4Offset;
+  const ofAddress = storeAddress4(l3, 12 + (end << 2), address);
+  const ofPort = storeWord(l4 + (end << 1), port);
+  if (offset == SCTP_CHECKSUM) markSctpStale(packet);
+  else sumChanged(l4 + <usize>offset, offset == UDP_CHECKSUM, isPartial, ofAddress, ofPort);
+  packet.markWritten();
   return true;
 }
 
 // @ts-ignore: decorator
 @inline export function rewriteEndpoint6(packet: Packet, end: usize, address: Ipv6Address, port: u32): bool {
-  const l4 = portsOf(packet);
-  if (!packet.isIpv6 || l4 == 0) return false;
+  if (!packet.isIpv6) return false;
+  if (!packet.hasPorts) return false;
   const ofAddress = storeAddress6(packet, 8 + (end << 4), address);
-  portChanged(packet, l4, ofAddress, storeWord(l4 + (end << 1), port));
+  portChanged(packet, ofAddress, storeWord(packet.l4 + (end << 1), port));
   return true;
 }
 
@@ -172,7 +186,7 @@ export function rewriteHopLimit(packet: Packet, value: u32): bool {
   if (packet.isIpv4) {
     const word: u32 = load<u16>(head, 8);
     store<u8>(head, value, 8);
-    adjust(head + IPV4_CHECKSUM, delta16(word, load<u16>(head, 8)));
+    adjust(head + IPV4_CHECKSUM, change16(word, load<u16>(head, 8)));
   } else if (packet.isIpv6) {
     store<u8>(head, value, 7);
   } else {
@@ -192,7 +206,7 @@ function rewriteClass(packet: Packet, kept: u32, value: u32): bool {
   const word: u32 = load<u16>(head);
   if (packet.isIpv4) {
     store<u8>(head, value | <u32>load<u8>(head, 1) & kept, 1);
-    adjust(head + IPV4_CHECKSUM, delta16(word, load<u16>(head)));
+    adjust(head + IPV4_CHECKSUM, change16(word, load<u16>(head)));
   } else if (packet.isIpv6) {
     // Version 4 bits, traffic class 8 (DSCP 6, ECN 2), flow label 20.
     store<u16>(head, bswap<u16>(<u16>(<u32>bswap<u16>(<u16>word) & (0xf00f | kept << 4) | (value & 255) << 4)));
@@ -208,7 +222,7 @@ export function rewriteIpv4Word(packet: Packet, offset: usize, value: u32): bool
   if (!packet.isIpv4) return false;
   const head = packet.head;
   const to: u32 = bswap(<u16>value);
-  adjust(head + IPV4_CHECKSUM, delta16(load<u16>(head + offset), to));
+  adjust(head + IPV4_CHECKSUM, change16(load<u16>(head + offset), to));
   store<u16>(head + offset, to);
   packet.markWritten();
   return true;
@@ -228,7 +242,7 @@ export function rewriteIpv4Word(packet: Packet, offset: usize, value: u32): bool
 export function patch8(packet: Packet, offset: u32, value: u32): bool {
   const at = l4Bytes(packet, offset, 1);
   if (at == 0) return false;
-  const delta = delta16(load<u8>(at), value & 0xff);
+  const delta = change16(load<u8>(at), value & 0xff);
   store<u8>(at, value);
   l4Changed(packet, offset, delta);
   return true;
@@ -245,7 +259,7 @@ export function patch32(packet: Packet, offset: u32, value: u32): bool {
   const at = l4Bytes(packet, offset, 4);
   if (at == 0) return false;
   const to = bswap(value);
-  const delta = delta32(load<u32>(at), to);
+  const delta = change32(load<u32>(at), to);
   store<u32>(at, to);
   l4Changed(packet, offset, delta);
   return true;
@@ -253,14 +267,14 @@ export function patch32(packet: Packet, offset: u32, value: u32): bool {
 
 /** Bytes from `offset` on were changed: of words that start there, which at an odd place are halves of two. */
 // @ts-ignore: decorator
-@inline function l4Changed(packet: Packet, offset: u32, delta: u32): void {
+@inline function l4Changed(packet: Packet, offset: u32, delta: u64): void {
   const protocol = packet.protocol;
   const l4 = packet.l4;
   // L4 starts at a multiple of 4.
-  if ((offset & 1) != 0) delta = swapped(delta);
-  if (protocol == Protocol.Tcp) changed(packet, l4 + TCP_CHECKSUM, 0, delta);
-  else if (protocol == Protocol.Udp) changed(packet, l4 + UDP_CHECKSUM, 0, delta);
-  else if (protocol == Protocol.Sctp) markSctpStale(packet);
+  if ((offset & 1) != 0) delta = swapped(fold(delta));
+  const checksum = checksumOffset(protocol);
+  if (checksum == SCTP_CHECKSUM) markSctpStale(packet);
+  else if (checksum != 0) changed(packet, l4 + <usize>checksum, 0, delta);
   else if (protocol == (packet.isIpv4 ? Protocol.Icmp : Protocol.Icmpv6)) changed(packet, l4 + ICMP_CHECKSUM, 0, delta);
   packet.markWritten();
 }
@@ -278,7 +292,7 @@ export function rewriteTcpOptionWord(packet: Packet, kind: u32, value: u32): boo
   const at = tcpOptionWord(packet, kind);
   if (at == 0) return false;
   const delta = storeWord(at, value);
-  changed(packet, packet.l4 + TCP_CHECKSUM, 0, ((at - packet.l4) & 1) != 0 ? swapped(delta) : delta);
+  changed(packet, packet.l4 + TCP_CHECKSUM, 0, ((at - packet.l4) & 1) != 0 ? <u64>swapped(fold(delta)) : delta);
   packet.markWritten();
   return true;
 }

@@ -1,7 +1,7 @@
 // A config segment: built by the builder instance during configure, read-only for workers afterwards, and found at
 // another address with each publish. So everything in it is an offset from its base.
 //
-//   0   u32 bytes used (0: nothing was built)      4   u32 1 when it became too small      8   u64 spare
+//   0   u32 bytes used (0: nothing was built)      4   u32 1 when it became too small      8   u64 zero
 //   16  u32[60] directory: offset of each declared table, in the order of declaration; 0: empty
 //   256 tables
 
@@ -26,6 +26,16 @@ let finisherCount: usize = 0;
   if (base == 0) return 0;
   const offset: usize = load<u32>(base + entry);
   return offset == 0 ? 0 : base + offset;
+}
+
+/**
+ * Address of the table with this directory entry. Of one that is empty, the segment's own, of which 8 bytes from 8 on are
+ * zero; 0 when nothing was configured, where all bytes are. For lookups that a zero there ends.
+ */
+// @ts-ignore: decorator
+@inline export function tableOrZeroes(entry: usize): usize {
+  const base = segmentBase();
+  return base + <usize>load<u32>(base + entry);
 }
 
 /** Configure only: starts the segment. False when it has no room for its own header. */

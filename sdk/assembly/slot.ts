@@ -1,5 +1,5 @@
 import {
-  Flag, SLOT_FAMILY, SLOT_FLAGS, SLOT_HEAD, SLOT_HEADROOM_OFFSET, SLOT_HEAD_LENGTH, SLOT_L4_OFFSET, SLOT_PACKET_LENGTH,
+  Flag, SLOT_FAMILY, SLOT_FLAGS, SLOT_HEAD, SLOT_HEADROOM_OFFSET, SLOT_HEAD_LENGTH, SLOT_HEAD_OFFSET, SLOT_L4_OFFSET, SLOT_PACKET_LENGTH,
   SLOT_PAYLOAD_OFFSET
 } from "./generated/abi";
 
@@ -92,9 +92,15 @@ export class PacketBytes {
   /** Offset of the packet's first byte in its slot. */
   // @ts-ignore: decorator
   @inline get headOffset(): usize { return load<u16>(changetype<usize>(this), SLOT_HEAD); }
+  // The host puts the L3 header at one place. What moves the head takes family and offsets away, so that none of these is
+  // asked for then.
+
+  /** Address of the L3 header that the host found; meaningless without a family. */
+  // @ts-ignore: decorator
+  @inline get l3(): usize { return changetype<usize>(this) + SLOT_HEAD_OFFSET; }
   /** Address of the L4 header; meaningless without `hasL4`. */
   // @ts-ignore: decorator
-  @inline get l4(): usize { return this.head + <usize>load<u16>(changetype<usize>(this), SLOT_L4_OFFSET); }
+  @inline get l4(): usize { return changetype<usize>(this) + <usize>this.l4Offset + SLOT_HEAD_OFFSET; }
   /** True when one of these flags is set; see Flag. */
   // @ts-ignore: decorator
   @inline hasFlag(flag: i32): bool { return (load<u16>(changetype<usize>(this), SLOT_FLAGS) & flag) != 0; }
