@@ -18,22 +18,36 @@ const address = new Ipv6Address();
   return address;
 }
 
+/** Most packets: of their flow itself, address and port change at once. */
+// @ts-ignore: decorator
+@inline function isPlain(packet: Packet, port: u32): bool { return port != 0 && packet.hasPorts && !packet.isRelated; }
+
 /** Translates a packet's destination; an ICMP error's, and the source of what it quotes. False when it cannot be done. */
 export function translateDestination(packet: Packet, how: Translation, isSource: bool): bool {
+  const port = portOf(how, isSource);
+  if (isPlain(packet, port)) {
+    const to = packet.destinationPort ^ port;
+    if (packet.isIpv6) return packet.setDestinationEndpoint6(changed(packet.ipv6.destination, how, isSource), to);
+    return packet.setDestinationEndpoint4(packet.ipv4.destination ^ <u32>lowOf(how, isSource), to);
+  }
   if (packet.isIpv6) {
     if (!packet.setDestination6(changed(packet.ipv6.destination, how, isSource))) return false;
   } else if (!packet.setDestination4(packet.ipv4.destination ^ <u32>lowOf(how, isSource))) {
     return false;
   }
-  const port = portOf(how, isSource);
   if (packet.isRelated) return translateQuotedSource(packet, how, isSource, port);
   if (port == 0) return true;
-  if (packet.hasPorts) return packet.setDestinationPort(packet.destinationPort ^ port);
   return packet.isIcmp && packet.setIcmpIdentifier(packet.icmp.identifier ^ port);
 }
 
 /** Translates a packet's source; of an ICMP error the destination of what it quotes, and its source if it is the same. */
 export function translateSource(packet: Packet, how: Translation, isSource: bool): bool {
+  const port = portOf(how, isSource);
+  if (isPlain(packet, port)) {
+    const to = packet.sourcePort ^ port;
+    if (packet.isIpv6) return packet.setSourceEndpoint6(changed(packet.ipv6.source, how, isSource), to);
+    return packet.setSourceEndpoint4(packet.ipv4.source ^ <u32>lowOf(how, isSource), to);
+  }
   if (packet.isRelated && (!packet.hasQuoted || !translateQuotedDestination(packet, how, isSource))) return false;
   if (packet.isRelated && !isFromQuotedDestination) return true;
   if (packet.isIpv6) {
@@ -41,9 +55,7 @@ export function translateSource(packet: Packet, how: Translation, isSource: bool
   } else if (!packet.setSource4(packet.ipv4.source ^ <u32>lowOf(how, isSource))) {
     return false;
   }
-  const port = portOf(how, isSource);
   if (port == 0 || packet.isRelated) return true;
-  if (packet.hasPorts) return packet.setSourcePort(packet.sourcePort ^ port);
   return packet.isIcmp && packet.setIcmpIdentifier(packet.icmp.identifier ^ port);
 }
 
