@@ -5,9 +5,10 @@ import type { Attack, Setting } from "./attack.js";
 import { fuzzing, keepCorpora } from "./fuzzers.js";
 import { pluginFuzzing } from "./plugins.js";
 import { sanitizedTests } from "./sanitized.js";
+import { nodeAttacks } from "./suites.js";
 
 /** In the order in which they run: what breaks most things first. */
-const attacks: readonly Attack[] = [...fuzzing, pluginFuzzing, sanitizedTests];
+const attacks: readonly Attack[] = [...fuzzing, pluginFuzzing, sanitizedTests, nodeAttacks];
 
 interface Outcome {
   name: string;
