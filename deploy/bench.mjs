@@ -4,4 +4,4 @@ import { setupThen } from "./setup/then.mjs";
 
 // What needs Kubernetes is measured only where it is named.
 const cluster = process.argv.includes("reflector");
-await setupThen(() => import("../test/dist/bench/main.js"), { cluster });
+await setupThen(() => import("../test/dist/bench/main.js"), { benches: true, cluster });

@@ -25,6 +25,12 @@ export const basePackages = {
   procps: "sysctl in the nodes' namespaces",
 };
 
+/** To run the benchmarks, on top of the base list. */
+export const benchPackages = {
+  "dpdk-dev": "benchmarks: dpdk-testpmd forwards beside Sluice",
+  "openvswitch-switch-dpdk": "benchmarks: OVS-DPDK forwards beside Sluice; never run as a service",
+};
+
 /** To run the tests and the format check, on top of the base list. */
 export const testPackages = {
   "libgtest-dev": "native tests",

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withLock } from "./lock.mjs";
-import { attackPackages, basePackages, clusterPackages, testPackages } from "./packages.mjs";
+import { attackPackages, basePackages, benchPackages, clusterPackages, testPackages } from "./packages.mjs";
 import { checkPrerequisites } from "./prerequisites.mjs";
 import { runSteps, withProgress } from "./scheduler.mjs";
 import { withoutServices } from "./services.mjs";
@@ -44,10 +44,11 @@ async function installPackages(wanted) {
 
 /**
  * Makes this machine ready: Debian packages, npm packages, Wasmtime's C API, ABI constants, TypeScript, plugins, the addon,
- * with `tests` the native tests, with `cluster` Kubernetes; with `attacks` the packages of the tests and the attacks. Does
- * only what is missing or stale. Throws a SetupError with what to do about it.
+ * with `tests` the native tests, with `cluster` Kubernetes; with `attacks` the packages of the tests and the attacks, with
+ * `benches` the programs that Sluice is measured against. Does only what is missing or stale. Throws a SetupError with what
+ * to do about it.
  */
-export async function setup({ tests = false, attacks = false, cluster = false }) {
+export async function setup({ tests = false, attacks = false, benches = false, cluster = false }) {
   const started = Date.now();
   const remark = checkPrerequisites(root, { cluster });
   if (remark) console.log(remark);
@@ -62,6 +63,7 @@ export async function setup({ tests = false, attacks = false, cluster = false })
         ...basePackages,
         ...((tests || attacks) && testPackages),
         ...(attacks && attackPackages),
+        ...(benches && benchPackages),
         ...(cluster && clusterPackages),
       });
       const built = await runSteps(buildSteps(root, { tests, cluster }), buildFolder);

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "port/port.h"
@@ -24,6 +25,10 @@ class GeneratorPort : public Port {
   /// Frames to send, in this order, over and over.
   void load(std::vector<Frame> frames);
   void set_burst(uint16_t burst) { burst_ = burst; }
+  /// Lets a packet out each so many cycles from the next run on, and notes how long each takes; 0: as many as fit.
+  void pace(uint64_t cycles) { pace_ = cycles; }
+  /// Of the packets of paced runs that left by this port: cycles from when each was due to its transmission.
+  std::vector<uint32_t> take_delays() { return std::exchange(delays_, {}); }
   /// Keeps the first `count` frames that leave.
   void keep(size_t count);
   std::vector<Frame> take_kept() { return std::move(kept_); }
@@ -32,10 +37,11 @@ class GeneratorPort : public Port {
   /// poll to poll without those of receive() and transmit(), the median over parts of the run: all that the node does.
   double run(uint64_t packets);
 
-  /// Watches the time between two polls of a running load.
+  /// Watches how long the worker is kept from its next poll by what it does or waits for itself. Time in which the
+  /// machine ran something else on its CPU while it could have gone on does not count: no program is free of that.
   void watch_gaps(bool on) { watch_ = on; }
-  /// The longest one since the last call, in cycles.
-  double take_longest_gap() { return static_cast<double>(longest_gap_.exchange(0)); }
+  /// The longest one since the last call, ns.
+  uint64_t take_longest_gap() { return longest_gap_.exchange(0); }
 
   uint64_t sunk() const { return sunk_.load(std::memory_order_relaxed); }
 
@@ -49,6 +55,7 @@ class GeneratorPort : public Port {
 
   void note_gap();
   void note_part();
+  uint64_t packets_due();
   uint16_t make(rte_mbuf** frames, uint16_t count);
 
   rte_mempool* pool_;
@@ -64,8 +71,11 @@ class GeneratorPort : public Port {
   std::atomic<bool> done_{true};
   std::atomic<uint64_t> sunk_{0};
   std::atomic<bool> watch_{false};
-  uint64_t last_poll_ = 0;
+  uint64_t last_poll_ = 0, last_cpu_ = 0;  ///< ns: CLOCK_MONOTONIC, CPU time of the worker's thread
+  long waits_ = 0;                         ///< times that the thread gave up its CPU by itself
   std::atomic<uint64_t> longest_gap_{0};
+  uint64_t pace_ = 0, due_ = 0;  ///< cycles between packets; when the next one is due
+  std::vector<uint32_t> delays_;
   std::vector<Frame> kept_;
   size_t to_keep_ = 0;
 };

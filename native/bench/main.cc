@@ -24,7 +24,7 @@ const Named kBenchmarks[] = {
     {"stage-nat", stage_nat},
     {"service-path-10k", [](const Options& options) { return service_path(options, 10'000); }},
     {"service-path-1m", [](const Options& options) { return service_path(options, 1'000'000); }},
-    {"forward", forward},
+    {"latency", latency},
     {"forward-devices", forward_devices},
     {"tsc", timestamp_counter},
     {"scale-2", two_workers},

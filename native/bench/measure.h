@@ -34,7 +34,7 @@ using Benchmark = std::function<std::vector<Figure>(const Options&)>;
 std::vector<Figure> stage_empty(const Options& options);
 std::vector<Figure> stage_nat(const Options& options);
 std::vector<Figure> service_path(const Options& options, uint32_t flows);
-std::vector<Figure> forward(const Options& options);
+std::vector<Figure> latency(const Options& options);
 std::vector<Figure> forward_devices(const Options& options);
 std::vector<Figure> timestamp_counter(const Options& options);
 std::vector<Figure> flow_insertion(const Options& options);

@@ -1,6 +1,9 @@
 // The packet path of a node with real workers: from a port's receive() to its transmit(), the ports' own cost
 // subtracted.
 
+#include <rte_cycles.h>
+
+#include <algorithm>
 #include <thread>
 
 #include "bench_node.h"
@@ -49,44 +52,84 @@ void establish(BenchNode& node, uint16_t worker, uint32_t flows, uint32_t destin
   if (clients.sunk() - answered != flows) throw std::runtime_error("not every answer came back");
 }
 
+/// A node that only forwards, and one with a service and a policy, each with its flows established.
+struct Contenders {
+  Contenders(const Options& options, uint32_t flows) : plain(setup(options, flows)), served(setup(options, flows)) {
+    served.use({
+        {"nat", read_file(options.configs + "/nat.json"), {abi::Hook::PREROUTING, abi::Hook::POSTROUTING}},
+        {"policy", read_file(options.configs + "/policy.json"), {abi::Hook::FORWARD}},
+    });
+    establish(plain, 0, flows, 0x0a810001);
+    establish(served, 0, flows, kService);
+  }
+  void check_drops() const {
+    plain.check_drops();
+    served.check_drops();
+  }
+
+  BenchNode plain, served;
+
+ private:
+  static BenchNode::Setup setup(const Options& options, uint32_t flows) {
+    BenchNode::Setup setup;
+    setup.max_flows = flows + flows / 4 + 1024;
+    setup.modules = options.modules;
+    setup.cores = {options.core};
+    return setup;
+  }
+};
+
+/// At one rate for both nodes: p50 and p99 of each round, ns.
+class Delays {
+ public:
+  explicit Delays(uint64_t pace) : pace_(pace) {}
+
+  void run(BenchNode& node, std::vector<double> (&percentiles)[2]) const {
+    constexpr uint64_t kPaced = 100'000;
+    node.clients().pace(pace_);
+    node.clients().run(kPaced);
+    node.clients().pace(0);
+    std::vector<uint32_t> delays = node.servers().take_delays();
+    std::sort(delays.begin(), delays.end());
+    const double to_ns = 1e9 / static_cast<double>(rte_get_tsc_hz());
+    percentiles[0].push_back(delays.at(delays.size() / 2) * to_ns);
+    percentiles[1].push_back(delays.at(delays.size() * 99 / 100) * to_ns);
+  }
+
+ private:
+  const uint64_t pace_;
+};
+
+/// Cycles from packet to packet at the highest rate, the ports' own included.
+uint64_t cycles_at_full_rate(BenchNode& node) {
+  const uint64_t start = rte_rdtsc();
+  node.clients().run(kPackets);
+  return (rte_rdtsc() - start) / kPackets;
+}
+
 }  // namespace
 
 std::vector<Figure> service_path(const Options& options, uint32_t flows) {
-  BenchNode::Setup setup;
-  setup.max_flows = flows + flows / 4 + 1024;
-  setup.modules = options.modules;
-  setup.cores = {options.core};
-  const std::vector<StageUse> service = {
-      {"nat", read_file(options.configs + "/nat.json"), {abi::Hook::PREROUTING, abi::Hook::POSTROUTING}},
-      {"policy", read_file(options.configs + "/policy.json"), {abi::Hook::FORWARD}},
-  };
-  BenchNode plain(setup), served(setup);
-  served.use(service);
-  establish(plain, 0, flows, 0x0a810001);
-  establish(served, 0, flows, kService);
+  Contenders nodes(options, flows);
   const auto run = [flows](BenchNode& node) { return node.clients().run(std::max<uint64_t>(kPackets, flows)); };
-  const auto cycles = interleave(options.rounds, {[&] { return run(plain); }, [&] { return run(served); }});
-  plain.check_drops();
-  served.check_drops();
+  const auto cycles = interleave(options.rounds, {[&] { return run(nodes.plain); }, [&] { return run(nodes.served); }});
+  nodes.check_drops();
   const std::string name = flows >= 1'000'000 ? "1m" : std::to_string(flows / 1000) + "k";
   return {{"service-path-" + name, "cycles/packet", cycles[1], {{"forward alone", cycles[0]}}}};
 }
 
-std::vector<Figure> forward(const Options& options) {
-  constexpr uint32_t kFlows = 10'000;
-  BenchNode::Setup setup;
-  setup.modules = options.modules;
-  setup.cores = {options.core};
-  BenchNode node(setup);
-  establish(node, 0, kFlows, 0x0a810001);
-  std::vector<Figure> figures;
-  for (const uint16_t burst : {32, 256}) {
-    node.clients().set_burst(burst);
-    const auto cycles = interleave(options.rounds, {[&] { return node.clients().run(2 * kPackets); }});
-    figures.push_back({"forward-b" + std::to_string(burst), "cycles/packet", cycles[0], {}});
+/// At a tenth of the rate that the node with the service reaches.
+std::vector<Figure> latency(const Options& options) {
+  Contenders nodes(options, 10'000);
+  const Delays delays(10 * cycles_at_full_rate(nodes.served));
+  std::vector<double> plain[2], served[2];
+  for (int round = 0; round < options.rounds; round++) {
+    delays.run(nodes.plain, plain);
+    delays.run(nodes.served, served);
   }
-  node.check_drops();
-  return figures;
+  nodes.check_drops();
+  return {{"latency-p50", "ns", median(served[0]), {{"forwarding only", median(plain[0])}}},
+          {"latency-p99", "ns", median(served[1]), {{"forwarding only", median(plain[1])}}}};
 }
 
 std::vector<Figure> two_workers(const Options& options) {

@@ -14,15 +14,21 @@ import type { Figure } from "./result.js";
 export const nativeBenchmarks = [
   "stage-empty",
   "stage-nat",
-  "forward",
   "service-path-10k",
   "service-path-1m",
+  "latency",
   "scale-2",
   "hot-swap",
   "flows",
 ];
 
 const folder = join(root, "build", "bench");
+
+/** The program with what all of its benchmarks need. */
+export const nativeCommand: readonly string[] = [
+  join(root, "build", "native", "sluice_bench"),
+  ...["--modules", folder, "--configs", folder],
+];
 
 async function run(command: string, args: string[]): Promise<void> {
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
@@ -49,8 +55,9 @@ export async function prepare(): Promise<void> {
 /** Figures as they come. The worker has the last CPU, all else the others. */
 export async function* runNative(name: string, rounds: number): AsyncGenerator<Figure> {
   const core = String(cpus().length - 1);
-  const args = ["--modules", folder, "--configs", folder, "--core", core, "--rounds", String(rounds), name];
-  const child = spawn(join(root, "build", "native", "sluice_bench"), args, { stdio: ["ignore", "pipe", "pipe"] });
+  const [command, ...common] = nativeCommand as [string, ...string[]];
+  const args = [...common, "--core", core, "--rounds", String(rounds), name];
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   const ended = once(child, "close") as Promise<[number | null]>;
   let complaint = "";
   child.stderr.on("data", (text: Buffer) => {
