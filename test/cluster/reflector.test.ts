@@ -9,11 +9,13 @@ import {
   MIRROR_PREFIX,
   NODE_IDS_PREFIX,
   nodeReportKey,
+  pluginKey,
 } from "../../host/src/cluster/keys.js";
-import type { NodeReportRecord } from "../../host/src/cluster/records.js";
+import { type NodeReportRecord, type PluginRecord, pluginRecord } from "../../host/src/cluster/records.js";
 import { KubeApi } from "../../host/src/kube/api.js";
 import { Reflector } from "../../host/src/reflector/reflector.js";
 import { EtcdStore } from "../../host/src/store/etcd-store.js";
+import { ModuleStore } from "../../host/src/store/module-store.js";
 import { root } from "../support/dataplane.js";
 import { EtcdServer } from "../support/etcd.js";
 import { ApiServer, type Manifest, pathOf } from "../support/kube-api.js";
@@ -423,8 +425,14 @@ describe("what users see", () => {
     expect(await event("IPPool", "tiny", "Full")).toContain("make another IPPool");
     expect(await event("Node", "c", "NoAddresses")).toContain("IPPool tiny");
     await says(`${SLUICE}/ippools/v4`, "Ready", { status: "True", reason: "BlocksLeft" });
-    const { status } = await api.must<{ status: { blocks: number; capacity: string } }>("GET", `${SLUICE}/ippools/v4`);
-    expect(status).toMatchObject({ blocks: 3, capacity: "1024" });
+    // Those of nodes that are gone are taken back after a while.
+    await eventually("the blocks of three nodes", WAIT_MS, async () => {
+      const { status } = await api.must<{ status: { blocks: number; capacity: string } }>(
+        "GET",
+        `${SLUICE}/ippools/v4`,
+      );
+      return status.blocks === 3 && status.capacity === "1024" ? true : undefined;
+    });
     await remove("/api/v1/nodes/c");
     await eventually("its id's release", WAIT_MS, async () =>
       (await records(NODE_IDS_PREFIX)).has("c") ? undefined : true,
@@ -550,4 +558,95 @@ describe("of two reflectors", () => {
     expect(status).toBe(1);
     expect(stderr).toContain(message);
   });
+});
+
+describe("Plugins", () => {
+  const SOURCE = `
+import { Batch, definePlugin } from "@sluice/sdk";
+definePlugin({ name: "guard", version: "1.0.0" });
+@hook("forward")
+export function process(batch: Batch): void {
+  for (let i = 0; i < batch.length; i++) batch.at(i);
+}
+`;
+  const PATH = `${SLUICE}/plugins/guard`;
+  const patch = (spec: object) => api.must("PATCH", PATH, { spec }, "application/merge-patch+json");
+  const published = async (): Promise<PluginRecord | undefined> => {
+    const found = await store.get(pluginKey("guard"));
+    return found === undefined ? undefined : pluginRecord.parse(JSON.parse(found.value));
+  };
+  const generation = (wanted: number) =>
+    eventually(`generation ${wanted} for nodes`, WAIT_MS, async () => {
+      const record = await published();
+      return record?.live?.generation === wanted ? record : undefined;
+    });
+
+  const tells = (type: string, text: RegExp) =>
+    eventually(`${type} with ${text}`, WAIT_MS, async () => {
+      const found = (await conditions(PATH))[type];
+      return found?.status === "False" && text.test(found.message) ? true : undefined;
+    });
+
+  test("become modules for nodes; what can't be used leaves the last version in place", async () => {
+    const modules = new ModuleStore(store);
+    const reflector = reflect("one");
+    await synced(reflector);
+    await make(plugin({ source: { inline: SOURCE }, priority: 3 }));
+    const first = await generation(1);
+    expect(first.live).toMatchObject({ hooks: ["forward"], priority: 3, origin: "inline" });
+    const digest = first.live?.digest ?? "";
+    expect((await modules.get(digest)).length).toBeGreaterThan(100);
+    await says(PATH, "Compiled", { status: "True", reason: "Compiled" });
+    await says(PATH, "Accepted", { status: "True", reason: "Accepted" });
+
+    await patch({ source: { inline: SOURCE.replace("batch.at", "batch.att") } });
+    await tells("Compiled", /plugin-build-failed .*:6:/);
+    await patch({ source: { inline: SOURCE }, config: { limit: 1 } });
+    await tells("Accepted", /\/spec\/config: found {"limit":1}; allowed: nothing/);
+    await patch({ config: null, hooks: ["input"] });
+    await tells("Accepted", /\/spec\/hooks\/0: found input/);
+    expect(await published()).toEqual(first);
+
+    await patch({ hooks: null, priority: 4 });
+    expect((await generation(5)).live).toMatchObject({ priority: 4, digest });
+    await says(PATH, "Compiled", { status: "True", reason: "Compiled" });
+    await patch({ source: { inline: SOURCE.replace("i++", "i += 2") } });
+    expect(await generation(6)).toMatchObject({ previousDigest: digest });
+
+    await remove(PATH);
+    await eventually("neither a Plugin nor a module for nodes", WAIT_MS, async () =>
+      (await published()) === undefined && !(await modules.has(digest)) ? true : undefined,
+    );
+  });
+
+  test("from ConfigMaps, which are followed; a Secret that was not granted is not read", async () => {
+    const reflector = reflect("one");
+    await synced(reflector);
+    const text = { namespace: "default", name: "text", key: "guard.ts" };
+    await make(plugin({ source: { inline: null, configMap: text } }));
+    await tells("Accepted", /there is no ConfigMap default\/text/);
+    await make({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { namespace: "default", name: "text" },
+      data: { "guard.ts": SOURCE },
+    });
+    expect((await generation(1)).live).toMatchObject({ origin: "ConfigMap default/text guard.ts" });
+    await patch({ configFrom: { secret: { namespace: "default", name: "hidden", key: "config" } } });
+    await tells(
+      "Accepted",
+      /not-readable \/spec\/configFrom\/secret: Secret default\/hidden can't be read: .*may ServiceAccount/,
+    );
+    expect((await published())?.live?.generation).toBe(1);
+    await remove(PATH);
+  });
+});
+
+test("a Pipeline is told to nodes, with how many run with it", async () => {
+  const reflector = reflect("one");
+  await synced(reflector);
+  await make(pipeline({ forward: ["policy"] }));
+  await has("pipelines/default", { spec: { nodeSelector: {}, priority: 0, hooks: { forward: ["policy"] } } });
+  await says(`${SLUICE}/pipelines/default`, "Accepted", { status: "True", reason: "Accepted" });
+  await remove(`${SLUICE}/pipelines/default`);
 });

@@ -6,6 +6,7 @@ import {
   type MirroredKind,
   mirrorPrefix,
   NODE_IDS_PREFIX,
+  PLUGINS_PREFIX,
 } from "../cluster/keys.js";
 import {
   type BlockRecord,
@@ -23,6 +24,10 @@ import {
   nodeConfigRecord,
   nodeIdRecord,
   nodeRecord,
+  type PipelineRecord,
+  type PluginRecord,
+  pipelineRecord,
+  pluginRecord,
   podRecord,
   type ServiceRecord,
   serviceRecord,
@@ -30,7 +35,7 @@ import {
 import { PodTable } from "./pod-table.js";
 
 /** What a change is about: who computes something looks at its own only. */
-export type Aspect = MirroredKind | "blocks" | "ids";
+export type Aspect = MirroredKind | "blocks" | "ids" | "plugins";
 
 interface Records {
   namespaces: NamespaceRecord;
@@ -40,6 +45,8 @@ interface Records {
   networkpolicies: NetworkPolicyRecord;
   nodeconfigs: NodeConfigRecord;
   ippools: IpPoolRecord;
+  pipelines: PipelineRecord;
+  plugins: PluginRecord;
 }
 
 /** Without a record: it is gone. Records of pods are in the view. */
@@ -56,6 +63,9 @@ export class ClusterView {
   readonly networkpolicies = new Map<string, NetworkPolicyRecord>();
   readonly nodeconfigs = new Map<string, NodeConfigRecord>();
   readonly ippools = new Map<string, IpPoolRecord>();
+  readonly pipelines = new Map<string, PipelineRecord>();
+  /** The users'. */
+  readonly plugins = new Map<string, PluginRecord>();
   readonly blocks = new Map<string, BlockRecord>();
   /** This node's. */
   id: number | undefined;
@@ -99,21 +109,24 @@ export class ClusterView {
 
   /** How many records are kept. */
   get size(): number {
-    const { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, blocks, pods } = this;
-    const parts = [namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, blocks, pods];
+    const parts = [...Object.values(this.maps), this.plugins, this.blocks, this.pods];
     return parts.reduce((sum, { size }) => sum + size, 0);
   }
 
   /** All that is kept, by its keys and in JSON. */
   *records(): Generator<[key: string, value: string]> {
-    const { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools } = this;
-    const maps = { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools };
-    for (const [kind, map] of Object.entries(maps)) {
+    for (const [kind, map] of Object.entries(this.maps)) {
       for (const [name, record] of map) yield [mirrorPrefix(kind as MirroredKind) + name, JSON.stringify(record)];
     }
     for (const [name, block] of this.blocks) yield [BLOCKS_PREFIX + name, JSON.stringify(block)];
+    for (const [name, plugin] of this.plugins) yield [PLUGINS_PREFIX + name, JSON.stringify(plugin)];
     for (const [name, pod] of this.pods.records()) yield [mirrorPrefix("pods") + name, JSON.stringify(pod)];
     if (this.id !== undefined) yield [NODE_IDS_PREFIX + this.node, JSON.stringify({ node: this.node, id: this.id })];
+  }
+
+  private get maps() {
+    const { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, pipelines } = this;
+    return { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, pipelines };
   }
 
   private tell(aspect: Aspect, name: string): void {
@@ -139,6 +152,10 @@ export class ClusterView {
         return put(this.nodeconfigs, name, nodeConfigRecord, value);
       case "ippools":
         return put(this.ippools, name, ipPoolRecord, value);
+      case "pipelines":
+        return put(this.pipelines, name, pipelineRecord, value);
+      case "plugins":
+        return put(this.plugins, name, pluginRecord, value);
       case "blocks":
         return put(this.blocks, name, blockRecord, value);
       case "ids":
@@ -153,6 +170,7 @@ class InvalidRecord extends Error {}
 
 function placeOf(key: string): { aspect: Aspect; name: string } | undefined {
   if (key.startsWith(BLOCKS_PREFIX)) return { aspect: "blocks", name: key.slice(BLOCKS_PREFIX.length) };
+  if (key.startsWith(PLUGINS_PREFIX)) return { aspect: "plugins", name: key.slice(PLUGINS_PREFIX.length) };
   if (key.startsWith(NODE_IDS_PREFIX)) return { aspect: "ids", name: key.slice(NODE_IDS_PREFIX.length) };
   if (!key.startsWith(MIRROR_PREFIX)) return undefined;
   const [kind = "", ...rest] = key.slice(MIRROR_PREFIX.length).split("/");

@@ -6,6 +6,7 @@ import {
   type MirroredKind,
   mirrorPrefix,
   NODE_IDS_PREFIX,
+  PLUGINS_PREFIX,
 } from "../cluster/keys.js";
 import type { SluiceError } from "../errors.js";
 import type { EtcdStore } from "../store/etcd-store.js";
@@ -26,6 +27,7 @@ const ASPECTS: Record<Aspect, string> = {
     string
   >),
   blocks: BLOCKS_PREFIX,
+  plugins: PLUGINS_PREFIX,
   ids: NODE_IDS_PREFIX,
 };
 

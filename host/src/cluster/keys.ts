@@ -9,6 +9,9 @@
 //   /sluice/v1/ipam/nodes/<node>                    a node's id, made in one transaction with the key before
 //   /sluice/v1/ipam/blocks/<pool>/<block>           the node that has the block; made only where absent
 //   /sluice/v1/ipam/wants/<node>/<pool>             how many blocks the node's agent needs
+//   /sluice/v1/plugins/<name>                       a Plugin as nodes are to run it
+//   /sluice/v1/modules/<digest>                     how many parts a module is in; made after all of them
+//   /sluice/v1/modules/<digest>/<part>              a part of it, in base64
 //   /sluice/v1/nodes/<node>                         what the node's agent reports of itself
 //   /sluice/v1/endpoints/<node>/<id>                addresses that the node's agent handed out, by container and interface
 
@@ -24,6 +27,7 @@ export const MIRRORED = {
   networkpolicies: true,
   nodeconfigs: false,
   ippools: false,
+  pipelines: false,
 } as const;
 
 export type MirroredKind = keyof typeof MIRRORED;
@@ -38,6 +42,8 @@ export const IDS_PREFIX = `${IPAM_PREFIX}ids/`;
 export const NODE_IDS_PREFIX = `${IPAM_PREFIX}nodes/`;
 export const BLOCKS_PREFIX = `${IPAM_PREFIX}blocks/`;
 export const WANTS_PREFIX = `${IPAM_PREFIX}wants/`;
+export const PLUGINS_PREFIX = `${ROOT}/plugins/`;
+export const MODULES_PREFIX = `${ROOT}/modules/`;
 export const NODE_REPORTS_PREFIX = `${ROOT}/nodes/`;
 export const ENDPOINTS_PREFIX = `${ROOT}/endpoints/`;
 
@@ -53,5 +59,10 @@ export const nodeIdKey = (node: string): string => `${NODE_IDS_PREFIX}${node}`;
 /** @param block in CIDR form; its slash becomes an underscore */
 export const blockKey = (pool: string, block: string): string => `${BLOCKS_PREFIX}${pool}/${block.replace("/", "_")}`;
 export const wantKey = (node: string, pool: string): string => `${WANTS_PREFIX}${node}/${pool}`;
+export const pluginKey = (name: string): string => `${PLUGINS_PREFIX}${name}`;
+/** @param digest sha-256, hex */
+export const moduleKey = (digest: string): string => `${MODULES_PREFIX}${digest}`;
+export const modulePartKey = (digest: string, part: number): string =>
+  `${moduleKey(digest)}/${String(part).padStart(4, "0")}`;
 export const nodeReportKey = (node: string): string => `${NODE_REPORTS_PREFIX}${node}`;
 export const endpointKey = (node: string, id: string): string => `${ENDPOINTS_PREFIX}${node}/${id}`;

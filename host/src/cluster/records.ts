@@ -155,6 +155,8 @@ const pluginVersion = z.object({
   digest: z.string(),
   /** Where the module came from, for people. */
   origin: z.string(),
+  /** sha-256 of what the module was made from, hex: who finds the same again makes none. */
+  source: z.string(),
   /** That it runs in. */
   hooks: z.array(z.enum(HOOKS)),
   ...versionFields,
@@ -168,6 +170,8 @@ export const pluginRecord = z.object({
   createdAt: z.string(),
   /** Absent while its first version comes to one node after the other. */
   live: pluginVersion.optional(),
+  /** Of the module that ran before `live`. */
+  previousDigest: z.string().optional(),
   /** Runs on these nodes instead. */
   next: z.object({ version: pluginVersion, nodes: z.array(z.string()) }).optional(),
 });
@@ -199,6 +203,10 @@ export const nodeReportRecord = z.object({
   ),
   /** Generation of the NodeConfig that the conditions are about, and its name. */
   nodeConfig: z.object({ name: z.string(), generation: z.int() }).optional(),
+  /** Plugins that the node runs, with the generation of their version, or why it does not run the one that it should. */
+  plugins: z
+    .array(z.object({ name: z.string(), generation: z.int().optional(), problem: z.string().optional() }))
+    .optional(),
 });
 
 export const endpointRecord = z.object({

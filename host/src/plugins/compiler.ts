@@ -46,6 +46,7 @@ export class Compiler {
   private queue: Promise<unknown> = Promise.resolve();
   private child: ChildProcess | undefined;
   private idle: NodeJS.Timeout | undefined;
+  private isClosed = false;
 
   constructor(private readonly limits: CompileLimits = COMPILE_LIMITS) {}
 
@@ -59,13 +60,14 @@ export class Compiler {
     return result;
   }
 
-  /** Ends the process, after what it was asked to do. */
+  /** Ends the process at once; what it has been asked for fails. */
   async close(): Promise<void> {
-    await this.queue;
+    this.isClosed = true;
     await this.stop();
   }
 
   private async compileNow(request: CompileRequest): Promise<BuiltModule> {
+    if (this.isClosed) throw SluiceError.of("compile-crashed", `${request.name}.ts`, "the compiler is stopping");
     clearTimeout(this.idle);
     const child = this.child ?? start(this.limits);
     this.child = child;

@@ -11,7 +11,7 @@ import {
 import { explainIssues } from "../config/explain.js";
 import { SluiceError } from "../errors.js";
 import type { KubeObject } from "../kube/api.js";
-import { parseIpPool, parseNodeConfig } from "../resources/parse.js";
+import { parseIpPool, parseNodeConfig, parsePipeline } from "../resources/parse.js";
 import { endpointSliceOf, namespaceOf, networkPolicyOf, nodeOf, podOf, serviceOf } from "./conversions.js";
 
 /** A mirrored kind: where the API has it, and what of an object agents need. */
@@ -36,6 +36,7 @@ function kind(name: string, group: string, mirrored: MirroredKind, record: Kind[
 export const KINDS: readonly Kind[] = [
   kind("NodeConfig", "sluice.dev/v1alpha1", "nodeconfigs", parseNodeConfig),
   kind("IPPool", "sluice.dev/v1alpha1", "ippools", parseIpPool),
+  kind("Pipeline", "sluice.dev/v1alpha1", "pipelines", parsePipeline),
   kind("Node", "v1", "nodes", checked(nodeRecord, nodeOf)),
   kind("Namespace", "v1", "namespaces", checked(namespaceRecord, namespaceOf)),
   kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", checked(networkPolicyRecord, networkPolicyOf)),

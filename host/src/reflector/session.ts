@@ -1,12 +1,20 @@
 import { setMaxListeners } from "node:events";
 import type { Logger } from "pino";
 import { COMPLETE_KEY, IPAM_PREFIX, MIRROR_PREFIX, type MirroredKind, NODE_REPORTS_PREFIX } from "../cluster/keys.js";
-import type { IpPoolRecord, NodeConfigRecord, NodeRecord, NodeReportRecord } from "../cluster/records.js";
+import type {
+  IpPoolRecord,
+  NodeConfigRecord,
+  NodeRecord,
+  NodeReportRecord,
+  PipelineRecord,
+} from "../cluster/records.js";
 import { formatProblem, messageOf, type SluiceError } from "../errors.js";
 import type { KubeApi, KubeObject } from "../kube/api.js";
 import { Informer } from "../kube/informer.js";
-import { holdingFor } from "../resources/select.js";
+import { Compiler } from "../plugins/compiler.js";
+import { holdingFor, selectsNode } from "../resources/select.js";
 import type { EtcdStore } from "../store/etcd-store.js";
+import { ModuleStore } from "../store/module-store.js";
 import { Allocator } from "./allocator.js";
 import { EventRecorder } from "./events.js";
 import { Fence } from "./fence.js";
@@ -16,6 +24,9 @@ import type { Shortage } from "./grants.js";
 import { IpamState } from "./ipam-state.js";
 import { KINDS, type Kind, kindOf } from "./kinds.js";
 import { Mirror } from "./mirror.js";
+import { PluginPublisher } from "./plugin-publisher.js";
+import { pipelineStatus, pluginStatus } from "./plugin-statuses.js";
+import { PluginVersions } from "./plugin-versions.js";
 import { checkPools } from "./pools.js";
 import type { ReleaseTimes } from "./releases.js";
 import { NodeReports } from "./reports.js";
@@ -34,6 +45,9 @@ export interface SessionOptions {
   readonly onMalformed: (kind: string) => void;
 }
 
+/** Not mirrored: nodes get what is made of a Plugin. */
+const PLUGINS_PATH = "/apis/sluice.dev/v1alpha1/plugins";
+
 /** The work of the active reflector, from taking over until another one does, or etcd is emptied. */
 export class Session {
   readonly #options: SessionOptions;
@@ -42,6 +56,7 @@ export class Session {
   readonly #nodes = new Roster<NodeRecord>(false, () => this.#poke());
   readonly #pools = new Roster<IpPoolRecord>(true, () => this.#poke());
   readonly #nodeConfigs = new Roster<NodeConfigRecord>(true, () => this.#poke());
+  readonly #pipelines = new Roster<PipelineRecord>(true, () => this.#poke());
   readonly #ipam: IpamState;
   readonly #reports: NodeReports;
   readonly #statuses: StatusWriter;
@@ -49,6 +64,7 @@ export class Session {
   #shortages: readonly Shortage[] = [];
   #writer: EtcdWriter | undefined;
   #allocator: Allocator | undefined;
+  #plugins: PluginPublisher | undefined;
 
   constructor(options: SessionOptions) {
     const { api, identity, log } = options;
@@ -112,12 +128,17 @@ export class Session {
     setMaxListeners(4 * KINDS.length, ended); // all of the work listens, which Node takes for a leak
     const allocator = this.#makeAllocator(fence);
     this.#allocator = allocator;
+    const compiler = new Compiler();
+    const plugins = this.#makePublisher(fence, compiler);
+    this.#plugins = plugins;
     const watches = [store.watch(IPAM_PREFIX, this.#ipam), store.watch(NODE_REPORTS_PREFIX, this.#reports)];
     const work = [
       writer.run(ended),
       fence.lost(ended, log),
       allocator.run(ended),
       this.#statuses.run(ended),
+      plugins.run(ended),
+      new Informer(api, PLUGINS_PATH, plugins).run(ended),
       ...watches.map((watch) => watch.ended),
       ...KINDS.map((kind) => new Informer(api, kind.path, this.#mirror(kind, writer)).run(ended)),
     ];
@@ -127,7 +148,16 @@ export class Session {
       this.#end.abort();
       await Promise.all(watches.map((watch) => watch.close()));
       await Promise.allSettled(work);
+      await compiler.close();
     }
+  }
+
+  #makePublisher(fence: Fence, compiler: Compiler): PluginPublisher {
+    const { api, store, log } = this.#options;
+    const modules = new ModuleStore(store);
+    const versions = new PluginVersions({ api, modules, compiler, fence: fence.condition });
+    const changed = () => this.#statuses.poke();
+    return new PluginPublisher({ store, modules, versions, fence: fence.condition, log, changed });
   }
 
   #poke(): void {
@@ -140,6 +170,7 @@ export class Session {
       nodes: this.#nodes as Roster<object>,
       ippools: this.#pools as Roster<object>,
       nodeconfigs: this.#nodeConfigs as Roster<object>,
+      pipelines: this.#pipelines as Roster<object>,
     };
     const roster = rosters[kind.kind];
     const mirror = new Mirror({
@@ -237,6 +268,8 @@ export class Session {
     return [
       { path: kindOf("IPPool").path, statuses: () => this.#poolStatuses() },
       { path: kindOf("NodeConfig").path, statuses: () => this.#nodeConfigStatuses() },
+      { path: PLUGINS_PATH, statuses: () => this.#pluginStatuses() },
+      { path: kindOf("Pipeline").path, statuses: () => this.#pipelineStatuses() },
     ];
   }
 
@@ -248,6 +281,32 @@ export class Session {
       const waiting = this.#shortages.flatMap(({ node, pool }) => (pool === name ? [node] : []));
       const facts = { refusal: refused.get(name), blocks: blocks.get(name) ?? 0, waiting };
       return { member, status: poolStatus(member, facts, new Date()) };
+    });
+  }
+
+  #pluginStatuses() {
+    const plugins = this.#plugins;
+    if (plugins?.complete !== true || !this.#nodes.complete) return undefined;
+    return [...plugins.members].map(([name, member]) => {
+      const record = plugins.record(name);
+      const selector = (record?.live ?? member.record?.spec)?.placement.nodeSelector;
+      const nodes = [...this.#nodes.members].filter(
+        ([, node]) => selector !== undefined && selectsNode(selector, node.record?.labels ?? {}),
+      );
+      const reports = new Map(nodes.map(([node]) => [node, this.#reports.reports.get(node)]));
+      return { member, status: pluginStatus(member, { outcome: plugins.outcome(name), record, reports }, new Date()) };
+    });
+  }
+
+  #pipelineStatuses() {
+    if (!this.#pipelines.complete || !this.#nodes.complete) return undefined;
+    const records = [...this.#pipelines.members.values()].flatMap(({ record }) => record ?? []);
+    const holding = [...this.#nodes.members.values()].map(
+      ({ record }) => holdingFor(record?.labels ?? {}, records)?.name,
+    );
+    return [...this.#pipelines.members].map(([name, member]) => {
+      const nodes = holding.filter((each) => each === name).length;
+      return { member, status: pipelineStatus(member, nodes, new Date()) };
     });
   }
 

@@ -8,7 +8,7 @@ import type { Member } from "./roster.js";
 // The statuses of Sluice's resources, from what is known. Pure.
 
 /** Reasons are part of what users rely on. */
-type Verdict = Pick<Condition, "type" | "status" | "reason" | "message">;
+export type Verdict = Pick<Condition, "type" | "status" | "reason" | "message">;
 
 /** Nodes that a message names; more are counted. */
 const NAMED_NODES = 3;
@@ -115,7 +115,7 @@ function faultOf(
   return found.status === "True" ? undefined : { reason: found.reason, message: found.message };
 }
 
-function conditionsOf(member: Member<unknown>, verdicts: readonly Verdict[], now: Date): Condition[] {
+export function conditionsOf(member: Member<unknown>, verdicts: readonly Verdict[], now: Date): Condition[] {
   const before = conditionsBefore(member.status);
   return verdicts.map((verdict) => {
     const last = before.find(({ type }) => type === verdict.type);
@@ -134,7 +134,7 @@ function conditionsBefore(status: unknown): Condition[] {
   return Array.isArray(conditions) ? conditions : [];
 }
 
-function named(nodes: readonly string[]): string {
+export function named(nodes: readonly string[]): string {
   const more = nodes.length - NAMED_NODES;
   return `${nodes.slice(0, NAMED_NODES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

@@ -101,12 +101,7 @@ export const RESOURCES: readonly Resource[] = [
       "Which stages run in a hook, and in what order. Of several that select a node the highest priority holds, then the first by name.",
     spec: pipelineSpec,
     status: pipelineStatus,
-    columns: [
-      { name: "Nodes", type: "integer", jsonPath: ".status.nodes" },
-      conditionColumn("Accepted"),
-      conditionColumn("Ready"),
-      AGE,
-    ],
+    columns: [{ name: "Nodes", type: "integer", jsonPath: ".status.nodes" }, conditionColumn("Accepted"), AGE],
   },
 ];
 

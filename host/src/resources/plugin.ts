@@ -95,7 +95,7 @@ const rollout = z.object({
   strategy: oneOf(["AllAtOnce", "NodeByNode", "Shadow"])
     .default("AllAtOnce")
     .describe(
-      "AllAtOnce: every node as soon as it can. NodeByNode: one after the other, no further when one is in trouble. Shadow: each node first compares the new version with the live one on copies of its packets.",
+      "For now AllAtOnce only: every node as soon as it can. NodeByNode: one after the other, no further when one is in trouble. Shadow: each node first compares the new version with the live one on copies of its packets.",
     ),
   settleSeconds: integer(0, 3600, "seconds")
     .default(10)

@@ -29,6 +29,7 @@ const version = (change: VersionInput) => ({
   generation: 1,
   digest: DIGEST.user,
   origin: "inline",
+  source: "",
   hooks: ["forward"],
   ...change,
 });
