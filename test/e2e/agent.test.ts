@@ -1,14 +1,17 @@
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { AddResponse } from "../../host/src/agent/cni/protocol.js";
-import { blockKey, COMPLETE_KEY, mirrorKey } from "../../host/src/cluster/keys.js";
+import type { AddRequest, AddResponse } from "../../host/src/agent/cni/protocol.js";
+import { blockKey, COMPLETE_KEY, ENDPOINTS_PREFIX, mirrorKey } from "../../host/src/cluster/keys.js";
+import type { EndpointRecord } from "../../host/src/cluster/records.js";
 import { EtcdStore } from "../../host/src/store/etcd-store.js";
 import { Cleanup } from "../support/cleanup.js";
 import { ClusterNode } from "../support/cluster-node.js";
 import { EtcdServer } from "../support/etcd.js";
 import { ownName } from "../support/leftovers.js";
 import { Namespace } from "../support/namespace.js";
+import { eventually } from "../support/process.js";
 import { joinNodes, temporaryFolder } from "../support/topology.js";
-import { ping } from "../support/traffic.js";
+import { PingFlow, ping } from "../support/traffic.js";
 
 // Agents and dataplanes of two nodes with a real etcd, whose records this test writes in the reflector's place.
 
@@ -64,14 +67,14 @@ interface Pod {
 let pods = 0;
 
 /** A pod as kubelet and the CNI binary would make it. */
-async function addPod(node: ClusterNode): Promise<Pod> {
+async function addPod(node: ClusterNode, name?: string): Promise<Pod> {
   const number = ++pods;
   const namespace = await Namespace.create(cleanup, ownName(`ap${number}`));
   const containerId = `container${number}`;
   const result = await node.cni("add", {
     attachment: { containerId, ifname: "eth0" },
     netns: namespace.path,
-    pod: null,
+    pod: name === undefined ? null : { namespace: "default", name, uid: `uid-${name}` },
     portMappings: [],
   });
   return { namespace, result, containerId };
@@ -93,7 +96,13 @@ beforeAll(async () => {
     const namespace = await Namespace.create(cleanup, ownName(`an${number}`));
     nodes.push(
       new ClusterNode(
-        { name: `node${number}`, namespace, folder: `${folder}/${number}`, etcd: etcd.endpoint },
+        {
+          name: `node${number}`,
+          namespace,
+          folder: `${folder}/${number}`,
+          etcd: etcd.endpoint,
+          flags: ["--service-cidr", "10.96.0.0/16"],
+        },
         cleanup,
       ),
     );
@@ -103,6 +112,49 @@ beforeAll(async () => {
   await Promise.all(nodes.map((node) => node.start()));
 });
 afterAll(() => cleanup.close());
+
+const SERVER = `require("node:http").createServer((_, answer) => answer.end("ok")).listen(8080, "0.0.0.0")`;
+const HTTP = [process.execPath, "-e", SERVER];
+
+/** A service of the cluster with these backends. */
+async function writeService(name: string, clusterIP: string, backends: string[]): Promise<void> {
+  const service = { namespace: "default", name, uid: name, type: "ClusterIP", clusterIPs: [clusterIP] };
+  const ports = [{ protocol: "TCP", port: 80 }];
+  const none = { externalIPs: [], loadBalancerIPs: [], annotations: {} };
+  const policies = { internalTrafficPolicy: "Cluster", externalTrafficPolicy: "Cluster" };
+  await put(mirrorKey("services", name, "default"), { ...service, ...none, ...policies, ports });
+  const endpoints = backends.map((each) => ({ addresses: [each], ready: true, serving: true, terminating: false }));
+  const slice = { namespace: "default", name: `${name}-1`, service: name, addressType: "IPv4", endpoints };
+  await put(mirrorKey("endpointslices", `${name}-1`, "default"), {
+    ...slice,
+    ports: [{ protocol: "TCP", port: 8080 }],
+  });
+}
+
+/** A pod as the API has it, before it has an address there. */
+async function writePod(name: string, node: number, labels: Record<string, string>): Promise<void> {
+  const pod = { namespace: "default", name, uid: `uid-${name}`, node: `node${node}`, phase: "Pending", labels };
+  await put(mirrorKey("pods", name, "default"), { ...pod, ips: [], annotations: {}, ports: [] });
+}
+
+/** Whether HTTP to the target is answered. */
+async function answers(from: Namespace, target: string): Promise<boolean> {
+  const argv = ["curl", "-s", "-o", "/dev/null", "--max-time", "1", `http://${target}/`];
+  return (await from.run(argv, { timeoutMs: 10_000 })).status === 0;
+}
+
+async function until(what: string, work: () => Promise<boolean>): Promise<void> {
+  await eventually(what, 20_000, async () => ((await work()) ? true : undefined));
+}
+
+/** Addresses that the dataplane has pods' ports for, that the agent reports in etcd. */
+async function reported(node: ClusterNode): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { entries } of store.list(`${ENDPOINTS_PREFIX}${node.name}/`)) {
+    for (const { value } of entries) found.push(...(JSON.parse(value) as EndpointRecord).addresses);
+  }
+  return found.sort();
+}
 
 describe("pods that the CNI added", () => {
   test("reach pods of the same and of another node, and the nodes, by IPv4 and IPv6", async () => {
@@ -121,4 +173,169 @@ describe("pods that the CNI added", () => {
       expect(fromNode, fromNode.text).toMatchObject({ lost: 0 });
     }
   });
+
+  test("are added once, whatever is asked how often, and deleted once", async () => {
+    const [one] = nodes as [ClusterNode];
+    const before = await reported(one);
+    const pod = await addPod(one);
+    const attachment = { containerId: pod.containerId, ifname: "eth0" };
+    const again = await one.cni("add", { attachment, netns: pod.namespace.path, pod: null, portMappings: [] });
+    expect(again).toEqual(pod.result);
+    const addresses = again.interfaces.flatMap((each) => each.addresses.map(({ address }) => address));
+    await one.cni("check", { attachment, netns: pod.namespace.path, addresses });
+    await until("etcd to have the pod", async () => (await reported(one)).length === before.length + 2);
+    await one.cni("del", { attachment, netns: pod.namespace.path });
+    await one.cni("del", { attachment, netns: "" });
+    await expect(one.cni("check", { attachment, netns: "", addresses })).rejects.toMatchObject({ code: 100 });
+    await until("etcd to have forgotten the pod", async () => isDeepStrictEqual(await reported(one), before));
+    expect(await pod.namespace.must(["ip", "-o", "link"])).not.toContain("eth0");
+  });
+
+  /** Description, what is wrong with the request, the CNI error's code and a part of its message. */
+  const REFUSED: [string, Partial<AddRequest>, number, string][] = [
+    [
+      "a namespace that is not there",
+      { netns: "/run/netns/nobody" },
+      4,
+      "network namespace /run/netns/nobody does not exist",
+    ],
+    ["a namespace that is none", { netns: "/etc/hostname" }, 4, "cannot be entered"],
+    ["no container", { attachment: null }, 4, 'found container ""'],
+    [
+      "a port mapping of no protocol",
+      { portMappings: [{ hostPort: 1, containerPort: 2, protocol: "x", hostIp: "" }] },
+      7,
+      "tcp, udp or sctp",
+    ],
+  ];
+  test.each(REFUSED)("%s is refused, and disturbs nothing else", async (_, change, code, message) => {
+    const [one] = nodes as [ClusterNode];
+    const before = await reported(one);
+    const request = {
+      attachment: { containerId: "bad", ifname: "eth0" },
+      netns: one.namespace.path,
+      pod: null,
+      portMappings: [],
+    };
+    await expect(one.cni("add", { ...request, ...change })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(message) as string,
+    });
+    expect(await reported(one)).toEqual(before);
+    await one.ready();
+  });
+});
+
+describe("services and policies of the cluster", () => {
+  test("are on every node a moment after they are in etcd, for pods and for the node itself", async () => {
+    const [one, two] = nodes as [ClusterNode, ClusterNode];
+    for (const [name, node] of [
+      ["client", 1],
+      ["stranger", 1],
+      ["server", 2],
+    ] as const) {
+      await writePod(name, node, { app: name });
+    }
+    const [client, stranger] = [await addPod(one, "client"), await addPod(one, "stranger")];
+    const server = await addPod(two, "server");
+    server.namespace.start(cleanup, HTTP);
+    await writeService("web", "10.96.7.7", [addressOf(server, 4)]);
+    await until("the service to answer a pod", () => answers(client.namespace, "10.96.7.7"));
+    expect(await answers(stranger.namespace, "10.96.7.7")).toBe(true);
+
+    const allowed = { from: [{ podSelector: { matchLabels: { app: "client" } } }] };
+    const policy = { namespace: "default", name: "web", podSelector: { matchLabels: { app: "server" } } };
+    await put(mirrorKey("namespaces", "default"), { name: "default", labels: {} });
+    // What the API learns of a pod's address later on, other nodes learn from it.
+    const pod = {
+      namespace: "default",
+      name: "client",
+      uid: "uid-client",
+      node: "node1",
+      phase: "Running",
+      annotations: {},
+    };
+    await put(mirrorKey("pods", "client", "default"), {
+      ...pod,
+      labels: { app: "client" },
+      ips: [addressOf(client, 4)],
+      ports: [],
+    });
+    await put(mirrorKey("networkpolicies", "web", "default"), {
+      ...policy,
+      policyTypes: ["Ingress"],
+      ingress: [allowed],
+      egress: [],
+    });
+    await until("the stranger to be refused", async () => !(await answers(stranger.namespace, "10.96.7.7")));
+    expect(await answers(client.namespace, "10.96.7.7")).toBe(true);
+    await store.delete(mirrorKey("networkpolicies", "web", "default"));
+    await until("the stranger to be let in again", () => answers(stranger.namespace, "10.96.7.7"));
+  });
+});
+
+describe("restarts", () => {
+  test("of the agent lose no packet, with etcd and without it, and pods are added in between", async () => {
+    const [one, two] = nodes as [ClusterNode, ClusterNode];
+    const [a, b] = [await addPod(one), await addPod(two)];
+    const flow = new PingFlow(cleanup, a.namespace, addressOf(b, 4), { interval: 0.01 });
+    const before = await reported(one);
+    await one.stopAgent("SIGKILL");
+    await one.startAgent();
+    await one.ready();
+    const c = await addPod(one);
+    await one.stopAgent("SIGTERM");
+    await etcd.kill();
+    await one.startAgent();
+    await one.served();
+    const d = await addPod(one);
+    for (const pod of [c, d]) expect(await ping(pod.namespace, addressOf(b, 4))).toMatchObject({ lost: 0 });
+    await etcd.start();
+    await one.ready();
+    await until("etcd to have both pods", async () => (await reported(one)).length === before.length + 4);
+    const result = await flow.stop();
+    expect(result, result.text).toMatchObject({ lost: 0 });
+  });
+
+  test("of the dataplane bring the pods back as they were", async () => {
+    const [one, two] = nodes as [ClusterNode, ClusterNode];
+    const [a, b] = [await addPod(one), await addPod(two)];
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      await one.stopDataplane(signal);
+      const refused = one.cni("add", {
+        attachment: { containerId: "none", ifname: "eth0" },
+        netns: a.namespace.path,
+        pod: null,
+        portMappings: [],
+      });
+      await expect(refused).rejects.toMatchObject({ code: 11 });
+      one.startDataplane();
+      await one.ready();
+      await until("the pod to be reached", async () => (await ping(a.namespace, addressOf(b, 4))).lost === 0);
+    }
+  });
+
+  test("of the node that is at another address are followed", async () => {
+    const [one, two] = nodes as [ClusterNode, ClusterNode];
+    const [a, b] = [await addPod(one), await addPod(two)];
+    await put(mirrorKey("nodes", "node2"), {
+      ...nodeRecord(2),
+      addresses: [address(7)],
+      annotations: { "sluice.dev/uplink-addresses": `${address(7)}/24` },
+    });
+    await until("the pod to be reached", async () => (await ping(a.namespace, addressOf(b, 4))).lost === 0);
+    const { native } = await two.status();
+    expect(native.ports.map(({ name }) => name)).toContain("overlay");
+    await put(mirrorKey("nodes", "node2"), nodeRecord(2));
+    await until("the pod to be reached", async () => (await ping(a.namespace, addressOf(b, 4))).lost === 0);
+  });
+});
+
+test("GC removes what belongs to no attachment that is left", async () => {
+  const [, two] = nodes as [ClusterNode, ClusterNode];
+  const [a, b] = [await addPod(two), await addPod(two)];
+  await two.cni("gc", { valid: [{ containerId: a.containerId, ifname: "eth0" }] });
+  await until("etcd to have one pod", async () => (await reported(two)).length === 2);
+  expect(await reported(two)).toEqual([addressOf(a, 4), addressOf(a, 6)].sort());
+  expect(await b.namespace.must(["ip", "-o", "link"])).not.toContain("eth0");
 });

@@ -25,6 +25,8 @@ export interface ClusterNodeOptions {
   readonly folder: string;
   /** Of etcd, in the test's own namespace. */
   readonly etcd: string;
+  /** Of `sluice agent`, besides what every node has. */
+  readonly flags?: readonly string[];
 }
 
 /** A CNI call that was refused. */
@@ -80,10 +82,10 @@ export class ClusterNode {
     this.#dataplane = this.namespace.start(this.cleanup, argv, { logFile: `${folder}/dataplane.log` });
   }
 
-  async startAgent(...more: string[]): Promise<void> {
-    const { folder, name } = this.options;
+  async startAgent(): Promise<void> {
+    const { folder, name, flags = [] } = this.options;
     const files = ["--dataplane", this.#socket, "--state-dir", folder, "--cni-socket", `${folder}/cni.sock`];
-    const argv = [...SLUICE, "agent", "--node", name, "--etcd", "http://127.0.0.1:2379", ...files, ...more];
+    const argv = [...SLUICE, "agent", "--node", name, "--etcd", "http://127.0.0.1:2379", ...files, ...flags];
     const agent = this.namespace.start(this.cleanup, argv, { logFile: `${folder}/agent.log` });
     this.#agent = agent;
     await eventually(`the agent of ${name}`, READY_MS, async () => {
@@ -103,6 +105,16 @@ export class ClusterNode {
   async ready(): Promise<void> {
     await eventually(`${this.name} to be ready`, READY_MS, async () =>
       (await this.probe("readyz")) ? true : undefined,
+    );
+  }
+
+  /** Until the CNI says that it can add pods, which it can without etcd too. */
+  async served(): Promise<void> {
+    await eventually(`the CNI of ${this.name}`, READY_MS, async () =>
+      this.cni("status", {}).then(
+        () => true,
+        () => undefined,
+      ),
     );
   }
 

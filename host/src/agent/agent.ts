@@ -51,6 +51,7 @@ const GATHER_MS = 20;
 /** How often the uplink, the dataplane's settings and pods' namespaces are looked at. */
 const LOOK_MS = 1000;
 const POD_LOOK_MS = 20;
+const STATUS_MS = 10_000;
 
 /** A node's agent: makes the dataplane what the cluster and the pods of the node ask for. */
 export class Agent implements CniNode {
@@ -164,8 +165,9 @@ export class Agent implements CniNode {
     return podMtu({ config: config.spec, addresses, ...(uplink === undefined ? {} : { uplink }) });
   }
 
-  isUp(port: string): boolean {
-    return this.syncState.status?.native.ports.some(({ name, up }) => name === port && up) === true;
+  async portsUp(): Promise<ReadonlySet<string>> {
+    const { native } = await this.client.call("status", {}, STATUS_MS);
+    return new Set(native.ports.filter(({ up }) => up).map(({ name }) => name));
   }
 
   unready(): string | undefined {
@@ -176,6 +178,10 @@ export class Agent implements CniNode {
 
   isReady(): boolean {
     return this.conditions().every(({ status }) => status === "True");
+  }
+
+  get syncFailures(): number {
+    return this.sync?.failures ?? 0;
   }
 
   /** Conditions that are not met, each in one line. */

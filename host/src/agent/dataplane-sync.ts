@@ -46,6 +46,8 @@ export class DataplaneSync {
   /** Who waits for a transaction that begins after they asked. */
   private waiting: { done: () => void; failed: (error: SluiceError) => void }[] = [];
   private isDirty = true;
+  /** Times that the dataplane was not reached, or refused what was sent. */
+  failures = 0;
   private wake = () => {};
   private readonly stopping = new AbortController();
   private allAt = 0;
@@ -113,6 +115,7 @@ export class DataplaneSync {
       this.waiting.unshift(...waiting);
       return;
     }
+    this.failures++;
     this.options.log.warn({ problems: problems.slice(0, 20) }, "the dataplane is not as desired yet");
     this.tell({ problems, ...(isGone ? { status: undefined } : {}) });
     for (const { failed } of waiting) failed(error);

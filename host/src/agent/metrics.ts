@@ -6,7 +6,8 @@ import type { CallObserver } from "./cni/server.js";
 export interface MetricSources {
   readonly ipam: Ipam;
   readonly view: ClusterView;
-  readonly isReady: () => boolean;
+  isReady(): boolean;
+  readonly syncFailures: number;
 }
 
 /** The agent's figures. */
@@ -19,13 +20,8 @@ export class AgentMetrics {
     buckets: [0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [this.registry],
   });
-  readonly syncFailures = new Counter({
-    name: "sluice_agent_sync_failures_total",
-    help: "Times that the dataplane was not reached, or refused the desired state",
-    registers: [this.registry],
-  });
-
-  constructor({ ipam, view, isReady }: MetricSources) {
+  constructor(sources: MetricSources) {
+    const { ipam, view } = sources;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     new Gauge({
@@ -56,12 +52,21 @@ export class AgentMetrics {
         this.set(view.bad.size);
       },
     });
+    new Counter({
+      name: "sluice_agent_sync_failures_total",
+      help: "Times that the dataplane was not reached, or refused the desired state",
+      registers,
+      collect() {
+        this.reset();
+        this.inc(sources.syncFailures);
+      },
+    });
     new Gauge({
       name: "sluice_agent_ready",
       help: "1: the dataplane is as desired and the cluster is followed",
       registers,
       collect() {
-        this.set(isReady() ? 1 : 0);
+        this.set(sources.isReady() ? 1 : 0);
       },
     });
   }

@@ -184,7 +184,7 @@ Status Node::apply_to(const DesiredState& state, PortSet::Prepared& prepared) {
     const Port& port = *found->second.port;
     return PortIdentity{port.id, port.mac, port.mtu, port.peer_mac};
   };
-  auto routing = build_routing(state, resolve);
+  auto routing = build_routing(state, resolve, spare_fib_);
   if (!routing) {
     ports_->abandon(prepared);
     return routing.error();

@@ -76,6 +76,7 @@ class Node {
   std::unique_ptr<Neighbours> neighbours_;
   std::unique_ptr<WasmHost> wasm_;
   std::unique_ptr<PortSet> ports_;
+  std::shared_ptr<SpareFib> spare_fib_ = std::make_shared<SpareFib>();
   std::unique_ptr<NodeSnapshot> snapshot_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<Observation> observation_;

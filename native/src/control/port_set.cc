@@ -15,6 +15,10 @@ class TunnelPort final : public Port {
   PortCounters counters() const override { return {}; }
 };
 
+bool is_pod(const PortConfig& config) {
+  return config.kind == PortKind::Tap && !config.netns.empty();
+}
+
 bool same_prefixes(const std::vector<IpPrefix>& a, const std::vector<IpPrefix>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const IpPrefix& left, const IpPrefix& right) {
     return left.address == right.address && left.length == right.length;
@@ -66,6 +70,9 @@ Result<std::shared_ptr<Port>> PortSet::open(const PortConfig& config, PortId id)
     port->mtu = config.mtu;
     if (config.mac) port->mac = *config.mac;
     return std::shared_ptr<Port>(std::move(port));
+  }
+  if (is_pod(config)) {
+    closer_.wait([&](const PortConfig& closing) { return same_device(closing, config); });
   }
   auto opened = open_port(config, id, pools_, workers_);
   if (!opened) return opened.error();
@@ -124,7 +131,12 @@ void PortSet::commit(Prepared prepared) {
     const auto kept = prepared.entries.find(name);
     const auto& replaced = prepared.replaced;
     const bool closed = std::find(replaced.begin(), replaced.end(), name) != replaced.end();
-    if (!closed && (kept == prepared.entries.end() || kept->second.port != entry.port)) entry.port->close(false);
+    if (closed || (kept != prepared.entries.end() && kept->second.port == entry.port)) continue;
+    if (is_pod(entry.config)) {
+      closer_.close(entry.config, entry.port);
+    } else {
+      entry.port->close(false);
+    }
   }
   entries_ = std::move(prepared.entries);
 }
@@ -141,7 +153,8 @@ void PortSet::abandon(Prepared& prepared) {
 }
 
 void PortSet::close_all(bool keep_taps) {
-  for (auto& [name, entry] : entries_) entry.port->close(keep_taps && !entry.config.netns.empty());
+  closer_.wait([](const PortConfig&) { return true; });
+  for (auto& [name, entry] : entries_) entry.port->close(keep_taps && is_pod(entry.config));
   entries_.clear();
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "control/desired_state.h"
+#include "control/port_closer.h"
 #include "port/port.h"
 
 namespace sluice {
@@ -56,6 +57,7 @@ class PortSet {
   BufferPools pools_;
   uint16_t workers_;
   Entries entries_;
+  PortCloser closer_;
 };
 
 }  // namespace sluice

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <rte_fib.h>
-
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "core/error.h"
+#include "l3/direct_fib.h"
 #include "l3/prefix_trie.h"
 
 namespace sluice {
@@ -22,25 +21,29 @@ enum class FibKind { Direct, Trie };
 class Fib4 {
  public:
   /// Routes of the other family are skipped. A direct FIB for which there is no memory becomes a trie. Fails with
-  /// "route-refused".
-  static Result<Fib4> build(const std::vector<FibRoute>& routes, FibKind kind);
+  /// "route-refused". `spare`: where a direct FIB is taken from, and where it goes at the end; may be null.
+  static Result<Fib4> build(const std::vector<FibRoute>& routes, FibKind kind,
+                            std::shared_ptr<SpareFib> spare = nullptr);
+
+  Fib4() = default;
+  Fib4(Fib4&&) = default;
+  Fib4& operator=(Fib4&&) = delete;
+  ~Fib4();
 
   /// `addresses` in host byte order. The value of an address without a route is 0.
   void lookup(uint32_t* addresses, uint64_t* values, uint16_t count) const {
     if (direct_) {
-      rte_fib_lookup_bulk(direct_.get(), addresses, values, count);
+      direct_->lookup(addresses, values, count);
       return;
     }
     for (uint16_t i = 0; i < count; i++) values[i] = trie_.lookup4(addresses[i]);
   }
 
  private:
-  struct Free {
-    void operator()(rte_fib* fib) const { rte_fib_free(fib); }
-  };
-  static Result<Fib4> build_direct(const std::vector<FibRoute>& routes);
+  static Result<std::unique_ptr<DirectFib>> direct(const std::vector<FibRoute>& routes, SpareFib* spare);
 
-  std::unique_ptr<rte_fib, Free> direct_;
+  std::unique_ptr<DirectFib> direct_;
+  std::shared_ptr<SpareFib> spare_;
   PrefixTrie trie_;  ///< where there is no direct_
 };
 

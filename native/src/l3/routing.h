@@ -121,7 +121,8 @@ struct RoutingSnapshot {
 };
 
 /// Builds the snapshot: the state's routes, and those that its addresses imply (a connected prefix on-link, each own
-/// address local, tunnel endpoints local). Errors carry the JSON pointer of what is wrong.
-Result<std::unique_ptr<RoutingSnapshot>> build_routing(const DesiredState& state, const ResolvePort& resolve);
+/// address local, tunnel endpoints local). Errors carry the JSON pointer of what is wrong. `spare`: see Fib4::build().
+Result<std::unique_ptr<RoutingSnapshot>> build_routing(const DesiredState& state, const ResolvePort& resolve,
+                                                       std::shared_ptr<SpareFib> spare = nullptr);
 
 }  // namespace sluice

@@ -197,7 +197,7 @@ Status RoutingBuilder::make_fibs() {
   for (const auto& [number, table] : pending_) {
     std::vector<FibRoute> routes;
     for (const auto& [key, pending] : table) routes.push_back({{{key.family, key.bytes}, key.length}, pending.entry});
-    auto fib4 = Fib4::build(routes, number == 0 ? FibKind::Direct : FibKind::Trie);
+    auto fib4 = number == 0 ? Fib4::build(routes, FibKind::Direct, spare_) : Fib4::build(routes, FibKind::Trie);
     if (!fib4) return fib4.error();
     snapshot_->tables.push_back({number, std::move(fib4.value()), PrefixTrie(routes, 6)});
   }
@@ -222,8 +222,9 @@ Status RoutingBuilder::add_static_neighbours() {
   return {};
 }
 
-Result<std::unique_ptr<RoutingSnapshot>> build_routing(const DesiredState& state, const ResolvePort& resolve) {
-  return RoutingBuilder(state, resolve).build();
+Result<std::unique_ptr<RoutingSnapshot>> build_routing(const DesiredState& state, const ResolvePort& resolve,
+                                                       std::shared_ptr<SpareFib> spare) {
+  return RoutingBuilder(state, resolve, std::move(spare)).build();
 }
 
 }  // namespace sluice

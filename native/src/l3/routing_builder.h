@@ -17,7 +17,8 @@ namespace sluice {
 /// routes, then the FIBs over both. Control thread only.
 class RoutingBuilder {
  public:
-  RoutingBuilder(const DesiredState& state, const ResolvePort& resolve) : state_(state), resolve_(resolve) {}
+  RoutingBuilder(const DesiredState& state, const ResolvePort& resolve, std::shared_ptr<SpareFib> spare)
+      : state_(state), resolve_(resolve), spare_(std::move(spare)) {}
 
   Result<std::unique_ptr<RoutingSnapshot>> build();
 
@@ -85,6 +86,7 @@ class RoutingBuilder {
 
   const DesiredState& state_;
   const ResolvePort& resolve_;
+  const std::shared_ptr<SpareFib> spare_;
   std::unique_ptr<RoutingSnapshot> snapshot_ = std::make_unique<RoutingSnapshot>();
   std::map<std::string, PortId> ids_;
   std::map<uint16_t, PendingTable> pending_;

@@ -202,6 +202,35 @@ TEST(Fib, FindsTheLongestPrefixOfRandomTables) {
   }
 }
 
+/// Each table but the first is made of one that came before: more and fewer routes, other values, and past its room.
+TEST(Fib, OfASpareOneIsAsIfItWereNew) {
+  std::mt19937 random(11);
+  const auto spare = std::make_shared<SpareFib>();
+  for (int round = 0; round < 40; round++) {
+    std::vector<FibRoute> routes;
+    std::map<std::string, bool> taken;
+    const uint32_t count = round % 10 == 9 ? 3000 : random() % 200;
+    for (uint32_t i = 0; i < count; i++) {
+      IpPrefix prefix{ip_address("10.0.0.0"), static_cast<uint8_t>(random() % 33)};
+      prefix.address.bytes[1] = static_cast<uint8_t>(random() % (count > 1000 ? 256 : 3));
+      prefix.address.bytes[2] = static_cast<uint8_t>(random() % 3);
+      prefix.address.bytes[3] = static_cast<uint8_t>(random() % 4);
+      prefix = network_of(prefix);
+      if (taken.insert({to_text(prefix), true}).second)
+        routes.push_back({prefix, static_cast<uint32_t>(1 + round * 100 + i)});
+    }
+    auto fib = Fib4::build(routes, FibKind::Direct, spare);
+    ASSERT_TRUE(fib.ok()) << fib.error().message;
+    for (int i = 0; i < 500; i++) {
+      IpAddress to = ip_address("10.0.0.0");
+      to.bytes[1] = static_cast<uint8_t>(random() % 4);
+      to.bytes[2] = static_cast<uint8_t>(random() % 4);
+      to.bytes[3] = static_cast<uint8_t>(random() % 5);
+      ASSERT_EQ(look_up(fib.value(), to), by_hand(routes, to)) << to_text(to) << " in round " << round;
+    }
+  }
+}
+
 TEST(Fib, HoldsManyHostRoutes) {
   std::vector<FibRoute> routes;
   for (uint32_t i = 0; i < 40000; i++) {

@@ -26,8 +26,8 @@ export interface CniNode {
   /** The pod as the API has it, waited for at most this long. */
   pod(namespace: string, name: string, uid: string, waitMs: number): Promise<PodRecord | undefined>;
   podMtu(): number;
-  /** Of the dataplane's port of this name. */
-  isUp(port: string): boolean;
+  /** Names of the dataplane's ports that are up. @throws SluiceError "not-running" */
+  portsUp(): Promise<ReadonlySet<string>>;
   /** Why ADD can't be served now. */
   unready(): string | undefined;
   /** Attachments were added or taken away. */
@@ -117,7 +117,7 @@ async function remove(node: CniNode, names: readonly AttachmentName[]): Promise<
   return {};
 }
 
-function check(node: CniNode, { attachment, netns, addresses }: CheckRequest): Promise<Record<string, never>> {
+async function check(node: CniNode, { attachment, netns, addresses }: CheckRequest): Promise<Record<string, never>> {
   const name = nameOf(attachment);
   const found = node.ipam.get(name);
   const refuse = (message: string) => Promise.reject(new CniError(CNI_CODE.changed, message));
@@ -127,9 +127,10 @@ function check(node: CniNode, { attachment, netns, addresses }: CheckRequest): P
   const own = new Set(addressesOf(found));
   const strange = addresses.find((text) => !own.has(canonical(text)));
   if (strange !== undefined) return refuse(`${strange} is none of its addresses: ${[...own].join(", ")}`);
-  const down = found.interfaces.find((each) => !node.isUp(portName(found, each.name)));
+  const up = await node.portsUp();
+  const down = found.interfaces.find((each) => !up.has(portName(found, each.name)));
   if (down !== undefined) return refuse(`the dataplane's port of ${down.name} is down or gone`);
-  return Promise.resolve({});
+  return {};
 }
 
 function answer(attachment: Attachment, mtu: number): AddResponse {
