@@ -17,6 +17,7 @@ export interface PluginsInput {
   readonly attachments: readonly Attachment[];
 }
 
+const NAT = "nat";
 /** Both judge what is forwarded: a packet between two pods of the node needs both to allow it. */
 const EGRESS = "policy-egress";
 const INGRESS = "policy-ingress";
@@ -118,7 +119,7 @@ export class ClusterPlugins {
     ) => {
       const { node: name } = this.view;
       const { config, problems } = this.nat.translate({ name, addresses, podCidrs, masquerade, hostPorts });
-      return { plugin: pluginSpec(this.modules.nat, "nat", config), problems };
+      return { plugin: pluginSpec(this.modules.nat, NAT, config), problems };
     },
   );
 
@@ -128,7 +129,7 @@ export class ClusterPlugins {
       pluginSpec(this.modules.policy, EGRESS, egress, { before: [INGRESS] }),
       pluginSpec(this.modules.policy, INGRESS, ingress),
     ];
-    return { plugins, problems, pipeline: { input: [], output: [] } };
+    return { plugins, problems, pipeline: { input: [NAT], output: [] } };
   });
 }
 

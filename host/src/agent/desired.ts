@@ -127,22 +127,28 @@ function podParts(attachment: Attachment, mtu: number): PodParts {
   return parts;
 }
 
-function podPort(attachment: Attachment, { name, addresses }: PodInterface, mtu: number): Port {
+function podPort(attachment: Attachment, { name, kind, addresses }: PodInterface, mtu: number): Port {
+  const gateways = addresses.map((address) => hostPrefix(GATEWAYS[familyOf(address)]));
+  const port = portName(attachment, name);
+  const common = { name: port, mtu, addresses: gateways, proxy: true, host: false, table: 0 };
+  if (kind === "memif") return { ...common, kind, socket: memifSocket(port), memifId: 0, memifServer: true };
   return {
-    name: portName(attachment, name),
-    kind: "tap",
+    ...common,
+    kind,
     device: name,
     netns: attachment.netns,
     peerMac: podMac(attachment, name),
-    mtu,
-    addresses: addresses.map((address) => hostPrefix(GATEWAYS[familyOf(address)])),
     peerAddresses: addresses.map(hostPrefix),
     peerDefaultRoute: name === attachment.ifname,
     peerRoutes: [],
-    proxy: true,
-    host: false,
-    table: 0,
   };
+}
+
+/** On the node; a pod with such an interface mounts the folder. */
+export const MEMIF_FOLDER = "/run/sluice/memif";
+
+export function memifSocket(port: string): string {
+  return `${MEMIF_FOLDER}/${port}.sock`;
 }
 
 function nodePorts(
@@ -158,7 +164,7 @@ function nodePorts(
     made.push(
       config.uplink.driver === "dpdk"
         ? { ...common, kind: "dpdk", devargs: config.uplink.devargs ?? uplink.device }
-        : { ...common, kind: config.uplink.driver, device: uplink.device },
+        : { ...common, kind: config.uplink.driver, device: uplink.device, ...(isTaken(config) && { take: true }) },
     );
     const local = tunnelAddress(addresses);
     if (config.transport === "vxlan" && local !== undefined) {
@@ -175,26 +181,32 @@ function nodePorts(
       });
     }
   }
+  const takes = uplink !== undefined && isTaken(config);
   const families = [...new Set([...addresses, ...clusterCidrs].map(familyOf))].sort();
   made.push({
     ...own,
     name: HOST,
     kind: "tap",
-    device: HOST_DEVICE,
+    device: takes ? uplink.device : HOST_DEVICE,
     host: true,
     proxy: true,
     mtu: uplink?.mtu ?? 1500,
     addresses: families.map((family) => hostPrefix(GATEWAYS[family])),
-    peerAddresses: addresses.map(hostPrefix),
+    peerAddresses: takes ? [...uplink.addresses] : addresses.map(hostPrefix),
     peerDefaultRoute: false,
     peerRoutes: [...new Set([...clusterCidrs, ...linkRoutes(uplink, config)])],
   });
   return made;
 }
 
+/** Only a kernel's interface can be: a DPDK device is none. */
+function isTaken({ uplink }: NodeConfigSpec): boolean {
+  return uplink.take && uplink.driver === "af-packet";
+}
+
 /** Where the uplink is the dataplane's own, the node's processes reach its networks through the dataplane too. */
 function linkRoutes(uplink: Uplink | undefined, config: NodeConfigSpec): string[] {
-  if (uplink === undefined || config.uplink.take) return [];
+  if (uplink === undefined || isTaken(config)) return [];
   const networks = uplink.addresses.flatMap((text) => {
     const prefix = parsePrefix(text);
     return prefix === undefined ? [] : [formatPrefix(networkOf(prefix))];

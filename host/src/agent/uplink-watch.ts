@@ -33,7 +33,7 @@ export class UplinkWatch {
   /** @returns whether it is another one than before */
   async look(node: NodeRecord, config: NodeConfigSpec["uplink"]): Promise<boolean> {
     try {
-      const found = await findUplink(node, config);
+      const found = await findUplink(node, config, this.uplink?.device);
       this.problems = [];
       if (isDeepStrictEqual(found, this.uplink)) return false;
       this.log.info({ uplink: found }, "the node's uplink");

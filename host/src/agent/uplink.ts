@@ -34,9 +34,14 @@ const run = promisify(execFile);
 
 /**
  * The node's uplink, as the kernel has it or as the Node's annotations say.
+ * @param known the interface that was found before: while it is taken a TAP of its name stands for it
  * @throws SluiceError "no-uplink"
  */
-export async function findUplink(node: NodeRecord, { device, take }: NodeConfigSpec["uplink"]): Promise<Uplink> {
+export async function findUplink(
+  node: NodeRecord,
+  { device, take }: NodeConfigSpec["uplink"],
+  known?: string,
+): Promise<Uplink> {
   const links = linksSchema.parse(await ip("addr", "show"));
   const named = device === undefined ? undefined : links.find(({ ifname }) => ifname === device);
   const given = listOf(node.annotations[UPLINK_ADDRESSES]);
@@ -45,7 +50,10 @@ export async function findUplink(node: NodeRecord, { device, take }: NodeConfigS
     return checked({ device: named.ifname, addresses: given, gateways, mtu: named.mtu ?? 1500 });
   }
   const found =
-    named ?? links.find((link) => !isTap(link.ifname) && addressesOf(link).some((text) => isOf(text, node)));
+    named ??
+    links.find(
+      (link) => (link.ifname === known || !isTap(link.ifname)) && addressesOf(link).some((text) => isOf(text, node)),
+    );
   if (found?.ifname === undefined) throw noUplink(device, node);
   const routes = [
     ...routesSchema.parse(await ip("-4", "route", "show", "default")),

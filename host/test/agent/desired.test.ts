@@ -109,13 +109,20 @@ const PORTS: [string, Partial<DesiredInput>, Record<string, unknown>][] = [
     { name: "uplink", kind: "dpdk", devargs: "0000:00:05.0" },
   ],
   ["a tunnel goes from the node's address", {}, { name: "overlay", vni: 4096, local: "192.0.2.1", mtu: 1450 }],
+  ["it is taken", {}, { name: "uplink", take: true }],
   [
-    "the host stack has the node's addresses, and routes to the cluster's",
+    "where it is not, it is the dataplane's own",
+    { config: config({ uplink: { take: false } }) },
+    { name: "host", device: "sluice0", peerAddresses: ["192.0.2.1/32", "2001:db8::1/128"] },
+  ],
+  [
+    "in its place the host stack has its name and addresses, and routes to the cluster's",
     {},
     {
       name: "host",
       host: true,
-      peerAddresses: ["192.0.2.1/32", "2001:db8::1/128"],
+      device: "eth0",
+      peerAddresses: ["192.0.2.1/24", "2001:db8::1/64"],
       peerRoutes: ["10.0.0.0/16", "fd00::/48"],
     },
   ],
@@ -151,6 +158,17 @@ const PORTS: [string, Partial<DesiredInput>, Record<string, unknown>][] = [
       ],
     },
     { name: portName(attachment("c1", []), "net1"), device: "net1", peerDefaultRoute: false },
+  ],
+  [
+    "a memif has a socket of its own on the node",
+    {
+      attachments: [attachment("c1", [], { interfaces: [{ name: "eth0", kind: "memif", addresses: ["10.0.0.5"] }] })],
+    },
+    {
+      name: portName(attachment("c1", []), "eth0"),
+      kind: "memif",
+      socket: `/run/sluice/memif/${portName(attachment("c1", []), "eth0")}.sock`,
+    },
   ],
 ];
 

@@ -62,6 +62,17 @@ export function postrouting(batch: Batch): void {
   }
 }
 
+/** What a service answers to the node itself has its address again, as postrouting gives it to all others. */
+@hook("input")
+export function input(batch: Batch): void {
+  for (let i = 0, n = batch.length; i < n; i++) {
+    const packet = batch.at(i);
+    if (packet.ctState == CtState.INVALID || !packet.hasFlow || !packet.isReply) continue;
+    const translation = packet.flow<Translation>();
+    if (translation.has(DESTINATION) && !translateSource(packet, translation, false)) packet.drop(untranslatable);
+  }
+}
+
 function setKey(packet: Packet, isPort: bool): void {
   const protocol = isPort ? packet.protocol : 0;
   const port = isPort ? packet.destinationPort : 0;

@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import type { PodRecord } from "../../cluster/records.js";
 import { formatAddress, parsePrefix } from "../../config/addresses.js";
 import { SluiceError } from "../../errors.js";
@@ -10,7 +10,7 @@ import {
   type PortMapping,
 } from "../../ipam/attachment.js";
 import type { Ipam } from "../../ipam/ipam.js";
-import { familyOf, GATEWAYS, hostPrefix, podMac, portName } from "../desired.js";
+import { familyOf, GATEWAYS, hostPrefix, MEMIF_FOLDER, memifSocket, podMac, portName } from "../desired.js";
 import { CNI_CODE, CniError } from "./errors.js";
 import { interfacesOf } from "./interfaces.js";
 import type { AddRequest, AddResponse, AttachmentMessage, CheckRequest, DelRequest, GcRequest } from "./protocol.js";
@@ -80,6 +80,7 @@ async function add(node: CniNode, name: AttachmentName, request: AddRequest, lim
   const known = pod.name === "" ? undefined : await node.pod(pod.namespace, pod.name, pod.uid, waitMs);
   const interfaces = interfacesOf(known?.annotations ?? {}, name.ifname);
   if (limits.isOver()) throw overdue();
+  if (interfaces.some(({ kind }) => kind === "memif")) await mkdir(MEMIF_FOLDER, { recursive: true, mode: 0o755 });
   const portMappings = request.portMappings.map(portMapping);
   const id = attachmentId(name);
   const attachment = await node.ipam.allocate({ ...name, netns: request.netns, pod, portMappings, interfaces });
@@ -134,12 +135,13 @@ async function check(node: CniNode, { attachment, netns, addresses }: CheckReque
 }
 
 function answer(attachment: Attachment, mtu: number): AddResponse {
-  const interfaces = attachment.interfaces.map(({ name, addresses }) => ({
+  const interfaces = attachment.interfaces.map(({ name, kind, addresses }) => ({
     name,
-    mac: podMac(attachment, name),
+    // A memif's other end has the address that the pod's program gives it.
+    mac: kind === "memif" ? "" : podMac(attachment, name),
     mtu,
     addresses: addresses.map((address) => ({ address: hostPrefix(address), gateway: GATEWAYS[familyOf(address)] })),
-    socketPath: "",
+    socketPath: kind === "memif" ? memifSocket(portName(attachment, name)) : "",
   }));
   const own = attachment.interfaces[0]?.addresses ?? [];
   const routes = own.map((address) => ({
