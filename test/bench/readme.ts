@@ -17,9 +17,8 @@ const NAME_WIDTH = 18;
 
 /** Bars of a figure and its reference, the longer one of full width. */
 function bars({ name, value, reference }: Figure): string[] {
-  if (reference === undefined) return [];
+  if (reference === undefined || value === 0) return [];
   const longest = Math.max(value, reference.value);
-  if (longest <= 0) return [];
   const bar = (size: number) => "█".repeat(Math.max(1, Math.round((BAR_WIDTH * size) / longest)));
   return [
     `${name.padEnd(NAME_WIDTH)} ${bar(value)} Sluice`,

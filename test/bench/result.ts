@@ -22,6 +22,7 @@ const marks: Record<string, Mark> = {
   "stage-nat-b32": { of: "ratio", most: 1.45 },
   "stage-nat-b256": { of: "ratio", most: 1.3 },
   "service-path-10k": { of: "value", most: 150 },
+  "service-path-1m": { of: "value", most: 375 },
   "forward-10k": { of: "difference", most: 60 },
   ovs: { of: "ratio", most: 1 },
   idle: { of: "value", most: 0.05 },
