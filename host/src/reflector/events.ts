@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { messageOf } from "../errors.js";
 import type { KubeApi, ObjectMeta } from "../kube/api.js";
@@ -15,6 +16,8 @@ const REPEAT_MS = 600_000;
 /** Said ones that are remembered, and those that wait to be said. */
 const MAX_REMEMBERED = 2048;
 const MAX_WAITING = 256;
+/** From one event to the next: a thousand objects of a newer version are no reason to keep the API from its work. */
+const GAP_MS = 50;
 /** The API takes longer messages, but cuts them in its tables. */
 const MAX_MESSAGE = 1000;
 
@@ -40,8 +43,8 @@ export class EventRecorder {
       .digest("hex");
     const last = this.#said.get(key);
     if (last !== undefined && performance.now() - last < REPEAT_MS) return;
-    this.#remember(key);
     if (this.#waiting.length >= MAX_WAITING) return;
+    this.#remember(key);
     // An event of a cluster-wide object is in the namespace "default".
     const namespace = subject.metadata.namespace ?? "default";
     const event = this.#event(subject, namespace, { reason, message: message.slice(0, MAX_MESSAGE) });
@@ -64,18 +67,21 @@ export class EventRecorder {
       } catch (error) {
         this.#log.debug({ error: messageOf(error) }, "an event was not written");
       }
+      await sleep(GAP_MS);
     }
     this.#sending = false;
   }
 
   #event(subject: Subject, namespace: string, said: { reason: string; message: string }): object {
-    const { name, uid } = subject.metadata;
+    const { apiVersion, kind, metadata } = subject;
+    const { name, uid } = metadata;
+    const place = metadata.namespace === undefined ? {} : { namespace };
     const now = new Date().toISOString();
     return {
       apiVersion: "v1",
       kind: "Event",
       metadata: { namespace, generateName: `${name}.`.slice(0, 240) },
-      involvedObject: { apiVersion: subject.apiVersion, kind: subject.kind, ...subject.metadata, name, uid },
+      involvedObject: { apiVersion, kind, ...place, name, uid },
       type: "Warning",
       ...said,
       source: { component: "sluice-reflector" },
