@@ -21,6 +21,7 @@ export async function runLogged(
   rmSync(logFile, { force: true });
   const program = new Background(argv, { env: options.env ?? {}, logFile });
   cleanup.defer(argv.join(" "), async () => {
+    if (program.running) process.kill(-program.pid); // its whole group: a build has many children
     await program.stop();
   });
   const { status } = await program.finish(options.timeoutMs);
