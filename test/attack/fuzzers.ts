@@ -13,6 +13,7 @@ const MERGE_MS = 15 * 60_000;
 const fuzzers: [name: string, about: string][] = [
   ["frame", "the parser: frames of a grammar, whole and in pieces, in memory of exactly their size"],
   ["path", "bursts of frames through the whole packet path, in virtual time"],
+  ["module", "mutated modules through the whole load path, and what is taken runs"],
   ["stage", "the same with a stage at each hook that does what the packets tell it: any write, verdict, call"],
 ];
 
