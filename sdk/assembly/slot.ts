@@ -92,10 +92,7 @@ export class PacketBytes {
   /** Offset of the packet's first byte in its slot. */
   // @ts-ignore: decorator
   @inline get headOffset(): usize { return load<u16>(changetype<usize>(this), SLOT_HEAD); }
-  // The host puts the L3 header at one place. What moves the head takes family and offsets away, so that none of these is
-  // asked for then.
-
-  /** Address of the L3 header that the host found; meaningless without a family. */
+  /** Address of the L3 header as the host put it; meaningless without a family, which `push` and `pop` take away. */
   // @ts-ignore: decorator
   @inline get l3(): usize { return changetype<usize>(this) + SLOT_HEAD_OFFSET; }
   /** Address of the L4 header; meaningless without `hasL4`. */
