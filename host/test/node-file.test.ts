@@ -92,14 +92,14 @@ const BAD: [string, string, string[]][] = [
     "a port of an unknown kind",
     "name: n\nports:\n  - {name: a, kind: tab}",
     [
-      'invalid-config n.yaml:3:21 /ports/0/kind: found "tab" (did you mean "tap"?); allowed: one of tap, af-packet, af-xdp, memif, pcap, null, ring, inject, dpdk, vxlan',
+      'invalid-config n.yaml:3:21 /ports/0/kind: found "tab" (did you mean "tap"?); allowed: one of tap, veth, af-packet, af-xdp, memif, pcap, null, ring, inject, dpdk, vxlan',
     ],
   ],
   [
     "a port without a kind",
     "name: n\nports:\n  - name: a",
     [
-      "invalid-config n.yaml:3:5 /ports/0/kind: missing; allowed: one of tap, af-packet, af-xdp, memif, pcap, null, ring, inject, dpdk, vxlan",
+      "invalid-config n.yaml:3:5 /ports/0/kind: missing; allowed: one of tap, veth, af-packet, af-xdp, memif, pcap, null, ring, inject, dpdk, vxlan",
     ],
   ],
   [

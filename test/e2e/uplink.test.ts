@@ -152,7 +152,7 @@ describe("a dataplane that takes the node's interface", () => {
       name,
       stateDir: join(folder, "state"),
       cacheDir: join(folder, "cache"),
-      memory: { size: 128, hugepages: "never", buffers: 4096, jumbos: 64 },
+      memory: { size: 128, hugepages: "never", buffers: 4096, jumbos: 256 },
       ports: [
         { name: "uplink", kind: "af-packet", device: "eth0", take: true, ...own },
         { name: "host", kind: "tap", device: "eth0", host: true, proxy: true, mtu: 1400 },

@@ -15,7 +15,7 @@ export interface NodeFile {
 
 export interface PortSpec {
   name: string;
-  kind: "tap" | "af-packet" | "af-xdp" | "vxlan";
+  kind: "tap" | "veth" | "af-packet" | "af-xdp" | "vxlan";
   device?: string;
   take?: boolean;
   netns?: string;

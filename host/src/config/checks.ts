@@ -3,7 +3,7 @@ import { checkPlugins } from "./check-plugins.js";
 import { checkRoutes } from "./check-routes.js";
 import { type PlacedProblem, placed, show } from "./explain.js";
 import { type CheckedNode, duplicateNames, duplicates } from "./relations.js";
-import type { Port } from "./schema.js";
+import { hasPeer, type Port } from "./schema.js";
 
 /** Relations between the parts of a node that is valid part by part. */
 export function checkNode(node: CheckedNode): PlacedProblem[] {
@@ -54,7 +54,7 @@ function checkPorts(node: CheckedNode): PlacedProblem[] {
 
 function checkPort(port: Port, index: number): PlacedProblem[] {
   const problems: PlacedProblem[] = [];
-  const peers = port.kind === "tap" ? port.peerAddresses : [];
+  const peers = hasPeer(port) ? port.peerAddresses : [];
   const carriesIpv6 = [...port.addresses, ...peers].some((address) => address.includes(":"));
   if (port.mtu !== undefined && port.mtu < 1280 && carriesIpv6) {
     problems.push(
@@ -64,7 +64,7 @@ function checkPort(port: Port, index: number): PlacedProblem[] {
       ),
     );
   }
-  if (port.kind === "tap" && port.device === undefined && port.name.length > 15) {
+  if (hasPeer(port) && port.device === undefined && port.name.length > 15) {
     problems.push(
       placed(
         ["ports", index, "name"],
@@ -72,7 +72,7 @@ function checkPort(port: Port, index: number): PlacedProblem[] {
       ),
     );
   }
-  if (port.kind === "tap" && port.peerDefaultRoute && port.addresses.length === 0) {
+  if (hasPeer(port) && port.peerDefaultRoute && port.addresses.length === 0) {
     problems.push(
       placed(
         ["ports", index, "peerDefaultRoute"],
@@ -106,7 +106,7 @@ function checkOwnAddresses(ports: readonly Port[]): PlacedProblem[] {
   for (const [index, port] of ports.entries()) {
     const lists = {
       addresses: port.addresses,
-      peerAddresses: port.kind === "tap" && !port.host ? port.peerAddresses : [],
+      peerAddresses: hasPeer(port) && !port.host ? port.peerAddresses : [],
     };
     for (const [key, list] of Object.entries(lists)) {
       for (const [position, text] of list.entries()) {
@@ -161,6 +161,7 @@ function checkTunnels(ports: readonly Port[]): PlacedProblem[] {
 function deviceOf(port: Port): string | undefined {
   switch (port.kind) {
     case "tap":
+    case "veth":
       return `interface ${port.device ?? port.name} in namespace ${port.netns ?? "of the dataplane"}`;
     case "af-packet":
       return port.take === true

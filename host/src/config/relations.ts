@@ -1,6 +1,6 @@
 import { contains, formatPrefix, parseAddress, parsePrefix } from "./addresses.js";
 import { type PlacedProblem, placed } from "./explain.js";
-import type { NodeFile, NodeSpec, Port } from "./schema.js";
+import { hasPeer, type NodeFile, type NodeSpec, type Port } from "./schema.js";
 import { suggestion } from "./suggest.js";
 
 /** What a node file and a node spec have in common: all that relations are checked on. */
@@ -39,7 +39,7 @@ export function checkReference(
 export function onLink(address: string, port: Port): boolean {
   const parsed = parseAddress(address);
   if (parsed === undefined) return false;
-  const prefixes = [...port.addresses, ...(port.kind === "tap" ? port.peerAddresses : [])];
+  const prefixes = [...port.addresses, ...(hasPeer(port) ? port.peerAddresses : [])];
   return prefixes.some((text) => {
     const prefix = parsePrefix(text);
     return prefix !== undefined && contains(prefix, parsed);

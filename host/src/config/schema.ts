@@ -22,6 +22,7 @@ export type Hook = (typeof HOOKS)[number];
 
 export const PORT_KINDS = [
   "tap",
+  "veth",
   "af-packet",
   "af-xdp",
   "memif",
@@ -51,17 +52,19 @@ function port<Kind extends PortKind, Shape extends z.ZodRawShape>(kind: Kind, sh
   return mapping({ name, kind: z.literal(kind), ...portBase, ...shape });
 }
 
+/** What the interface in the namespace gets. */
+const peer = {
+  peerMac: mac.optional(),
+  peerAddresses: list(interfaceAddress, "addresses").default([]),
+  peerDefaultRoute: flag.default(false),
+  peerRoutes: list(prefix, "prefixes").default([]),
+};
+
 export const portSchema = z.discriminatedUnion(
   "kind",
   [
-    port("tap", {
-      device: interfaceName.optional(),
-      netns: nonEmpty.optional(),
-      peerMac: mac.optional(),
-      peerAddresses: list(interfaceAddress, "addresses").default([]),
-      peerDefaultRoute: flag.default(false),
-      peerRoutes: list(prefix, "prefixes").default([]),
-    }),
+    port("tap", { device: interfaceName.optional(), netns: nonEmpty.optional(), ...peer }),
+    port("veth", { device: interfaceName.optional(), netns: nonEmpty, ...peer }),
     port("af-packet", { device: interfaceName, take: flag.optional() }),
     port("af-xdp", { device: interfaceName }),
     port("memif", { socket: nonEmpty, memifId: integer(0, 0xffffffff).default(0), memifServer: flag.default(true) }),
@@ -200,6 +203,9 @@ export type NodeSpec = z.output<typeof nodeSpecSchema>;
 export type PluginFile = z.output<typeof pluginFileSchema>;
 export type PluginSpec = z.output<typeof pluginSpecSchema>;
 export type Port = z.output<typeof portSchema>;
+/** A port with an interface of its own in a namespace. */
+export type PeerPort = Extract<Port, { kind: "tap" | "veth" }>;
+export const hasPeer = (port: Port): port is PeerPort => port.kind === "tap" || port.kind === "veth";
 export type NextHop = z.output<typeof nextHopSchema>;
 export type Route = z.output<typeof routeSchema>;
 export type Neighbour = z.output<typeof neighbourSchema>;

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { NodeSpec, Port } from "../config/schema.js";
+import { hasPeer, type NodeSpec, type Port } from "../config/schema.js";
 
 /** Where `ip netns` keeps its names. */
 const NETNS_FOLDER = "/run/netns";
@@ -12,7 +12,7 @@ export function netnsPath(netns: string): string {
 
 /** The node without ports whose network namespace is gone, and without what leads to them. */
 export function withoutLostPorts(spec: NodeSpec): NodeSpec {
-  const lost = (port: Port) => port.kind === "tap" && port.netns !== undefined && !existsSync(netnsPath(port.netns));
+  const lost = (port: Port) => hasPeer(port) && port.netns !== undefined && !existsSync(netnsPath(port.netns));
   return withoutPorts(spec, new Set(spec.ports.filter(lost).map(({ name }) => name)));
 }
 

@@ -103,7 +103,8 @@ function portState(port: Port, { name: node, ports }: NodeSpec): PortState {
     table,
   };
   switch (port.kind) {
-    case "tap": {
+    case "tap":
+    case "veth": {
       const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute, peerRoutes } = port;
       const peerKept = takenDevices(ports).some((taken) => standsFor(port, taken));
       const peer = { peerAddresses, peerDefaultRoute, peerRoutes, ...(peerKept && { peerKept }) };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export const INTERFACE_KINDS = ["tap", "memif"] as const;
+export const INTERFACE_KINDS = ["tap", "veth", "memif"] as const;
 
 const podInterface = z.object({
   /** In the pod. */

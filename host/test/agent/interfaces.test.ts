@@ -21,7 +21,7 @@ test.each(GOOD)("annotations %j ask for %j", (annotations, expected) => {
 
 /** Annotations, what the message says was found. */
 const BAD: [Annotations, string][] = [
-  [{ [KIND]: "bridge" }, "found bridge; allowed: one of tap, memif"],
+  [{ [KIND]: "bridge" }, "found bridge; allowed: one of tap, veth, memif"],
   [{ [MORE]: "net1" }, "found net1; allowed: NAME=KIND"],
   [{ [MORE]: "net1=bridge" }, "found bridge"],
   [{ [MORE]: "eth0=tap" }, "found eth0 twice"],

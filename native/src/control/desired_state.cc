@@ -13,11 +13,11 @@ namespace {
 using Json = nlohmann::json;
 using MaybeError = std::optional<Error>;
 
-const std::map<std::string, PortKind> kPortKinds = {{"tap", PortKind::Tap},      {"af-packet", PortKind::AfPacket},
-                                                    {"af-xdp", PortKind::AfXdp}, {"memif", PortKind::Memif},
-                                                    {"pcap", PortKind::Pcap},    {"null", PortKind::Null},
-                                                    {"ring", PortKind::Ring},    {"inject", PortKind::Inject},
-                                                    {"dpdk", PortKind::Dpdk},    {"vxlan", PortKind::Vxlan}};
+const std::map<std::string, PortKind> kPortKinds = {
+    {"tap", PortKind::Tap},     {"af-packet", PortKind::AfPacket}, {"af-xdp", PortKind::AfXdp},
+    {"memif", PortKind::Memif}, {"pcap", PortKind::Pcap},          {"null", PortKind::Null},
+    {"ring", PortKind::Ring},   {"inject", PortKind::Inject},      {"dpdk", PortKind::Dpdk},
+    {"vxlan", PortKind::Vxlan}, {"veth", PortKind::Veth}};
 
 const std::map<std::string, FailureStrategy> kStrategies = {{"FailClosed", FailureStrategy::FailClosed},
                                                             {"FailOpen", FailureStrategy::FailOpen},

@@ -24,7 +24,7 @@ struct IpPrefix {
   uint8_t length = 0;
 };
 
-enum class PortKind { Tap, AfPacket, AfXdp, Memif, Pcap, Null, Ring, Inject, Dpdk, Vxlan };
+enum class PortKind { Tap, AfPacket, AfXdp, Memif, Pcap, Null, Ring, Inject, Dpdk, Vxlan, Veth };
 
 /// One port as the node's file asks for it. Fields that a kind does not use are empty.
 struct PortConfig {

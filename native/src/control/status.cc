@@ -7,8 +7,8 @@ namespace {
 using Json = nlohmann::json;
 
 const char* kind_name(PortKind kind) {
-  static constexpr const char* kNames[] = {"tap",  "af-packet", "af-xdp", "memif", "pcap",
-                                           "null", "ring",      "inject", "dpdk",  "vxlan"};
+  static constexpr const char* kNames[] = {"tap",  "af-packet", "af-xdp", "memif", "pcap", "null",
+                                           "ring", "inject",    "dpdk",   "vxlan", "veth"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "port/ethdev_port.h"
+#include "port/memif_socket.h"
 
 namespace sluice {
 
@@ -19,6 +20,9 @@ Result<std::string> kernel_interface(const std::string& device, const PortConfig
 
 Result<std::string> memif(const std::string& device, const PortConfig& config) {
   if (config.devargs.empty()) return missing("/devargs", "give the path of the memif socket");
+  if (config.memif_server) {
+    if (Status cleared = clear_memif_socket(config.devargs); !cleared) return cleared.error();
+  }
   return device + ",role=" + (config.memif_server ? "server" : "client") + ",id=" + std::to_string(config.memif_id) +
          ",socket=" + config.devargs + ",socket-abstract=no";
 }
@@ -58,6 +62,7 @@ Result<std::string> device_arguments(const PortConfig& config) {
       if (config.devargs.empty()) return missing("/devargs", "give DPDK's devargs, such as 0000:01:00.0");
       return config.devargs;
     case PortKind::Tap:
+    case PortKind::Veth:
     case PortKind::AfPacket:
     case PortKind::Inject:
     case PortKind::Vxlan:

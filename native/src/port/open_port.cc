@@ -4,6 +4,7 @@
 #include "port/packet_socket_port.h"
 #include "port/port.h"
 #include "port/tap_port.h"
+#include "port/veth_port.h"
 
 namespace sluice {
 
@@ -12,6 +13,8 @@ Result<std::unique_ptr<Port>> open_port(const PortConfig& config, PortId id, con
   switch (config.kind) {
     case PortKind::Tap:
       return TapPort::open(config, id, pools, workers);
+    case PortKind::Veth:
+      return VethPort::open(config, id, pools, workers);
     case PortKind::Inject:
       return InjectPort::open(config, id, pools, workers);
     case PortKind::AfPacket:
