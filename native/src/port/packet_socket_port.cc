@@ -54,7 +54,7 @@ Result<std::unique_ptr<Port>> PacketSocketPort::open(const PortConfig& config, P
 
 /// What recvmmsg fills, kept from call to call: only what was filled is made ready again.
 struct PacketSocketPort::ReceiveBatch {
-  static constexpr uint16_t kFrames = 64;
+  static constexpr uint16_t kFrames = 32;  ///< each holds a jumbo buffer
 
   /// How many of the first `wanted` are ready: fewer when buffers are short.
   uint16_t refill(uint16_t wanted, const BufferPools& pools) {
