@@ -14,9 +14,8 @@ namespace {
 /// One burst in search of its shortcuts.
 class Shortcuts {
  public:
-  Shortcuts(WorkerContext& ctx, const NodeSnapshot& snapshot)
-      : ctx_(ctx),
-        flows_(*ctx.flows),
+  Shortcuts(const WorkerContext& ctx, const NodeSnapshot& snapshot)
+      : flows_(*ctx.flows),
         routing_(*snapshot.routing),
         generation_(static_cast<uint32_t>(snapshot.generation) & Way::kGenerationMask) {}
 
@@ -51,7 +50,6 @@ class Shortcuts {
     return true;
   }
 
-  WorkerContext& ctx_;
   FlowTable& flows_;
   const RoutingSnapshot& routing_;
   const uint32_t generation_;
