@@ -1,9 +1,18 @@
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AddRequest, AddResponse } from "../../host/src/agent/cni/protocol.js";
-import { blockKey, COMPLETE_KEY, ENDPOINTS_PREFIX, mirrorKey } from "../../host/src/cluster/keys.js";
-import type { EndpointRecord } from "../../host/src/cluster/records.js";
+import {
+  blockKey,
+  COMPLETE_KEY,
+  ENDPOINTS_PREFIX,
+  mirrorKey,
+  nodeReportKey,
+  pluginKey,
+} from "../../host/src/cluster/keys.js";
+import { type EndpointRecord, nodeReportRecord } from "../../host/src/cluster/records.js";
+import { compileText } from "../../host/src/plugins/builder.js";
 import { EtcdStore } from "../../host/src/store/etcd-store.js";
+import { ModuleStore } from "../../host/src/store/module-store.js";
 import { Cleanup } from "../support/cleanup.js";
 import { ClusterNode } from "../support/cluster-node.js";
 import { EtcdServer } from "../support/etcd.js";
@@ -338,4 +347,61 @@ test("GC removes what belongs to no attachment that is left", async () => {
   await until("etcd to have one pod", async () => (await reported(two)).length === 2);
   expect(await reported(two)).toEqual([addressOf(a, 4), addressOf(a, 6)].sort());
   expect(await b.namespace.must(["ip", "-o", "link"])).not.toContain("eth0");
+});
+
+describe("a user's Plugin", () => {
+  const WAIT_MS = 30_000;
+  const SOURCE = `
+import { Batch, DropReason, definePlugin } from "@sluice/sdk";
+definePlugin({ name: "wall", version: "1.0.0" });
+@hook("forward")
+export function process(batch: Batch): void {
+  for (let i = 0; i < batch.length; i++) batch.at(i).drop(DropReason.Policy);
+}
+`;
+  const version = (digest: string, change: object = {}) => ({
+    ...{ generation: 1, digest, origin: "inline", source: "", hooks: ["forward"] },
+    ...change,
+  });
+  const publish = (live: object) =>
+    put(pluginKey("wall"), { name: "wall", uid: "u", createdAt: "2026-01-01T00:00:00Z", live });
+  const tells = (node: ClusterNode, what: string, expected: object) =>
+    eventually(`${node.name} to report ${what}`, WAIT_MS, async () => {
+      const entry = await store.get(nodeReportKey(node.name));
+      const { plugins = [] } = nodeReportRecord.parse(JSON.parse(entry?.value ?? "{}"));
+      const [found] = plugins;
+      return found !== undefined &&
+        Object.entries(expected).every(([key, value]) => String(found[key as "name"]).includes(value))
+        ? true
+        : undefined;
+    });
+  const inForward = async (node: ClusterNode) => (await node.status()).native.stages.map(({ name }) => name);
+
+  test("runs where it is placed; one that can't run changes nothing else; it goes with its record", async () => {
+    const [one, two] = nodes as [ClusterNode, ClusterNode];
+    const [a, b] = [await addPod(one), await addPod(one)];
+    const { wasm, digest } = await compileText(SOURCE, "wall");
+    await new ModuleStore(store).put(wasm);
+    await put(mirrorKey("nodes", "node1"), { ...nodeRecord(1), labels: { wall: "yes" } });
+    const placement = { nodeSelector: { wall: "yes" } };
+    await publish(version(digest, { placement }));
+    await tells(one, "generation 1", { name: "wall", generation: "1" });
+    expect((await ping(a.namespace, addressOf(b, 4), { count: 2 })).lost).toBe(2);
+    expect(await inForward(two)).not.toContain("wall");
+
+    await publish(version(digest, { placement, generation: 2, config: { none: "taken" } }));
+    await tells(one, "why it can't run generation 2", { generation: "1", problem: "refused" });
+    const c = await addPod(one);
+    expect((await ping(a.namespace, addressOf(c, 4), { count: 2 })).lost).toBe(2);
+
+    await one.stopAgent("SIGKILL");
+    await publish(version(digest, { placement, generation: 3 }));
+    await one.startAgent();
+    await tells(one, "generation 3", { generation: "3" });
+
+    await store.delete(pluginKey("wall"));
+    await eventually("its end", WAIT_MS, async () => ((await inForward(one)).includes("wall") ? undefined : true));
+    const result = await ping(a.namespace, addressOf(b, 4));
+    expect(result, result.text).toMatchObject({ lost: 0 });
+  });
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import type { PodRecord } from "../cluster/records.js";
+import type { PluginRecord, PodRecord } from "../cluster/records.js";
 import type { NodeSpec } from "../config/schema.js";
 import { DataplaneClient } from "../dataplane/client.js";
 import { readSettings, type StartSettings, startedFile, startFile, writeSettings } from "../dataplane/start-file.js";
@@ -12,6 +12,7 @@ import { attachmentId } from "../ipam/attachment.js";
 import { Ipam } from "../ipam/ipam.js";
 import type { EtcdOptions } from "../store/connection.js";
 import { EtcdStore } from "../store/etcd-store.js";
+import { ModuleStore } from "../store/module-store.js";
 import { ClusterPlugins } from "./cluster-plugins.js";
 import { ClusterView } from "./cluster-view.js";
 import { ClusterWatch } from "./cluster-watch.js";
@@ -21,13 +22,15 @@ import { DataplaneSync, type SyncState } from "./dataplane-sync.js";
 import { podMtu, portName } from "./desired.js";
 import { EtcdReport } from "./etcd-report.js";
 import { LostPods } from "./lost-pods.js";
+import { ModuleCache } from "./module-cache.js";
 import { startSettings } from "./node-config.js";
 import { NodeState } from "./node-state.js";
 import { type AgentPlugin, loadModules, type PluginModule } from "./plugins.js";
-import { reportPrefixes, reports } from "./reports.js";
+import { pluginReports, reportPrefixes, reports } from "./reports.js";
 import { readSnapshot } from "./snapshot.js";
 import { SnapshotSaver } from "./snapshot-saver.js";
 import { UplinkWatch } from "./uplink-watch.js";
+import { UserPlugins } from "./user-plugins.js";
 
 export interface AgentOptions {
   readonly node: string;
@@ -52,12 +55,20 @@ const GATHER_MS = 20;
 const LOOK_MS = 1000;
 const POD_LOOK_MS = 20;
 const STATUS_MS = 10_000;
+/** How long the first state waits for the users' modules, which are on the disk where they ran before. */
+const MODULES_WAIT_MS = 3000;
 
 /** A node's agent: makes the dataplane what the cluster and the pods of the node ask for. */
 export class Agent implements CniNode {
   readonly without = new Map<string, SluiceError | undefined>();
   readonly view: ClusterView;
   private readonly modules: Record<AgentPlugin, PluginModule> = loadModules();
+  /** The users' Plugins. */
+  private readonly users: UserPlugins;
+  /** Those of the state that is being sent, and those that the dataplane has. */
+  private sending: readonly PluginRecord[] = [];
+  private programmed: readonly PluginRecord[] = [];
+  private hasTriedUsers = false;
   private readonly plugins: ClusterPlugins;
   private readonly state: NodeState;
   private readonly store: EtcdStore;
@@ -86,11 +97,22 @@ export class Agent implements CniNode {
     this.view = new ClusterView(node, (change) => {
       this.state.changed(change);
       this.plugins.changed(change);
+      if (change.aspect === "plugins") this.users.set(change.name, change.record);
     });
     this.plugins = new ClusterPlugins(this.view, this.modules);
     const where = isOwnStateDir ? { stateDir } : {};
     this.state = new NodeState({ view: this.view, plugins: this.plugins, serviceCidrs, ...where });
     this.store = EtcdStore.open(options.etcd);
+    const modules = new ModuleStore(this.store);
+    this.users = new UserPlugins({
+      node,
+      cache: new ModuleCache(join(stateDir, "agent", "modules"), (digest) => modules.get(digest)),
+      log,
+      changed: () => {
+        this.report?.touch();
+        this.sync?.touch();
+      },
+    });
     this.client = new DataplaneClient(options.socket);
     this.snapshot = new SnapshotSaver(join(stateDir, "agent", "snapshot"), this.view, log);
     this.lostPods = new LostPods({ ipam, pod: (key) => this.view.pods.record(key), log });
@@ -123,7 +145,9 @@ export class Agent implements CniNode {
       desired: () => this.desired(),
       module: (digest) => this.wasm(digest),
       leaveOut: (port, problem) => this.leaveOut(port, problem),
+      leaveOutPlugin: (name, problem) => this.users.refuse(name, problem),
       changed: (state) => {
+        if (state.problems !== this.syncState.problems && state.problems.length === 0) this.tellProgrammed();
         this.syncState = state;
         this.reportConditions();
       },
@@ -137,6 +161,7 @@ export class Agent implements CniNode {
     await this.looking;
     await this.sync?.close();
     await this.watch?.close();
+    await this.users.close();
     await this.report?.close();
     await this.snapshot.close();
     await this.store.close();
@@ -230,10 +255,20 @@ export class Agent implements CniNode {
   private async desired(): Promise<NodeSpec | undefined> {
     const { settings, state } = this;
     if (!this.isKnown || settings === undefined || state.node === undefined) return undefined;
+    if (!this.hasTriedUsers) await Promise.race([this.users.tried(), sleep(MODULES_WAIT_MS)]);
+    this.hasTriedUsers = true;
     const attachments = this.lostPods.without(this.ipam.all(), this.without);
-    const spec = state.spec(settings, this.uplinks.uplink, attachments);
+    this.sending = this.users.usable;
+    const spec = state.spec(settings, this.uplinks.uplink, attachments, this.sending);
     this.tellTranslation();
     return spec;
+  }
+
+  private tellProgrammed(): void {
+    if (this.programmed === this.sending) return;
+    this.programmed = this.sending;
+    this.users.confirm(this.programmed);
+    this.report?.touch();
   }
 
   /** @returns whether it is a pod's port, which is left out until its next ADD */
@@ -247,8 +282,9 @@ export class Agent implements CniNode {
 
   private wasm(digest: string): Uint8Array {
     const found = Object.values(this.modules).find((module) => module.digest === digest);
-    if (found === undefined) throw new Error(`no module ${digest}`);
-    return found.wasm;
+    const wasm = found?.wasm ?? this.users.wasm(digest);
+    if (wasm === undefined) throw new Error(`no module ${digest}`);
+    return wasm;
   }
 
   private async look(): Promise<void> {
@@ -308,7 +344,7 @@ export class Agent implements CniNode {
   }
 
   private tellTranslation(): void {
-    const { problems } = this.plugins;
+    const problems = [...this.plugins.problems, ...this.state.problems];
     if (isDeepStrictEqual(problems, this.lastTranslation)) return;
     this.lastTranslation = problems;
     for (const problem of problems.slice(0, 20)) this.options.log.warn(formatProblem(problem));
@@ -322,6 +358,12 @@ export class Agent implements CniNode {
       wants: this.ipam.wants(),
       conditions: this.conditions(),
       config: this.state.config,
+      plugins: pluginReports({
+        node,
+        wanted: this.view.plugins.values(),
+        programmed: this.programmed,
+        problemOf: (name) => this.users.problemOf(name) ?? this.state.problemOf(name),
+      }),
     });
   }
 }

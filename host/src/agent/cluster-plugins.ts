@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
-import type { NodeSpec } from "../config/schema.js";
+import type { Hook } from "../config/schema.js";
 import type { Problem } from "../errors.js";
 import { type Attachment, addressesOf } from "../ipam/attachment.js";
 import { latest } from "../latest.js";
 import type { HostPort } from "../translate/host-ports.js";
 import { NatTranslation } from "../translate/nat.js";
 import { PolicyTranslation } from "../translate/policies.js";
+import type { OwnPlugin } from "../translate/stages.js";
 import type { ClusterView, ViewChange } from "./cluster-view.js";
 import { type AgentPlugin, type PluginModule, pluginSpec } from "./plugins.js";
 
@@ -69,15 +70,20 @@ export class ClusterPlugins {
     }
   }
 
-  /** Plugins, and where the pipeline is not as their manifests say. */
-  specs(input: PluginsInput): Pick<NodeSpec, "plugins" | "pipeline"> {
+  /** Sluice's own, as the cluster asks for them. */
+  own(input: PluginsInput): readonly OwnPlugin[] {
     this.takeAttachments(input.attachments);
     const { addresses, podCidrs, masquerade } = input;
     const nat = this.natSpec(this.services, addresses, podCidrs, masquerade, this.hostPorts(input.attachments));
     const policies = this.policies.isEmpty ? NO_POLICIES : this.policySpecs(this.selections, addresses);
     this.problems = [...nat.problems, ...policies.problems];
-    return { plugins: [nat.plugin, ...policies.plugins], pipeline: policies.pipeline };
+    return this.all(nat.stage, policies.stages);
   }
+
+  private readonly all = latest((nat: OwnPlugin, policies: readonly OwnPlugin[]): readonly OwnPlugin[] => [
+    nat,
+    ...policies,
+  ]);
 
   private setPod(key: string): void {
     if (!this.view.pods.keepsOthers) return;
@@ -119,7 +125,8 @@ export class ClusterPlugins {
     ) => {
       const { node: name } = this.view;
       const { config, problems } = this.nat.translate({ name, addresses, podCidrs, masquerade, hostPorts });
-      return { plugin: pluginSpec(this.modules.nat, NAT, config), problems };
+      const plugin = pluginSpec(this.modules.nat, NAT, config);
+      return { stage: { role: "nat", hooks: this.modules.nat.hooks, plugin } satisfies OwnPlugin, problems };
     },
   );
 
@@ -129,14 +136,18 @@ export class ClusterPlugins {
       pluginSpec(this.modules.policy, EGRESS, egress, { before: [INGRESS] }),
       pluginSpec(this.modules.policy, INGRESS, ingress),
     ];
-    return { plugins, problems, pipeline: { input: [NAT], output: [] } };
+    return { stages: plugins.map((plugin) => ({ role: "policy", hooks: POLICY_HOOKS, plugin })), problems };
   });
 }
 
-interface PolicySpecs extends Pick<NodeSpec, "plugins" | "pipeline"> {
+/** Of its manifest's the one that is judged here: what the node itself sends and gets is not. */
+const POLICY_HOOKS: readonly Hook[] = ["forward"];
+
+interface PolicySpecs {
+  readonly stages: readonly OwnPlugin[];
   readonly problems: readonly Problem[];
 }
 
-const NO_POLICIES: PolicySpecs = { plugins: [], problems: [], pipeline: {} };
+const NO_POLICIES: PolicySpecs = { stages: [], problems: [] };
 
 const keyOf = ({ pod }: Attachment): string => `${pod.namespace}/${pod.name}`;

@@ -19,6 +19,8 @@ export interface SyncOptions {
    * @returns false when it can't
    */
   readonly leaveOut: (port: string, problem: Problem) => boolean;
+  /** Likewise of a plugin. */
+  readonly leaveOutPlugin: (name: string, problem: Problem) => boolean;
   /** Told when what it says has changed. */
   readonly changed: (state: SyncState) => void;
 }
@@ -122,13 +124,15 @@ export class DataplaneSync {
     await this.backoff.wait(this.stopping.signal);
   }
 
-  /** One bad port must not keep all others from being changed. */
+  /** One bad port or plugin must not keep all else from being changed. */
   private leavesOut(problems: readonly Problem[]): boolean {
-    const found = problems.flatMap((problem) => {
-      const name = /^\/ports\/([^/]+)/.exec(problem.path)?.[1];
-      return name === undefined ? [] : [{ name, problem }];
+    const { leaveOut, leaveOutPlugin } = this.options;
+    const left = problems.map((problem) => {
+      const [, list, name] = /^\/(ports|plugins)\/([^/]+)/.exec(problem.path) ?? [];
+      if (name === undefined) return false;
+      return list === "ports" ? leaveOut(name, problem) : leaveOutPlugin(name, problem);
     });
-    return found.map(({ name, problem }) => this.options.leaveOut(name, problem)).includes(true);
+    return left.includes(true);
   }
 
   private async send(): Promise<void> {
@@ -203,13 +207,13 @@ export class DataplaneSync {
 
 const notSent: Problem = { code: "not-running", path: "", message: "nothing was sent to the dataplane yet" };
 
-/** "/ports/3" of what was sent as "/ports/NAME". */
-function byName(error: SluiceError, { ports }: NodeSpec): SluiceError {
+/** "/ports/3" of what was sent as "/ports/NAME"; of plugins likewise. */
+function byName(error: SluiceError, spec: NodeSpec): SluiceError {
   const problems = error.problems.map((problem) => ({
     ...problem,
-    path: problem.path.replace(/^\/ports\/(\d+)/, (whole, index: string) => {
-      const name = ports[Number(index)]?.name;
-      return name === undefined ? whole : `/ports/${name}`;
+    path: problem.path.replace(/^\/(ports|plugins)\/(\d+)/, (whole, list: "ports" | "plugins", index: string) => {
+      const name = spec[list][Number(index)]?.name;
+      return name === undefined ? whole : `/${list}/${name}`;
     }),
   }));
   return new SluiceError(problems, { cause: error });

@@ -1,13 +1,15 @@
-import type { NodeRecord } from "../cluster/records.js";
+import type { NodeRecord, PluginRecord } from "../cluster/records.js";
 import type { NodeSpec } from "../config/schema.js";
 import type { StartSettings } from "../dataplane/start-file.js";
+import type { Problem } from "../errors.js";
 import type { Attachment } from "../ipam/attachment.js";
 import type { Block } from "../ipam/block.js";
 import type { Pool } from "../ipam/ipam.js";
 import { latest } from "../latest.js";
+import { nodeStages, type OwnPlugin, type PlacedPod } from "../translate/stages.js";
 import type { ClusterPlugins } from "./cluster-plugins.js";
 import type { Aspect, ClusterView, ViewChange } from "./cluster-view.js";
-import { type DesiredInput, desiredNodes, familyOf, type OtherNode } from "./desired.js";
+import { type DesiredInput, desiredNodes, familyOf, type OtherNode, portName, UPLINK } from "./desired.js";
 import { type ChosenConfig, chooseConfig } from "./node-config.js";
 import type { Uplink } from "./uplink.js";
 
@@ -27,6 +29,8 @@ export class NodeState {
   private readonly compute = desiredNodes();
 
   private readonly plugins: ClusterPlugins;
+  /** Of the users' Plugins and Pipelines. */
+  problems: readonly Problem[] = [];
 
   constructor(private readonly options: NodeStateOptions) {
     this.plugins = options.plugins;
@@ -53,8 +57,22 @@ export class NodeState {
     return this.blocksOf(this.version("blocks")).own;
   }
 
-  spec(settings: StartSettings, uplink: Uplink | undefined, attachments: readonly Attachment[]): NodeSpec {
+  /** @param users Plugins whose modules are on the node */
+  spec(
+    settings: StartSettings,
+    uplink: Uplink | undefined,
+    attachments: readonly Attachment[],
+    users: readonly PluginRecord[],
+  ): NodeSpec {
     const { stateDir } = this.options;
+    const own = this.plugins.own({
+      addresses: this.addresses,
+      podCidrs: this.podCidrs(this.version("ippools")),
+      masquerade: this.config.spec.masquerade,
+      attachments,
+    });
+    const stages = this.stagesOf(own, users, attachments, uplink !== undefined, this.placed);
+    this.problems = stages.problems;
     const input: DesiredInput = {
       settings,
       config: this.config.spec,
@@ -63,12 +81,8 @@ export class NodeState {
       others: this.others(this.version("nodes"), this.version("blocks")),
       ownBlocks: this.ownCidrs(this.ownBlocks),
       clusterCidrs: this.clusterCidrs(this.version("ippools")),
-      ...this.plugins.specs({
-        addresses: this.addresses,
-        podCidrs: this.podCidrs(this.version("ippools")),
-        masquerade: this.config.spec.masquerade,
-        attachments,
-      }),
+      plugins: stages.plugins,
+      pipeline: stages.pipeline,
       ...(uplink === undefined ? {} : { uplink }),
       ...(stateDir === undefined ? {} : { stateDir }),
     };
@@ -83,7 +97,47 @@ export class NodeState {
     return this.versions.get(aspect) ?? 0;
   }
 
+  /** Why a user's Plugin is not in place, or undefined. */
+  problemOf(plugin: string): Problem | undefined {
+    return this.problems.find(({ path }) => path === `/plugins/${plugin}` || path.startsWith(`/plugins/${plugin}/`));
+  }
+
+  /** Of what users' stages are placed by. */
+  private get placed(): number {
+    return (["pods", "namespaces", "nodes", "pipelines"] as const).reduce((sum, each) => sum + this.version(each), 0);
+  }
+
   // The numbers are versions of what is read from the view.
+
+  private readonly stagesOf = latest(
+    (
+      own: readonly OwnPlugin[],
+      users: readonly PluginRecord[],
+      attachments: readonly Attachment[],
+      hasUplink: boolean,
+      _placed: number,
+    ) => {
+      const { view } = this.options;
+      return nodeStages({
+        node: { name: view.node, labels: this.node?.labels ?? {} },
+        own,
+        plugins: users,
+        pipelines: view.pipelines.values(),
+        uplinkPorts: hasUplink ? [UPLINK] : [],
+        pods: users.length === 0 ? [] : attachments.map((attachment) => this.placedPod(attachment)),
+      });
+    },
+  );
+
+  private placedPod(attachment: Attachment): PlacedPod {
+    const { view } = this.options;
+    const { namespace, name } = attachment.pod;
+    return {
+      labels: view.pods.get(namespace, name)?.labels ?? {},
+      namespaceLabels: view.namespaces.get(namespace)?.labels ?? {},
+      ports: attachment.interfaces.map((each) => portName(attachment, each.name)),
+    };
+  }
 
   private readonly chosen = latest((_configs: number, _nodes: number) =>
     chooseConfig(this.options.view.nodeconfigs.values(), this.node),

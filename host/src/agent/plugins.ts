@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type PluginSpec, pluginSpecSchema } from "../config/schema.js";
+import { readManifest } from "@sluice/sdk/build";
+import { type Hook, type PluginSpec, pluginSpecSchema } from "../config/schema.js";
 import { messageOf, SluiceError } from "../errors.js";
 import { digestOf } from "../plugins/builder.js";
 
@@ -12,6 +13,8 @@ export interface PluginModule {
   readonly name: AgentPlugin;
   readonly digest: string;
   readonly wasm: Uint8Array;
+  /** Of its manifest. */
+  readonly hooks: readonly Hook[];
 }
 
 /** @throws SluiceError "unreadable-file" */
@@ -20,7 +23,7 @@ export function loadModules(): Record<AgentPlugin, PluginModule> {
     const file = fileURLToPath(new URL(`../../../plugins/${name}/build/${name}.wasm`, import.meta.url));
     try {
       const wasm = readFileSync(file);
-      return { name, digest: digestOf(wasm), wasm };
+      return { name, digest: digestOf(wasm), wasm, hooks: readManifest(wasm).hooks };
     } catch (error) {
       throw SluiceError.of("unreadable-file", file, `${messageOf(error)}; run the set-up (npm run setup)`, {
         cause: error,
