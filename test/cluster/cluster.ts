@@ -84,4 +84,15 @@ export class Cluster {
         return stdout === "True" ? true : undefined;
       });
   }
+
+  /** For the reader of a failed test: nodes, pods, events, and the ends of the logs. */
+  async diagnosis(): Promise<string> {
+    const { stdout } = await this.kubectl.run("get", "nodes,pods,nodeconfigs,ippools", "-A", "-o", "wide");
+    const events = await this.kubectl.run("get", "events", "-A", "--sort-by=.lastTimestamp");
+    const lastEvents = events.stdout.trimEnd().split("\n").slice(-20).join("\n");
+    const logs = this.daemons.map(
+      (daemon) => `== ${daemon.logFile}, ${daemon.running ? "runs" : "has ended"}\n${daemon.logTail()}`,
+    );
+    return [stdout, lastEvents, ...logs].join("\n\n");
+  }
 }

@@ -18,6 +18,7 @@ export class ControlPlane {
   readonly scheduler: Daemon;
   readonly sluiceEtcd: Daemon;
   readonly kubectl: Kubectl;
+  readonly daemons: Daemon[] = [];
 
   private constructor(
     readonly namespace: Namespace,
@@ -66,13 +67,11 @@ export class ControlPlane {
     return plane;
   }
 
-  /** A program of the cluster's beside the control plane. */
+  /** A program beside the control plane; it ends with it. */
   daemon(plan: DaemonPlan): Daemon {
-    return new Daemon(plan, (argv) => this.namespace.command(argv), this.folder);
-  }
-
-  get daemons(): Daemon[] {
-    return [this.etcd, this.sluiceEtcd, this.apiServer, this.controllerManager, this.scheduler];
+    const daemon = new Daemon(plan, (argv) => this.namespace.command(argv), this.folder);
+    this.daemons.push(daemon);
+    return daemon;
   }
 
   /** A kubeconfig of the administrator's, for a client that reaches the API server at `url`. */

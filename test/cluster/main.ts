@@ -95,14 +95,16 @@ async function bringUp({ nodes, cni, keep }: Options): Promise<number> {
   const started = Date.now();
   try {
     const cluster = await Cluster.create(cleanup, { folder: FOLDER, nameOf: (name) => `${PREFIX}-${name}`, nodes });
-    if (cni === "sluice") await Sluice.install(cluster);
-    else await cluster.startKubelets();
     await handOver(cleanup, cluster);
+    if (cni === "sluice") await (await Sluice.install(cluster)).startDns();
+    else await cluster.startKubelets();
     console.log(`Up after ${((Date.now() - started) / 1000).toFixed(0)} s.\n\n${howToUse(cluster)}`);
   } catch (error) {
     if (cleanup.closing) return new Promise(() => undefined); // interrupted: the process ends when all is down
     console.error((error as Error).message);
-    await cleanup.close();
+    if (keep)
+      console.error(`It is left up as it is. Logs: ${FOLDER}/*/*.log; npm run cluster -- --down takes it down.`);
+    else await cleanup.close();
     return 1;
   }
   if (!keep) {

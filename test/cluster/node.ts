@@ -32,7 +32,7 @@ export interface NodePlan {
 export class ClusterNode {
   readonly containerd: Daemon;
   readonly kubelet: Daemon;
-  readonly #daemons: Daemon[] = [];
+  readonly daemons: Daemon[] = [];
 
   private constructor(
     readonly number: number,
@@ -87,14 +87,10 @@ export class ClusterNode {
     return nodeAddress(this.number);
   }
 
-  get daemons(): readonly Daemon[] {
-    return this.#daemons;
-  }
-
   /** A program of this node's; it ends with the node. */
   daemon(plan: DaemonPlan): Daemon {
     const daemon = new Daemon(plan, (argv) => this.command(argv), this.folder);
-    this.#daemons.push(daemon);
+    this.daemons.push(daemon);
     return daemon;
   }
 

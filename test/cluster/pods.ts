@@ -3,7 +3,7 @@ import type { Cluster } from "./cluster.js";
 import { HTTP_PORT, type PodPlan, serverPod, UDP_PORT } from "./workloads.js";
 
 const READY_MS = 60_000;
-const ANSWER_SECONDS = "5";
+const ANSWER_SECONDS = "3";
 
 export type Family = "v4" | "v6";
 export const FAMILIES = ["v4", "v6"] as const;
