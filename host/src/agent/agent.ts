@@ -130,9 +130,8 @@ export class Agent implements CniNode {
   async start(): Promise<void> {
     const { node, log } = this.options;
     this.watch = this.watchCluster();
-    const isRead = await Promise.race([this.watch.read.then(() => true), sleep(ETCD_WAIT_MS, false)]);
-    if (!isRead) await this.startFromSnapshot();
-    else this.isKnown = true;
+    if (!(await this.isReadBy(this.watch, Date.now() + ETCD_WAIT_MS))) await this.startFromSnapshot(this.watch);
+    this.isKnown ||= this.watch.isRead;
     this.report = new EtcdReport({
       store: this.store,
       prefixes: reportPrefixes(node),
@@ -220,8 +219,19 @@ export class Agent implements CniNode {
     this.report?.touch();
   }
 
-  private watchCluster(): ClusterWatch {
+  /** A large cluster takes longer to read; it is waited for as long as etcd answers. */
+  private async isReadBy(watch: ClusterWatch, end: number): Promise<boolean> {
+    while (!watch.isRead && (Date.now() < end || watch.problem === undefined)) {
+      if (this.stopping.signal.aborted) return false;
+      await sleep(POD_LOOK_MS);
+    }
+    return watch.isRead;
+  }
+
+  /** @param hasOld the view has records of a snapshot, of which etcd may have no more */
+  private watchCluster(hasOld = false): ClusterWatch {
     return new ClusterWatch({
+      hasOld,
       store: this.store,
       view: this.view,
       log: this.options.log,
@@ -232,7 +242,8 @@ export class Agent implements CniNode {
   private clusterChanged(): void {
     if (this.watch?.isRead === true) this.isKnown = true;
     this.ipam.setBlocks(this.state.ownBlocks, this.state.pools);
-    this.snapshot.touch();
+    // Half a view would take the place of a whole one.
+    if (this.watch?.isRead === true) this.snapshot.touch();
     this.report?.touch();
     this.gathering ??= setTimeout(() => {
       this.gathering = undefined;
@@ -240,8 +251,9 @@ export class Agent implements CniNode {
     }, GATHER_MS);
   }
 
-  private async startFromSnapshot(): Promise<void> {
+  private async startFromSnapshot(watch: ClusterWatch): Promise<void> {
     const { log, stateDir } = this.options;
+    await watch.close();
     try {
       this.isKnown = await readSnapshot(join(stateDir, "agent", "snapshot"), this.view);
       log.warn({ isKnown: this.isKnown }, "etcd does not answer yet: starting with what was known before");
@@ -250,6 +262,7 @@ export class Agent implements CniNode {
       log.error({ problems: error.problems }, "no snapshot to start with; waiting for etcd");
     }
     this.ipam.setBlocks(this.state.ownBlocks, this.state.pools);
+    this.watch = this.watchCluster(true);
   }
 
   private async desired(): Promise<NodeSpec | undefined> {

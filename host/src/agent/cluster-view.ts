@@ -124,6 +124,21 @@ export class ClusterView {
     if (this.id !== undefined) yield [NODE_IDS_PREFIX + this.node, JSON.stringify({ node: this.node, id: this.id })];
   }
 
+  keysOf(aspect: Aspect): string[] {
+    switch (aspect) {
+      case "blocks":
+        return [...this.blocks.keys()].map((name) => BLOCKS_PREFIX + name);
+      case "plugins":
+        return [...this.plugins.keys()].map((name) => PLUGINS_PREFIX + name);
+      case "ids":
+        return this.id === undefined ? [] : [NODE_IDS_PREFIX + this.node];
+      case "pods":
+        return [...this.pods.keys()].map((name) => mirrorPrefix("pods") + name);
+      default:
+        return [...this.maps[aspect].keys()].map((name) => mirrorPrefix(aspect) + name);
+    }
+  }
+
   private get maps() {
     const { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, pipelines } = this;
     return { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, pipelines };

@@ -17,6 +17,8 @@ export interface ClusterWatchOptions {
   readonly store: EtcdStore;
   readonly view: ClusterView;
   readonly log: Logger;
+  /** The view has records of before: those that etcd has no more are to go. */
+  readonly hasOld?: boolean;
   /** Told what has changed in the view. */
   readonly changed: (aspects: ReadonlySet<Aspect>) => void;
 }
@@ -36,6 +38,8 @@ export class ClusterWatch {
   private readonly watches = new Map<Aspect, PrefixWatch>();
   private readonly lost = new Map<Aspect, SluiceError>();
   private readonly unread = new Set<Aspect>(Object.keys(ASPECTS) as Aspect[]);
+  /** Keys that were told of each aspect until it is read; only where the view has records of before. */
+  private readonly told = new Map<Aspect, Set<string>>();
   private onRead = () => {};
   /** Resolves once all was read. */
   readonly read = new Promise<void>((resolve) => {
@@ -60,9 +64,14 @@ export class ClusterWatch {
   }
 
   private open(aspect: Aspect): void {
-    const { store, log } = this.options;
+    const { store, log, hasOld } = this.options;
+    if (hasOld === true) this.told.set(aspect, new Set());
     const handler: WatchHandler = {
-      changed: (changes) => this.take(changes),
+      changed: (changes) => {
+        const told = this.told.get(aspect);
+        for (const { key, value } of told === undefined ? [] : changes) if (value !== undefined) told?.add(key);
+        this.take(changes);
+      },
       synced: () => this.synced(aspect),
       lost: (error) => {
         if (!this.lost.has(aspect)) log.warn({ of: aspect, problems: error.problems }, "etcd tells no changes for now");
@@ -100,6 +109,10 @@ export class ClusterWatch {
   }
 
   private synced(aspect: Aspect): void {
+    const { view } = this.options;
+    const told = this.told.get(aspect);
+    this.told.delete(aspect);
+    if (told !== undefined) for (const key of view.keysOf(aspect)) if (!told.has(key)) view.apply(key, undefined);
     this.lost.delete(aspect);
     this.unread.delete(aspect);
     this.options.changed(new Set([aspect]));

@@ -64,6 +64,11 @@ export class PodTable {
     return this.own.get(`${namespace}/${name}`);
   }
 
+  *keys(): Generator<string> {
+    yield* this.own.keys();
+    yield* this.others.keys();
+  }
+
   /** All that is kept. */
   *records(): Generator<[key: string, pod: PodRecord]> {
     yield* this.own;
