@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, type TestContext } from "vite
 import { Cleanup } from "../../support/cleanup.js";
 import { policies } from "./policies.js";
 import { reachability } from "./reachability.js";
+import { restarts } from "./restarts.js";
 import { services } from "./services.js";
 import { World } from "./world.js";
 
@@ -28,4 +29,5 @@ describe("Kubernetes on Sluice", () => {
   reachability(world);
   services(world);
   policies(world);
+  restarts(world);
 });
