@@ -16,6 +16,8 @@ const COMMAND = [process.execPath, `${root}/host/bin/sluice.js`];
 const REFLECTOR_USER = "system:serviceaccount:kube-system:sluice-reflector";
 const REFLECTOR_PORT = 9465;
 const HOST_DEVICE = "sluice0";
+/** Of an agent that is ready: what a killed one leaves of its socket says nothing. */
+const AGENT_READY = "http://127.0.0.1:9466/readyz";
 const CNI_BINARY = `${root}/build/native/sluice-cni`;
 const CNI_CONFIGURATION = "10-sluice.conflist";
 const READY_MS = 90_000;
@@ -94,7 +96,7 @@ export class SluiceNode {
     this.agent = node.daemon({
       name: "agent",
       argv: [...COMMAND, "agent", "--node", node.name, "--etcd", SLUICE_ETCD],
-      ready: async () => (await node.run(["test", "-S", "/run/sluice/cni.sock"])).status === 0,
+      ready: async () => (await node.run(["curl", "-sf", AGENT_READY])).status === 0,
       readyMs: READY_MS,
     });
     this.dataplane = node.daemon({

@@ -5,10 +5,11 @@ import type { World } from "./world.js";
 
 const INTERVAL = "0.005"; // seconds between echoes
 
-/** What pods do not need while they speak with each other is killed and started again. */
+/** Everything but the dataplane is killed and started again while pods speak with each other. */
 export function restarts(world: () => World): void {
   describe("under traffic", () => {
     test.each([
+      ["the agent", ({ sluice }: World) => [...sluice.nodes.values()].map(({ agent }) => agent)],
       ["the reflector", ({ sluice }: World) => [sluice.reflector]],
       ["Sluice's etcd", ({ cluster }: World) => [cluster.control.sluiceEtcd]],
       ["the API server", ({ cluster }: World) => [cluster.control.apiServer]],

@@ -46,6 +46,13 @@ export function services(world: () => World): void {
         expect(await serversOf(world().pods.near, addresses[family], 80)).toEqual(new Set(["near", "far"]));
       });
 
+      test("a node's own processes call it, whether the pod that answers is on the node or not", async () => {
+        const servers = new Set<string | undefined>();
+        for (let call = 0; call < CALLS; call++)
+          servers.add((await world().httpFromNode("node1", addresses[family], 80))?.server);
+        expect(servers).toEqual(new Set(["near", "far"]));
+      });
+
       test("its node port is answered on every node, from outside and from a pod", async () => {
         for (const node of world().cluster.nodes) {
           const seen = await world().httpFromOutside(node.addresses[family], nodePort);
