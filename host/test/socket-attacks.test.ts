@@ -14,7 +14,7 @@ import {
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DataplaneClient } from "../src/dataplane/client.js";
-import { DataplaneServer } from "../src/dataplane/server.js";
+import { serveDataplane } from "../src/dataplane/server.js";
 import { SluiceError } from "../src/errors.js";
 import { refusing } from "./helpers.js";
 
@@ -22,12 +22,12 @@ import { refusing } from "./helpers.js";
 
 let folder: string;
 let socket: string;
-let server: DataplaneServer;
+let server: Awaited<ReturnType<typeof serveDataplane>>;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "socket-test-"));
   socket = join(folder, "s.sock");
   const answer = refusing(SluiceError.of("served", "", "as always"));
-  server = await DataplaneServer.listen(socket, answer, pino({ level: "silent" }));
+  server = await serveDataplane(socket, answer, pino({ level: "silent" }));
 });
 afterEach(async () => {
   await server.close();

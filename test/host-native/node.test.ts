@@ -143,6 +143,7 @@ describe("sluice apply", () => {
     );
     expect(await bench.json("apply", "-f", file)).toEqual({
       generation: 2,
+      revision: expect.any(String),
       plugins: [{ name: "counter", action: "added", flowState: "none" }],
     });
     const { native } = (await bench.json("status")) as { native: { ports: { name: string }[] } };
