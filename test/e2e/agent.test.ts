@@ -347,7 +347,7 @@ test("GC removes what belongs to no attachment that is left", async () => {
   await two.cni("gc", { valid: [{ containerId: a.containerId, ifname: "eth0" }] });
   await until("etcd to have one pod", async () => (await reported(two)).length === 2);
   expect(await reported(two)).toEqual([addressOf(a, 4), addressOf(a, 6)].sort());
-  expect(await b.namespace.must(["ip", "-o", "link"])).not.toContain("eth0");
+  await until("its interface to go", async () => !(await b.namespace.must(["ip", "-o", "link"])).includes("eth0"));
 });
 
 describe("a user's Plugin", () => {
