@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, type TestContext } from "vitest";
 import { Cleanup } from "../../support/cleanup.js";
+import { burst } from "./burst.js";
 import { policies } from "./policies.js";
 import { reachability } from "./reachability.js";
 import { restarts } from "./restarts.js";
@@ -30,4 +31,5 @@ describe("Kubernetes on Sluice", () => {
   services(world);
   policies(world);
   restarts(world);
+  burst(world);
 });
