@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, type TestContext } from "vitest";
 import { Cleanup } from "../../support/cleanup.js";
 import { burst } from "./burst.js";
+import { failures } from "./failures.js";
 import { policies } from "./policies.js";
 import { reachability } from "./reachability.js";
 import { restarts } from "./restarts.js";
@@ -32,4 +33,5 @@ describe("Kubernetes on Sluice", () => {
   policies(world);
   restarts(world);
   burst(world);
+  failures(world);
 });
