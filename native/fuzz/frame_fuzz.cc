@@ -60,11 +60,14 @@ void check_plain(const Bytes& frame) {
 
 /// Of a packet in several pieces the parser has this much in one; headers that go on behind it are refused.
 constexpr uint32_t kHeaderView = 512;
+constexpr uint32_t kQuotedL4 = 8;  ///< bytes that the parser reads of a quoted packet's L4 header
 
 /// Some of the headers may lie behind the view.
 bool long_headers(uint32_t length, const PacketMeta& facts) {
   if (length <= kHeaderView) return false;
-  const uint32_t end = facts.inner_l3_offset != 0 ? facts.inner_l3_offset + kHeaderView / 2 : facts.payload_offset;
+  uint32_t end = facts.payload_offset;
+  if (facts.inner_l3_offset != 0) end = facts.inner_l3_offset + kHeaderView / 2;
+  if (facts.inner_l4_offset != 0) end = facts.inner_l4_offset + kQuotedL4;  // behind extension headers of any length
   return end == 0 || end > kHeaderView;
 }
 

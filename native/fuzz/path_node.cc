@@ -17,6 +17,10 @@ using testing::tunnel_to;
 using testing::via;
 
 constexpr uint64_t kSecond = 1'000'000'000;
+
+/// A minute each: time may have gone back by four minutes after each of an input's four bursts, and a neighbour is
+/// asked for three times before what waits for it is given up.
+constexpr int kDrainTicks = 24;
 constexpr uint16_t kWireMtu = 1280;
 
 /// The L4 checksum of a whole packet comes out as zero; what has none is taken as right.
@@ -139,7 +143,7 @@ void PathNode::check_frame(const rte_mbuf* frame, const Port& port, bool intact)
 /// Lets all that waits for something wait in vain, and all flows end.
 void PathNode::drain() {
   WorkerContext& worker = path.node.worker();
-  for (int i = 0; i < 8; i++) {
+  for (int i = 0; i < kDrainTicks; i++) {
     worker.now_ns += 61 * kSecond;
     path.tick();
     check_sent(false);

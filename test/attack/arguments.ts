@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import type { Attack } from "./attack.js";
 
 const MINUTES = "10";
-const SHORT_SECONDS = 12;
+const SHORT_SECONDS = 90; // at most: the inputs are counted
 
 export interface Arguments {
   attacks: readonly Attack[];
