@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import type { Attack } from "./attack.js";
 
 const MINUTES = "10";
-const SHORT_SECONDS = 90; // at most: the inputs are counted
+const SHORT_SECONDS = 12;
 
 export interface Arguments {
   attacks: readonly Attack[];
@@ -20,7 +20,7 @@ export function usage(attacks: readonly Attack[]): string {
 
   --only NAME      this one only; may be given again
   --minutes N      for each fuzzer (${MINUTES}); fractions too
-  --short          the form for every change: ${SHORT_SECONDS} s for each fuzzer, from the kept corpus with a fixed seed
+  --short          the form for every change: some thousand inputs for each fuzzer, from the kept corpus with a fixed seed
   --keep-corpora   afterwards put what the fuzzers found new, minimised, into native/fuzz/corpus
   --help           this text
 

@@ -7,6 +7,7 @@ import { buildFuzzer, SANITIZER_ENV } from "./sanitized.js";
 
 const MAX_INPUT = 2048;
 const GRACE_MS = 120_000; // start, the last input, the report
+const SHORT_SECONDS = 90; // at most, where the inputs are counted
 const MERGE_MS = 15 * 60_000;
 
 /** Each is native/fuzz/<name>_fuzz.cc. The inputs of the short form are counted, so that it tries the same on any machine. */
@@ -37,6 +38,7 @@ async function fuzz(setting: Setting, name: string, shortInputs: number): Promis
   if (setting.short) emptied(found);
   mkdirSync(found, { recursive: true });
   const crash = join(folder, name, "broken-by-");
+  const seconds = setting.short ? SHORT_SECONDS : setting.seconds;
   const text = await runLogged(
     setting.cleanup,
     `${name}/log`,
@@ -44,13 +46,13 @@ async function fuzz(setting: Setting, name: string, shortInputs: number): Promis
       program,
       ...COMMON,
       ...(setting.short ? ["-seed=1", `-runs=${shortInputs}`] : []),
-      `-max_total_time=${setting.seconds}`,
+      `-max_total_time=${seconds}`,
       "-print_final_stats=1",
       `-artifact_prefix=${crash}`,
       found,
       seeds,
     ],
-    { env: SANITIZER_ENV, timeoutMs: setting.seconds * 1000 + GRACE_MS },
+    { env: SANITIZER_ENV, timeoutMs: seconds * 1000 + GRACE_MS },
   );
   const runs = /number_of_executed_units:\s*(\d+)/.exec(text)?.[1] ?? "?";
   const coverage = [...text.matchAll(/ cov: (\d+)/g)].at(-1)?.[1] ?? "?";
