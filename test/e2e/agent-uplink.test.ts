@@ -68,8 +68,11 @@ test("the node and its pods reach the outside by it, pods with the node's addres
   await node.ready();
   expect(await node.namespace.ip("-d", "-o", "link", "show", "nic")).toContain("tun type tap");
   await node.stopDataplane("SIGKILL");
+  // While it changes hands there is none of its name for a moment.
   await eventually("the interface to be back", 20_000, async () =>
-    (await node.namespace.ip("-d", "-o", "link", "show", "nic")).includes("veth") ? true : undefined,
+    (await node.namespace.ip("-d", "-o", "link", "show")).split("\n").some((link) => / nic[@:].* veth /.test(link))
+      ? true
+      : undefined,
   );
   await reaches(node.namespace, OUTSIDE);
   node.startDataplane();
