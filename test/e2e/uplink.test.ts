@@ -9,6 +9,7 @@ import { ownName } from "../support/leftovers.js";
 import { Namespace } from "../support/namespace.js";
 import type { NodeFile } from "../support/node-file.js";
 import { type Background, eventually, run } from "../support/process.js";
+import { flowFile } from "../support/topology.js";
 import { ping } from "../support/traffic.js";
 
 const PROGRAM = `${root}/build/native/sluice-uplink`;
@@ -146,6 +147,7 @@ describe("a dataplane that takes the node's interface", () => {
 
   beforeEach(() => {
     const name = ownName("stn");
+    flowFile(cleanup, `sluice-${name}`);
     dataplane = new Dataplane(node, folder, cleanup);
     const own = { addresses: ["10.9.0.1/24", "10.9.0.11/32", "fd09::1/64"], mtu: 1400 };
     file = {

@@ -8,6 +8,7 @@ import { ownName } from "../support/leftovers.js";
 import { Namespace } from "../support/namespace.js";
 import type { NodeFile } from "../support/node-file.js";
 import { eventually } from "../support/process.js";
+import { flowFile } from "../support/topology.js";
 import { ping } from "../support/traffic.js";
 
 // A pod with a TAP and one with a veth, which are the same to both.
@@ -23,6 +24,7 @@ describe("a pod with a veth", () => {
     cleanup = new Cleanup();
     const folder = await mkdtemp(join(tmpdir(), `${ownName("veth")}-`));
     cleanup.defer(folder, () => rm(folder, { recursive: true }));
+    flowFile(cleanup, `sluice-${ownName("veth")}`);
     node = await Namespace.create(cleanup, ownName("node"));
     tap = await Namespace.create(cleanup, ownName("tap"));
     veth = await Namespace.create(cleanup, ownName("veth"));

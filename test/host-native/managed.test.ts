@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -42,6 +42,8 @@ afterEach(async () => {
     await once(child, "exit");
   }
   await bench.end();
+  for (const file of ["sluice-managed.flows", "sluice-managed.flows.slots"])
+    rmSync(join("/dev/shm", file), { force: true });
 });
 
 async function status(fits: (status: StatusResponse) => boolean = () => true): Promise<StatusResponse> {

@@ -13,6 +13,7 @@ import type { Cleanup } from "./cleanup.js";
 import { root } from "./dataplane.js";
 import type { Namespace } from "./namespace.js";
 import { Background, eventually } from "./process.js";
+import { flowFile } from "./topology.js";
 
 const SLUICE = [process.execPath, `${root}/host/bin/sluice.js`];
 const READY_MS = 40_000;
@@ -55,6 +56,7 @@ export class ClusterNode {
     this.name = options.name;
     this.namespace = options.namespace;
     mkdirSync(options.folder, { recursive: true });
+    flowFile(cleanup, `sluice-${this.name}`);
     cleanup.defer(`clients of ${this.name}`, () => {
       this.#cni?.close();
       this.#client?.close();
