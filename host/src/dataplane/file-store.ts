@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { explainIssues } from "../config/explain.js";
+import { syncFolder, writeDurably } from "../durable-file.js";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
 import { digestsOf, type Modules, type PendingSnapshot, type Snapshot, type Store, snapshotSchema } from "./store.js";
 
@@ -101,27 +102,6 @@ async function readIfThere(file: string): Promise<Buffer | undefined> {
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw SluiceError.of("store-unusable", file, messageOf(error), { cause: error });
-  }
-}
-
-async function writeDurably(file: string, data: string | Uint8Array): Promise<void> {
-  const part = `${file}.part`;
-  const handle = await open(part, "w", 0o600);
-  try {
-    await handle.writeFile(data);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(part, file);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

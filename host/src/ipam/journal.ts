@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncFolder } from "../durable-file.js";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
 
 const NEWLINE = 0x0a;
@@ -119,15 +120,6 @@ async function readIfThere(file: string): Promise<Buffer> {
   } catch (error) {
     if (systemCode(error) === "ENOENT") return Buffer.alloc(0);
     throw error;
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 
