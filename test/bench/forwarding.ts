@@ -4,8 +4,8 @@ import { Cleanup, closeOnSignal } from "../support/cleanup.js";
 import { removeLeftovers } from "../support/leftovers.js";
 import { must } from "../support/process.js";
 import { temporaryFolder } from "../support/topology.js";
+import { compare } from "./compare.js";
 import { replayingDevices } from "./frames.js";
-import { median } from "./median.js";
 import { nativeCommand } from "./native.js";
 import { ovsForwarding } from "./ovs.js";
 import type { Figure } from "./result.js";
@@ -40,20 +40,16 @@ export async function* runForwarding(name: string, rounds: number): AsyncGenerat
     const folder = temporaryFolder(cleanup);
     const devices = replayingDevices(folder);
     const cyclesOfNs = (await native("tsc", folder)) / 1e9;
-    const values: number[] = [];
-    const references: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      values.push((await native("forward-devices", folder)) * cyclesOfNs);
-      references.push((await contest.measure(folder, devices)) * cyclesOfNs);
-    }
-    const [value, reference] = [median(values), median(references)];
-    yield {
-      name,
-      unit: "cycles/packet",
-      value,
-      reference: { name: contest.reference, value: reference },
-      ratio: value / reference,
-    };
+    yield await compare(
+      {
+        name,
+        unit: "cycles/packet",
+        reference: contest.reference,
+        value: async () => (await native("forward-devices", folder)) * cyclesOfNs,
+        referenceValue: async () => (await contest.measure(folder, devices)) * cyclesOfNs,
+      },
+      rounds,
+    );
   } finally {
     await cleanup.close();
     unwatch();

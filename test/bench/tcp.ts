@@ -4,7 +4,7 @@ import { ownName, removeLeftovers } from "../support/leftovers.js";
 import { connect, Namespace } from "../support/namespace.js";
 import { oneNode, type Pod, twoNodes } from "../support/topology.js";
 import { iperf } from "../support/traffic.js";
-import { median } from "./median.js";
+import { compare } from "./compare.js";
 import type { Figure } from "./result.js";
 
 const SECONDS = 2;
@@ -41,20 +41,16 @@ export async function* runTcp(name: string, rounds: number): AsyncGenerator<Figu
   const unwatch = closeOnSignal(cleanup, removeLeftovers);
   try {
     const [ours, theirs] = [await contest.sluice(cleanup), await contest.kernel(cleanup)];
-    const values: number[] = [];
-    const references: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      values.push(await gigabits(cleanup, ours));
-      references.push(await gigabits(cleanup, theirs));
-    }
-    const [value, reference] = [median(values), median(references)];
-    yield {
-      name,
-      unit: "Gbit/s",
-      value,
-      reference: { name: contest.reference, value: reference },
-      ratio: value / reference,
-    };
+    yield await compare(
+      {
+        name,
+        unit: "Gbit/s",
+        reference: contest.reference,
+        value: () => gigabits(cleanup, ours),
+        referenceValue: () => gigabits(cleanup, theirs),
+      },
+      rounds,
+    );
   } finally {
     await cleanup.close();
     unwatch();
