@@ -13,11 +13,13 @@
 #include <fstream>
 #include <utility>
 
+#include "conntrack/pages.h"
+
 namespace sluice {
 namespace {
 
 constexpr uint64_t kMagic = 0x73776f6c66636c73;  // "slcflows"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 
 std::string boot_id() {
   std::ifstream file("/proc/sys/kernel/random/boot_id");
@@ -27,7 +29,8 @@ std::string boot_id() {
 }
 
 uint32_t record_size_for(uint32_t slot_bytes) {
-  return static_cast<uint32_t>((sizeof(FlowRecord) + slot_bytes + 63) / 64 * 64);
+  constexpr size_t kAlign = alignof(FlowRecord);
+  return static_cast<uint32_t>((sizeof(FlowRecord) + slot_bytes + kAlign - 1) / kAlign * kAlign);
 }
 
 Error file_error(const std::string& path, const std::string& what) {
@@ -82,19 +85,6 @@ FlowFileHeader read_header(int descriptor, size_t size) {
   memcpy(&header, page, sizeof header);
   munmap(page, size);
   return header;
-}
-
-/// Anonymous memory in whole huge pages, where that is worth it: the kernel then places it so that it can use them.
-size_t round_to_huge_pages(size_t size) {
-  constexpr size_t kHugePage = size_t{2} << 20;
-  return size < kHugePage ? size : (size + kHugePage - 1) / kHugePage * kHugePage;
-}
-
-/// Makes every page present, in huge ones where the kernel has them, so that no packet thread faults later.
-void make_present(void* memory, size_t size) {
-  madvise(memory, size, MADV_HUGEPAGE);  // advice: without it the pages are small
-  auto* bytes = static_cast<volatile uint8_t*>(memory);
-  for (size_t at = 0; at < size; at += 4096) bytes[at] = bytes[at];
 }
 
 }  // namespace

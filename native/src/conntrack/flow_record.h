@@ -30,8 +30,11 @@ constexpr uint16_t kAckReply = 32;
 
 /// A flow as it lies in the file; native byte order. Keys are written under the table's lock while no worker can see
 /// the flow; what workers write later is atomic. Behind it come the plugins' slots (FlowFileHeader::slot_bytes).
-struct alignas(64) FlowRecord {
-  // First line: read for every packet, written once a second, by state changes and by TCP's acknowledgements.
+///
+/// Records lie one behind the other without regard to cache lines: 208 bytes with 64 of slots. All that packets of
+/// settled IPv4 flows need is in the first 128.
+struct alignas(16) FlowRecord {
+  // Read for every packet, written once a second, by state changes and by TCP's acknowledgements.
   std::atomic<FlowLife> life;
   std::atomic<FlowState> state;
   std::atomic<uint16_t> marks;
@@ -41,18 +44,20 @@ struct alignas(64) FlowRecord {
   std::atomic<uint64_t> settled[2];
   /// By direction: the next hop of packets that pass settled, see flow_table_settled.cc. Zero: not known.
   std::atomic<uint64_t> way[2];
-  /// By direction: what settled IPv4 packets get as the one end that changes, see flow_table_settled.cc. Zero: what the
-  /// tuples say.
-  std::atomic<uint64_t> target[2];
 
-  // Second and third line: the slow path. Packets that pass settled need the tuple of the other direction sometimes.
-  alignas(64) FlowKey original;
+  // The index compares packets with one of them, and packets that pass settled get their addresses from the other.
+  FlowKey original;
+  FlowKey reply;  ///< family 0 until the flow is confirmed
+
+  // The slow path.
   uint32_t created;                    ///< s, CLOCK_MONOTONIC
   uint8_t slot_schema[kMaxFlowSlots];  ///< by slot index; 0: the slot was not written since the flow began
-  alignas(64) FlowKey reply;           ///< family 0 until the flow is confirmed
+  /// A bit for each slot that is being written; above these, writes done: see wasm/flow_slots.h.
+  uint32_t slot_writes;
 };
-static_assert(sizeof(FlowRecord) == 192, "three cache lines");
-static_assert(offsetof(FlowRecord, original) == 64 && offsetof(FlowRecord, reply) == 128);
+static_assert(sizeof(FlowRecord) == 144 && offsetof(FlowRecord, created) == 128);
+static_assert(offsetof(FlowRecord, slot_writes) == offsetof(FlowRecord, slot_schema) + kMaxFlowSlots, "as SlotMarks");
+static_assert(offsetof(FlowRecord, original) % 8 == 0 && offsetof(FlowRecord, reply) % 8 == 0, "FlowIndex reads words");
 static_assert(std::atomic<uint32_t>::is_always_lock_free, "records are shared between processes over time");
 
 }  // namespace sluice

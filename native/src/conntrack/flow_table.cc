@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "conntrack/flow_lock.h"
+#include "core/shared_words.h"
 
 namespace sluice {
 namespace {
@@ -17,6 +18,25 @@ constexpr size_t kReclaimFrom = 32;        ///< removed flows that make it worth
 /// Numbers beyond max_flows: what workers may still hold of flows that were removed in the last grace period.
 uint32_t spare_numbers(uint32_t max_flows) {
   return std::clamp<uint32_t>(max_flows / 16, 1024, 65536);
+}
+
+/// A tuple that workers may read meanwhile; what they make of a torn one does not count, see FlowIndex::still() and
+/// FlowTable::read_opposite().
+void write_key(FlowKey& to, const FlowKey& from) {
+  store_words(&to, &from, sizeof to);
+}
+
+/// No slot was written. Whoever looks which schemas are in use goes over all records meanwhile.
+void clear_schemas(FlowRecord& flow) {
+  for (uint8_t& schema : flow.slot_schema) __atomic_store_n(&schema, uint8_t{0}, __ATOMIC_RELAXED);
+}
+
+/// What a process that was killed was writing is not whole: it counts as not written.
+void forget_half_written(FlowRecord& flow) {
+  for (size_t i = 0; i < kMaxFlowSlots; i++) {
+    if ((flow.slot_writes & 1u << i) != 0) flow.slot_schema[i] = 0;
+  }
+  flow.slot_writes = 0;
 }
 
 /// How well a flow may be spared: 0 not at all.
@@ -54,7 +74,7 @@ Result<std::unique_ptr<FlowTable>> FlowTable::open(const FlowTableConfig& config
   const uint32_t numbers = config.max_flows + spare_numbers(config.max_flows);
   auto file = FlowFile::open(config.file, numbers, config.slot_bytes);
   if (!file) return file.error();
-  auto index = FlowIndex::create(2 * numbers);
+  auto index = FlowIndex::create(2 * numbers, file.value().records(), file.value().header().record_size);
   if (!index) return index.error();
   std::unique_ptr<FlowTable> table(new FlowTable(config, workers, std::move(file.value()), std::move(index.value())));
   table->restore(seconds_of(now_ns));
@@ -72,7 +92,7 @@ FlowTable::FlowTable(const FlowTableConfig& config, rte_rcu_qsbr* workers, FlowF
       index_(std::move(index)),
       rcu_(workers),
       workers_(config.workers),
-      removed_(size_t{2} * numbers_) {
+      removed_(new Removed[numbers_]) {
   set_timeouts(config.timeouts);
   free_.reserve(numbers_);
 }
@@ -94,8 +114,6 @@ bool FlowTable::expired(const FlowRecord& flow, uint32_t now) const {
 void FlowTable::restore(uint32_t now) {
   FlowFileHeader& header = file_.header();
   if (!file_.kept) header.high_water = 0;
-  for (uint32_t flow = header.high_water; flow < numbers_; flow++)
-    free_.push_back(numbers_ - 1 - (flow - header.high_water));
   for (uint32_t flow = header.high_water; flow-- > 0;) {
     if (restore_flow(flow, now)) {
       restored_++;
@@ -117,18 +135,19 @@ bool FlowTable::restore_flow(uint32_t flow, uint32_t now) {
   if (!sane || ahead > 1 || expired(found, now)) return false;
   if (index_->find(found.original) != kNoFlow) return false;
   unsettle(found);
+  forget_half_written(found);
   if (found.reply == found.original) return index_->insert(found.original, flow << 1);
   if (index_->find(found.reply) != kNoFlow || !index_->insert(found.original, flow << 1)) return false;
   if (index_->insert(found.reply, flow << 1 | 1)) return true;
-  index_->release(found.original.family, index_->remove(found.original));
+  index_->remove(found.original, flow << 1);
   return false;
 }
 
 uint32_t FlowTable::create(const FlowKey& key, const Transition& first, uint32_t now) {
   if (live_.load(std::memory_order_relaxed) >= max_flows_ && !evict()) return kNoFlow;
-  if (removed_count_ >= kReclaimFrom || free_.empty()) reclaim();
-  if (free_.empty()) return kNoFlow;
-  const uint32_t flow = free_.back();
+  if (removed_count_ >= kReclaimFrom || !has_free_number()) reclaim();
+  if (!has_free_number()) return kNoFlow;
+  const uint32_t flow = take_free_number();
   FlowRecord& created = record(flow);
   created.original = key;
   created.reply = FlowKey{};
@@ -137,18 +156,25 @@ uint32_t FlowTable::create(const FlowKey& key, const Transition& first, uint32_t
   created.marks.store(first.marks, std::memory_order_relaxed);
   created.created = now;
   created.last_seen.store(now, std::memory_order_relaxed);
-  memset(created.slot_schema, 0, sizeof created.slot_schema);
+  clear_schemas(created);
+  __atomic_store_n(&created.slot_writes, 0u, __ATOMIC_RELAXED);
   memset(slots(flow), 0, file_.header().slot_bytes);
   created.life.store(FlowLife::Unconfirmed, std::memory_order_release);
   if (!index_->insert(key, flow << 1)) {
     created.life.store(FlowLife::Free, std::memory_order_relaxed);
+    free_.push_back(flow);
     return kNoFlow;
   }
-  free_.pop_back();
-  file_.header().high_water = std::max(file_.header().high_water, flow + 1);
   live_.store(live_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   bump(created_);
   return flow;
+}
+
+uint32_t FlowTable::take_free_number() {
+  if (free_.empty()) return file_.header().high_water++;
+  const uint32_t number = free_.back();
+  free_.pop_back();
+  return number;
 }
 
 FlowTable::Confirmation FlowTable::confirm(uint32_t flow, const FlowKey& reply) {
@@ -158,7 +184,7 @@ FlowTable::Confirmation FlowTable::confirm(uint32_t flow, const FlowKey& reply) 
   const uint32_t owner = index_->find(reply);
   if (owner != kNoFlow && owner >> 1 != flow) {
     // Both ends began at once and each worker met one: the other flow stays, and this packet is its reply.
-    const bool mirrored = record(owner >> 1).original == reply && confirmed.original == reply.inverse();
+    const bool mirrored = mirrors(owner >> 1, confirmed.original, reply);
     if (life == FlowLife::Unconfirmed) {
       remove(flow);
       bump(mirrored ? abandoned_ : clashes_);
@@ -166,12 +192,13 @@ FlowTable::Confirmation FlowTable::confirm(uint32_t flow, const FlowKey& reply) 
     return mirrored ? Confirmation::Unneeded : Confirmation::Clash;
   }
   if (life != FlowLife::Unconfirmed) return Confirmation::Unneeded;
+  confirmed.reply = reply;
   if (owner == kNoFlow && !index_->insert(reply, flow << 1 | 1)) {
+    confirmed.reply = FlowKey{};
     remove(flow);
     bump(clashes_);
     return Confirmation::Clash;
   }
-  confirmed.reply = reply;
   confirmed.life.store(FlowLife::Confirmed, std::memory_order_release);
   return Confirmation::Done;
 }
@@ -204,31 +231,36 @@ FlowTable::Confirmation FlowTable::renew_reply(uint32_t flow, const FlowKey& rep
   FlowRecord& renewed = record(flow);
   if (renewed.reply == reply) return Confirmation::Unneeded;
   const uint32_t owner = index_->find(reply);
-  const bool foreign = owner != kNoFlow && owner >> 1 != flow;
-  if (foreign || removed_count_ >= numbers_ || (owner == kNoFlow && !index_->insert(reply, flow << 1 | 1))) {
+  if (owner != kNoFlow && owner >> 1 != flow) {
     bump(clashes_);
     return Confirmation::Clash;
   }
-  if (renewed.reply != renewed.original) retire(kNoFlow, renewed.reply.family, {index_->remove(renewed.reply), -1});
+  // Workers compare keys with the tuple while it is written: the index does not lead there meanwhile.
+  const FlowKey before = renewed.reply;
+  if (before != renewed.original) index_->remove(before, flow << 1 | 1);
   unsettle(renewed);
-  renewed.reply = reply;
-  return Confirmation::Done;
+  write_key(renewed.reply, reply);
+  if (owner != kNoFlow || index_->insert(reply, flow << 1 | 1)) return Confirmation::Done;
+  // The place that was just given up is free for what was there.
+  write_key(renewed.reply, before);
+  if (before != renewed.original) index_->insert(before, flow << 1 | 1);
+  bump(clashes_);
+  return Confirmation::Clash;
 }
 
-/// Gives back a number (or none: kNoFlow) and places in the index once no worker can hold them any more.
-void FlowTable::retire(uint32_t number, uint8_t family, std::array<int32_t, 2> places) {
-  Removed& entry = removed_[(removed_head_ + removed_count_) % removed_.size()];
+/// Gives a number back once no worker can hold it any more.
+void FlowTable::retire(uint32_t number) {
+  removed_[(removed_head_ + removed_count_) % numbers_] = {rte_rcu_qsbr_start(rcu_), number};
   removed_count_++;
-  entry = {rte_rcu_qsbr_start(rcu_), number, {places[0], places[1]}, family};
 }
 
 void FlowTable::remove(uint32_t flow) {
   FlowRecord& removed = record(flow);
-  const int32_t original = index_->remove(removed.original);
+  index_->remove(removed.original, flow << 1);
   const bool has_reply_key = removed.reply.family != 0 && removed.reply != removed.original;
-  const int32_t reply = has_reply_key ? index_->remove(removed.reply) : -1;
+  if (has_reply_key) index_->remove(removed.reply, flow << 1 | 1);
   removed.life.store(FlowLife::Dying, std::memory_order_release);
-  retire(flow, removed.original.family, {original, reply});
+  retire(flow);
   live_.store(live_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
 }
 
@@ -236,17 +268,14 @@ void FlowTable::reclaim() {
   while (removed_count_ > 0) {
     const Removed& entry = removed_[removed_head_];
     if (rte_rcu_qsbr_check(rcu_, entry.token, false) == 0) return;
-    for (const int32_t place : entry.places) index_->release(entry.family, place);
-    if (entry.number != kNoFlow) {
-      FlowRecord& freed = record(entry.number);
-      // A free record holds no plugin's state: whoever looks which schemas are still in use goes over all records.
-      memset(freed.slot_schema, 0, sizeof freed.slot_schema);
-      freed.life.store(FlowLife::Free, std::memory_order_relaxed);
-      free_.push_back(entry.number);
-    }
-    removed_head_ = (removed_head_ + 1) % removed_.size();
+    FlowRecord& freed = record(entry.number);
+    clear_schemas(freed);  // a free record holds no plugin's state
+    freed.life.store(FlowLife::Free, std::memory_order_relaxed);
+    free_.push_back(entry.number);
+    removed_head_ = (removed_head_ + 1) % numbers_;
     removed_count_--;
   }
+  removed_head_ = 0;
 }
 
 size_t FlowTable::age(uint64_t now_ns, size_t max_records) {

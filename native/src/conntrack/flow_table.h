@@ -18,6 +18,7 @@
 #include "conntrack/transitions.h"
 #include "conntrack/translate.h"
 #include "core/error.h"
+#include "core/reply_tuples.h"
 #include "core/settled_flows.h"
 #include "core/worker_context.h"
 
@@ -26,7 +27,7 @@ namespace sluice {
 struct FlowTableConfig {
   uint32_t max_flows = 262144;
   std::string file;            ///< see FlowFile::open
-  uint32_t slot_bytes = 64;    ///< plugins' slots in each flow, all together
+  uint32_t slot_bytes = 64;    ///< plugins' slots in each flow, all together; a multiple of 8
   bool zone_by_table = false;  ///< flows of different routing tables are apart; else all are in zone 0
   uint16_t workers = 1;        ///< WorkerContext::id is below this
   Timeouts timeouts = default_timeouts();
@@ -64,7 +65,7 @@ struct FlowView {
 /// best of 32 sampled ones, or the first found among 128. A flow with traffic in both directions is never evicted.
 /// Without a victim the packet is dropped, flow-table-full. A removed flow's number is reused once every worker was
 /// quiescent; numbers beyond max_flows bridge that time.
-class FlowTable : public SettledFlows {
+class FlowTable : public SettledFlows, public ReplyTuples {
  public:
   /// `workers` is the variable that every worker registers with; it must outlive the table. `now_ns`: CLOCK_MONOTONIC.
   static Result<std::unique_ptr<FlowTable>> open(const FlowTableConfig& config, rte_rcu_qsbr* workers, uint64_t now_ns);
@@ -86,6 +87,8 @@ class FlowTable : public SettledFlows {
             bool* passed) override;
   void settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte_mbuf* packet, const uint8_t* before,
               const uint8_t* after, uint16_t length) override;
+
+  bool source_taken(const rte_mbuf* packet, const SourceEnd& source) const override;
 
   /// Looks which packets of a tracked burst may go straight to their next hop: those of answered TCP and UDP flows that
   /// all stages of the passage have settled.
@@ -127,12 +130,10 @@ class FlowTable : public SettledFlows {
   const std::string& reset_reason() const { return file_.reason; }  ///< why the file's flows were not kept, or empty
 
  private:
-  /// A removed flow until its grace period is over.
+  /// The number of a removed flow until its grace period is over.
   struct Removed {
     uint64_t token;
     uint32_t number;
-    int32_t places[2];
-    uint8_t family;
   };
   struct alignas(64) Worker {
     static constexpr uint16_t kMaxFresh = 4 * kMaxBurst;
@@ -163,10 +164,10 @@ class FlowTable : public SettledFlows {
   bool follow(WorkerContext& context, rte_mbuf* packet, uint32_t found, uint32_t now);
   void mark_invalid(WorkerContext& context, PacketMeta& meta);
   bool drop_full(WorkerContext& context, rte_mbuf* packet);
-  void keep_target(const PacketMeta& meta, PacketEnd end);
   bool read_opposite(const PacketMeta& meta, uint64_t word, FlowKey& opposite) const;
   bool move_settled(abi::Hook hook, rte_mbuf* packet, uint64_t word) const;
   static void unsettle(FlowRecord& flow);
+  bool mirrors(uint32_t flow, const FlowKey& original, const FlowKey& reply) const;
   FlowKey leaving_reply(const rte_mbuf* packet, const PacketMeta& meta, const FlowRecord& flow) const;
 
   // Under the lock.
@@ -175,7 +176,9 @@ class FlowTable : public SettledFlows {
   bool evict();
   Confirmation renew_reply(uint32_t flow, const FlowKey& reply);
   void remove(uint32_t flow);
-  void retire(uint32_t number, uint8_t family, std::array<int32_t, 2> places);
+  bool has_free_number() const { return !free_.empty() || file_.header().high_water < numbers_; }
+  uint32_t take_free_number();
+  void retire(uint32_t number);
   void reclaim();
   void restore(uint32_t now);
   bool restore_flow(uint32_t flow, uint32_t now);
@@ -192,8 +195,10 @@ class FlowTable : public SettledFlows {
   uint32_t age_cursor_ = 0;
 
   mutable rte_spinlock_t lock_ = RTE_SPINLOCK_INITIALIZER;
-  std::vector<uint32_t> free_;    ///< a stack; low numbers on top at first
-  std::vector<Removed> removed_;  ///< a ring in the order of removal; twice `numbers_` long, for renewed reply tuples
+  std::vector<uint32_t> free_;  ///< a stack of numbers below the file's high-water mark
+  /// A ring in the order of removal, `numbers_` long. It starts anew when it is empty, so that its pages are not all
+  /// touched in time.
+  const std::unique_ptr<Removed[]> removed_;
   size_t removed_head_ = 0, removed_count_ = 0;
   uint32_t evict_cursor_ = 0;
   std::atomic<uint32_t> live_{0};

@@ -29,6 +29,8 @@ bool before(uint32_t a, uint32_t b) {
   return static_cast<int32_t>(a - b) < 0;
 }
 
+constexpr uint64_t kFamily4 = uint64_t{4} << 40;  ///< in an IndexKey4's second word
+
 constexpr uint16_t ack_mark(unsigned direction) {
   return static_cast<uint16_t>(flow_mark::kAckOriginal << direction);
 }
@@ -126,7 +128,8 @@ void FlowTable::read_keys(rte_mbuf** packets, uint16_t count, Chunk& chunk) cons
     if (likely(meta.family == 4 && has_ports_in_place(meta) && ip[16] < 224)) {
       IndexKey4& key = chunk.keys4[chunk.count4];
       memcpy(&key.words[0], ip + 12, 8);
-      key.words[1] = load32(ip + meta.l4_offset) | uint64_t{meta.protocol} << 32 | uint64_t{zone_of(meta)} << 48;
+      key.words[1] =
+          load32(ip + meta.l4_offset) | uint64_t{meta.protocol} << 32 | kFamily4 | uint64_t{zone_of(meta)} << 48;
       chunk.kinds[i] = KeyKind::Flow;
       chunk.at4[chunk.count4++] = static_cast<uint8_t>(i);
       continue;
@@ -168,7 +171,6 @@ void FlowTable::track_burst(WorkerContext& context, rte_mbuf** packets, uint16_t
     read_keys(packets + first, part, chunk);
     look_up(chunk);
     for (uint16_t i = first; i < first + part; i++) {
-      if (likely(found[i] != kNoFlow)) rte_prefetch0(&record(found[i] >> 1));
     }
   }
   uint16_t kept = 0;
@@ -327,6 +329,24 @@ FlowKey FlowTable::leaving_reply(const rte_mbuf* packet, const PacketMeta& meta,
     return key.inverse();
   }
   return flow.original.inverse();
+}
+
+/// This flow is another one's mirror image: both ends began at once.
+bool FlowTable::mirrors(uint32_t flow, const FlowKey& original, const FlowKey& reply) const {
+  return record(flow).original == reply && original == reply.inverse();
+}
+
+bool FlowTable::source_taken(const rte_mbuf* packet, const SourceEnd& source) const {
+  const PacketMeta& meta = *meta_of(const_cast<rte_mbuf*>(packet));
+  if (meta.flow == 0 || meta.reframed || meta.ct_direction != 0) return false;
+  const FlowKey& original = record(meta.flow - 1).original;
+  FlowKey key;
+  if (read_flow_key(packet, meta, original.zone, key) != KeyKind::Flow) return false;
+  key.source = source.address(key.family);
+  key.source_port = rte_cpu_to_be_16(source.port);
+  const FlowKey reply = key.inverse();
+  const uint32_t owner = index_->find(reply);
+  return owner != kNoFlow && owner >> 1 != meta.flow - 1 && !mirrors(owner >> 1, original, reply);
 }
 
 void FlowTable::confirm_burst(WorkerContext& context, rte_mbuf** packets, uint16_t& count) {

@@ -4,6 +4,7 @@
 
 #include "conntrack/flow_lock.h"
 #include "conntrack/flow_table.h"
+#include "core/shared_words.h"
 
 namespace sluice {
 
@@ -39,7 +40,6 @@ void FlowTable::for_each_from(uint32_t first, const std::function<bool(const Flo
         if (life != FlowLife::Confirmed && life != FlowLife::Unconfirmed) continue;
         const FlowState state = found.state.load(std::memory_order_relaxed);
         uint8_t* copy = copies.data() + views.size() * slot_bytes;
-        memcpy(copy, slots(flow), slot_bytes);
         views.push_back({flow,
                          found.original,
                          found.reply,
@@ -51,7 +51,10 @@ void FlowTable::for_each_from(uint32_t first, const std::function<bool(const Flo
                          timeout_of(state),
                          copy,
                          {}});
-        memcpy(views.back().slot_schema.data(), found.slot_schema, kMaxFlowSlots);
+        for (size_t i = 0; i < kMaxFlowSlots; i++) {
+          views.back().slot_schema[i] = __atomic_load_n(&found.slot_schema[i], __ATOMIC_ACQUIRE);
+        }
+        load_words(copy, slots(flow), slot_bytes);
       }
     }
     for (const FlowView& view : views) {

@@ -8,6 +8,7 @@
 #include "conntrack/flow_lock.h"
 #include "conntrack/flow_table.h"
 #include "conntrack/translate.h"
+#include "core/shared_words.h"
 
 namespace sluice {
 
@@ -28,21 +29,6 @@ constexpr uint64_t moves_of(PacketEnd end) {
 }
 /// Of a packet that is forwarded.
 constexpr uint64_t kSourceMoves = moves_of(PacketEnd::Source), kDestinationMoves = moves_of(PacketEnd::Destination);
-
-// FlowRecord::target: bits 0 to 31 the address and 32 to 47 the port, both as they lie in memory; 48 or 49: the end
-// that gets them is the source or the destination.
-constexpr unsigned kPortAt = 32, kTargetEndAt = 48;
-
-uint64_t make_target(PacketEnd end, const uint8_t* address, uint16_t port) {
-  uint32_t word;
-  std::memcpy(&word, address, sizeof word);
-  return word | uint64_t{port} << kPortAt | uint64_t{1} << (kTargetEndAt + static_cast<unsigned>(end));
-}
-
-/// The target is all that a packet needs whose source, destination or both are replaced.
-bool target_is(uint64_t target, bool source, bool destination) {
-  return source != destination && target >> kTargetEndAt == (source ? 1 : 2);
-}
 
 /// A packet whose flow is confirmed and answered, as the flow knows it: not wrapped by a stage.
 bool is_of_established_flow(const PacketMeta& meta) {
@@ -115,7 +101,7 @@ void FlowTable::pass(abi::Hook hook, uint32_t epoch, uint16_t stages, rte_mbuf* 
 /// stages are asked again.
 bool FlowTable::read_opposite(const PacketMeta& meta, uint64_t word, FlowKey& opposite) const {
   const FlowRecord& flow = record(meta.flow - 1);
-  std::memcpy(&opposite, meta.ct_direction == 0 ? &flow.reply : &flow.original, sizeof opposite);
+  load_words(&opposite, meta.ct_direction == 0 ? &flow.reply : &flow.original, sizeof opposite);
   // renew_reply() takes the word away before it writes the tuple.
   std::atomic_thread_fence(std::memory_order_acquire);
   return flow.settled[meta.ct_direction].load(std::memory_order_relaxed) == word;
@@ -151,15 +137,8 @@ void FlowTable::find_shortcuts(const Passage& passage, rte_mbuf* const* packets,
       if (unlikely(packets[i]->data_len < translated_bytes(meta))) continue;
     }
     const bool source = (word & moves & kSourceMoves) != 0, destination = (word & moves & kDestinationMoves) != 0;
-    const uint64_t target = flow.target[meta.ct_direction].load(std::memory_order_relaxed);
-    const bool enough = target_is(target, source, destination);
-    if ((source || destination) && !enough) rte_prefetch0(meta.ct_direction == 0 ? &flow.reply : &flow.original);
-    shortcuts[i] = {true,
-                    source,
-                    destination,
-                    word,
-                    enough ? target : 0,
-                    Way::of(flow.way[meta.ct_direction].load(std::memory_order_relaxed))};
+    const Way way = Way::of(flow.way[meta.ct_direction].load(std::memory_order_relaxed));
+    shortcuts[i] = {true, source, destination, word, way};
   }
 }
 
@@ -169,9 +148,9 @@ std::array<uint8_t, 16> FlowTable::shortcut_destination(const rte_mbuf* packet, 
   if (shortcut.moves_destination) {
     // What is torn is not kept.
     const FlowRecord& flow = record(meta.flow - 1);
-    std::memcpy(address.data(),
-                translated(meta.ct_direction == 0 ? flow.reply : flow.original, PacketEnd::Destination).address,
-                address.size());
+    load_words(address.data(),
+               translated(meta.ct_direction == 0 ? flow.reply : flow.original, PacketEnd::Destination).address,
+               address.size());
   } else {
     const auto* ip = rte_pktmbuf_mtod(packet, const uint8_t*);
     std::memcpy(address.data(), ip + (meta.family == 4 ? 16 : 24), meta.family == 4 ? 4 : 16);
@@ -193,18 +172,13 @@ bool FlowTable::take_shortcut(rte_mbuf* packet, const Shortcut& shortcut) const 
   if (!shortcut.moves_source && !shortcut.moves_destination) return true;
   const PacketMeta& meta = *meta_of(packet);
   uint8_t* const ip = rte_pktmbuf_mtod(packet, uint8_t*);
-  if (likely(shortcut.target != 0)) {
-    const auto address = static_cast<uint32_t>(shortcut.target);
-    translate_end(ip, meta, shortcut.moves_source ? PacketEnd::Source : PacketEnd::Destination,
-                  reinterpret_cast<const uint8_t*>(&address), static_cast<uint16_t>(shortcut.target >> kPortAt));
-    return true;
-  }
   FlowKey opposite;
   if (!read_opposite(meta, shortcut.settled, opposite)) return false;
   if (shortcut.moves_source) move_end(ip, meta, PacketEnd::Source, opposite);
   if (shortcut.moves_destination) move_end(ip, meta, PacketEnd::Destination, opposite);
   return true;
 }
+
 void FlowTable::settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte_mbuf* packet, const uint8_t* before,
                        const uint8_t* after, uint16_t length) {
   const PacketMeta& meta = *meta_of(const_cast<rte_mbuf*>(packet));
@@ -230,7 +204,6 @@ void FlowTable::settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte
       moves |= move_bit(hook, end);
     }
     if (moves == 0 || std::memcmp(expected, after, length) != 0) return;
-    keep_target(meta, (moves & kSourceMoves) != 0 ? PacketEnd::Source : PacketEnd::Destination);
   }
   uint64_t next;
   do {
@@ -239,20 +212,9 @@ void FlowTable::settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte
   } while (!settled.compare_exchange_weak(word, next, std::memory_order_release));
 }
 
-/// Two ends may change: the target is then that of one of them, and not used.
-void FlowTable::keep_target(const PacketMeta& meta, PacketEnd end) {
-  if (meta.family != 4) return;
-  FlowRecord& flow = record(meta.flow - 1);
-  FlowLock guard(lock_);
-  if (flow.life.load(std::memory_order_relaxed) != FlowLife::Confirmed) return;
-  const End to = translated(meta.ct_direction == 0 ? flow.reply : flow.original, end);
-  flow.target[meta.ct_direction].store(make_target(end, to.address, to.port), std::memory_order_relaxed);
-}
-
 void FlowTable::unsettle(FlowRecord& flow) {
   for (auto& settled : flow.settled) settled.store(0, std::memory_order_relaxed);
   for (auto& way : flow.way) way.store(0, std::memory_order_relaxed);
-  for (auto& target : flow.target) target.store(0, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
 }
 

@@ -30,7 +30,6 @@ struct Shortcut {
   bool found = false;
   bool moves_source = false, moves_destination = false;  ///< as the flow's tuples say
   uint64_t settled = 0;                                  ///< FlowRecord::settled when it was found
-  uint64_t target = 0;                                   ///< FlowRecord::target
   Way way;
 };
 

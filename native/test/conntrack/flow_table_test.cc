@@ -254,7 +254,6 @@ TEST(Full, ClosedConnectionsGoBeforeUnansweredOnes) {
   network.send(tcp(4, back(closed), RST | ACK, 1));
   for (uint32_t i = 40; network.table->live() < 64; i++) network.send(udp(4, client(4, i)));
   network.send(udp(4, client(4, 999)));
-  FlowKey key;
   bool still = false;
   network.table->for_each([&](const FlowView& view) { still |= view.state == FlowState::TcpClose; });
   EXPECT_FALSE(still);

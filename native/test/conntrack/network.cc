@@ -138,7 +138,7 @@ std::vector<Seen> Network::burst(const std::vector<Bytes>& packets, const Rewrit
   return seen;
 }
 
-Seen Network::send_dropped(const Bytes& bytes) {
+Seen Network::send_dropped(const Bytes& bytes, const Rewrite& look) {
   rte_mbuf* packet = context.packet(bytes);
   if (!parse_packet(packet)) throw std::runtime_error(abi::kDropReasonNames[meta_of(packet)->reason]);
   uint16_t count = 1;
@@ -146,6 +146,7 @@ Seen Network::send_dropped(const Bytes& bytes) {
   const PacketMeta& meta = *meta_of(packet);
   const Seen seen{static_cast<abi::CtState>(meta.ct_state), static_cast<abi::CtDirection>(meta.ct_direction), meta.flow,
                   true, FlowState::None};
+  if (look) look(packet);
   context.worker.drop(packet, abi::DropReason::Policy);
   table->settle_burst(context.worker);
   rcu.quiescent(0);

@@ -61,8 +61,8 @@ class Network {
   /// Takes packets through a burst: parse, track, `rewrite` (a stage), confirm, settle, quiescent state.
   std::vector<Seen> burst(const std::vector<Bytes>& packets, const Rewrite& rewrite = nullptr);
   Seen send(const Bytes& packet, const Rewrite& rewrite = nullptr) { return burst({packet}, rewrite)[0]; }
-  /// Tracks and drops the packet before it is confirmed.
-  Seen send_dropped(const Bytes& packet);
+  /// Tracks and drops the packet before it is confirmed; `look` gets it between the two.
+  Seen send_dropped(const Bytes& packet, const Rewrite& look = nullptr);
 
   void advance(uint64_t seconds) { context.worker.now_ns += seconds * kSecond; }
   /// Ages the whole table.

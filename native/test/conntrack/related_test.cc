@@ -145,6 +145,64 @@ TEST(Nat, ATakenReplyTupleDropsTheNewFlowOnly) {
   }
 }
 
+TEST(Nat, ASourceIsTakenWhileAFlowHasItsReplies) {
+  for (const int family : {4, 6}) {
+    SCOPED_TRACE(family);
+    const Addresses at = addresses(family);
+    Network network;
+    const Bytes node = from_hex(at.node);
+    const auto as_node = [&](rte_mbuf* packet) {
+      memcpy(rte_pktmbuf_mtod_offset(packet, uint8_t*, family == 4 ? 12 : 8), node.data(), node.size());
+    };
+    const auto taken_for = [&](const Bytes& packet, uint16_t port, bool reframed = false) {
+      bool taken = false;
+      network.send_dropped(packet, [&](rte_mbuf* seen) {
+        meta_of(seen)->reframed = reframed;
+        taken = network.table->source_taken(seen, make_source(static_cast<uint8_t>(family), node.data(), port));
+      });
+      return taken;
+    };
+    const Bytes late = udp(family, {at.client, at.backend, 1001, 53});
+    EXPECT_FALSE(taken_for(late, 40000)) << "no flow has it";
+    network.send(udp(family, {at.client, at.backend, 1000, 53}), rewrite_source(family, at.node, 40000));
+    network.send(echo(family, {at.client, at.backend}, false, 4000), as_node);
+    const struct {
+      const char* description;
+      Bytes packet;
+      uint16_t port;
+      bool taken;
+    } rows[] = {
+        {"its port, to the same server", late, 40000, true},
+        {"another port", late, 40001, false},
+        {"its port, to another port of the server", udp(family, {at.client, at.backend, 1001, 54}), 40000, false},
+        {"its port, to another server", udp(family, {at.client, at.service, 1001, 53}), 40000, false},
+        {"its port, of another protocol", tcp(family, {at.client, at.backend, 1001, 53}, 2), 40000, false},
+        {"the flow's own next packet", udp(family, {at.client, at.backend, 1000, 53}), 40000, false},
+        {"a reply", udp(family, {at.backend, at.node, 53, 40000}), 40000, false},
+        {"its identifier", echo(family, {at.client, at.backend}, false, 8), 4000, true},
+        {"another identifier", echo(family, {at.client, at.backend}, false, 8), 4001, false},
+        {"an error about it", icmp_error(family, at.router, at.node, udp(family, {at.node, at.backend, 40000, 53})),
+         40000, false},
+    };
+    for (const auto& row : rows) EXPECT_EQ(taken_for(row.packet, row.port), row.taken) << row.description;
+    EXPECT_FALSE(taken_for(late, 40000, true)) << "behind a header that was pushed";
+    network.advance(3600);
+    network.age();
+    EXPECT_FALSE(taken_for(late, 40000)) << "its flow is over";
+  }
+}
+
+TEST(Nat, ASourceIsNotTakenByTheOtherEndThatBeganAtOnce) {
+  Network network;
+  const Addresses at = addresses(4);
+  const Bytes there = udp(4, {at.client, at.backend, 1000, 53}), back = udp(4, {at.backend, at.client, 53, 1000});
+  network.burst({there, back}, [&](rte_mbuf* packet) {
+    const auto* const source = rte_pktmbuf_mtod_offset(packet, const uint8_t*, 12);
+    const bool is_first = from_hex(at.client) == Bytes(source, source + 4);
+    EXPECT_FALSE(network.table->source_taken(packet, make_source(4, source, is_first ? 1000 : 53)));
+  });
+}
+
 TEST(Nat, APushKeepsTheTupleFrozenBeforeIt) {
   for (const int family : {4, 6}) {
     Network network;

@@ -63,6 +63,23 @@ TEST(Restart, FindsItsSessionsAndTheirSlotsAgain) {
   }
 }
 
+TEST(Restart, WhatAKilledProcessWasWritingCountsAsNotWritten) {
+  TemporaryFile file;
+  Network network(in_file(file));
+  const Seen seen = establish(network, 4);
+  auto* const schemas = network.table->slot_schema(seen.flow - 1);
+  auto* const writes = reinterpret_cast<uint32_t*>(schemas + kMaxFlowSlots);
+  schemas[0] = schemas[1] = schemas[7] = 3;
+  *writes = 1u << 1 | 1u << 7 | 5u << 8;
+  network.restart();
+  EXPECT_EQ(network.table->restored(), 1u);
+  const uint8_t* const restored = network.table->slot_schema(seen.flow - 1);
+  EXPECT_EQ(restored[0], 3);
+  EXPECT_EQ(restored[1], 0);
+  EXPECT_EQ(restored[7], 0);
+  EXPECT_EQ(*reinterpret_cast<const uint32_t*>(restored + kMaxFlowSlots), 0u) << "nobody waits for it";
+}
+
 TEST(Restart, TranslatedRepliesFindTheirFlow) {
   for (const int family : {4, 6}) {
     TemporaryFile file;
@@ -125,7 +142,7 @@ TEST(Restart, StartsEmptyWithAReasonWhenTheFileIsOfNoUse) {
   } rows[] = {
       {"another magic", [](Network&, const std::string& path) { poke(path, 0, "nonsense"); }, "it is no flow file"},
       {"another version", [](Network&, const std::string& path) { poke(path, 8, "\x7f"); },
-       "its layout is version 127, this is 2"},
+       "its layout is version 127, this is 3"},
       {"another slot size", [](Network& network, const std::string&) { network.config.slot_bytes = 128; },
        "it has 64 slot bytes a flow, wanted are 128"},
       {"another number of flows", [](Network& network, const std::string&) { network.config.max_flows = 128; },

@@ -1,87 +1,128 @@
+// A flow's plugin state while two workers have packets of the flow.
 #include "wasm/flow_slots.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <thread>
+
+#include "wasm/node.h"
+
 namespace sluice {
 namespace {
 
-TEST(SlotRegistry, APluginKeepsItsPlace) {
-  SlotRegistry registry(64);
-  bool fresh = false;
-  const SlotAssignment first = registry.assign("a", 20, 1, fresh).value();
-  EXPECT_TRUE(fresh);
-  EXPECT_EQ(first.size, 24);
-  registry.assign("b", 8, 1, fresh).value();
-  const SlotAssignment again = registry.assign("a", 24, 2, fresh).value();
-  EXPECT_FALSE(fresh);
-  EXPECT_EQ(again.offset, first.offset);
-  EXPECT_EQ(again.index, first.index);
+using namespace testing;  // NOLINT: stages read as a table
+
+constexpr SlotAssignment kPart{3, 8, 40}, kOther{4, 48, 16};
+using State = std::array<uint8_t, 40>;
+
+State filled(uint8_t value) {
+  State state;
+  state.fill(value);
+  return state;
 }
 
-TEST(SlotRegistry, UnusedPlacesAreGivenAwayOnlyWhenNeeded) {
-  SlotRegistry registry(64);
-  bool fresh = false;
-  registry.assign("old", 32, 1, fresh).value();
-  registry.assign("used", 16, 1, fresh).value();
-  registry.mark_in_use("used", true);
-  registry.assign("small", 16, 1, fresh).value();
-  registry.mark_in_use("small", true);
-  EXPECT_NE(registry.find("old"), nullptr);
-  EXPECT_TRUE(registry.assign("new", 24, 1, fresh).ok());
-  EXPECT_EQ(registry.find("old"), nullptr);
-  registry.mark_in_use("new", true);
-  EXPECT_EQ(registry.assign("more", 24, 1, fresh).error().code, "flow-state-full");
-}
-
-TEST(SlotRegistry, AGrownSlotGetsAnotherPlaceAndIndex) {
-  SlotRegistry registry(64);
-  bool fresh = false;
-  const SlotAssignment small = registry.assign("a", 8, 1, fresh).value();
-  registry.mark_in_use("a", true);
-  const SlotAssignment large = registry.assign("a", 32, 2, fresh).value();
-  EXPECT_TRUE(fresh);
-  EXPECT_NE(large.index, small.index) << "the running version still writes the old schema byte";
-  EXPECT_GE(large.offset, small.offset + small.size);
-}
-
-TEST(SlotRegistry, AtMostEightPlugins) {
-  SlotRegistry registry(128);
-  bool fresh = false;
-  for (int i = 0; i < 8; i++) {
-    const std::string name = "plugin-" + std::to_string(i);
-    ASSERT_TRUE(registry.assign(name, 8, 1, fresh).ok());
-    registry.mark_in_use(name, true);
+class FlowSlotsTest : public ::testing::Test {
+ protected:
+  void write(uint8_t value) { EXPECT_TRUE(slots.write(1, kPart, filled(value).data(), value)); }
+  /// The value of all bytes and of the schema; -1: the slot could not be read; -2: of different writes.
+  int read(uint32_t tries = FlowSlots::kTries) {
+    State state = filled(0xee);
+    uint8_t schema = 0;
+    if (!slots.read(1, kPart, state.data(), schema, tries)) return -1;
+    return state == filled(schema) ? schema : -2;
   }
-  EXPECT_FALSE(registry.assign("one-too-many", 8, 1, fresh).ok());
-}
+  uint32_t& writes() { return slots.marks_of(1).writes; }
 
-TEST(SlotRegistry, TextFormIsReadBack) {
-  SlotRegistry registry(64);
-  bool fresh = false;
-  registry.assign("a", 20, 3, fresh).value();
-  const SlotAssignment b = registry.assign("b", 8, 1, fresh).value();
-  const auto read = SlotRegistry::parse(registry.serialize(), 64);
-  ASSERT_TRUE(read.ok());
-  EXPECT_EQ(read.value().find("a")->schema, 3);
-  EXPECT_EQ(read.value().find("b")->slot.offset, b.offset);
-  EXPECT_EQ(read.value().find("b")->slot.index, b.index);
-}
+  alignas(8) uint8_t area[256] = {};
+  const FlowSlots slots{area + 16, 128, area, 128, 2, 64};
+};
 
-TEST(SlotRegistry, DamagedTextIsRefused) {
-  const char* rows[] = {
-      "",
-      "{",
-      "[]",
-      "{}",
-      R"({"bytesPerFlow": 32, "slots": []})",
-      R"({"bytesPerFlow": 64, "slots": 1})",
-      R"({"bytesPerFlow": 64, "slots": [{"plugin": "a", "index": 8, "offset": 0, "size": 8, "schema": 1}]})",
-      R"({"bytesPerFlow": 64, "slots": [{"plugin": "a", "index": 0, "offset": 60, "size": 8, "schema": 1}]})",
-      R"({"bytesPerFlow": 64, "slots": [{"plugin": "a", "index": 0, "offset": 0, "size": 8, "schema": 1},
-                                          {"plugin": "b", "index": 1, "offset": 4, "size": 8, "schema": 1}]})",
-      R"({"bytesPerFlow": 64, "slots": [{"plugin": 1, "index": 0, "offset": 0, "size": 8, "schema": 1}]})",
+TEST_F(FlowSlotsTest, AReaderSeesWholeWritesOnly) {
+  write(1);
+  std::atomic<bool> stop{false};
+  const auto run = [&](uint8_t first, uint8_t last) {
+    return std::thread([this, &stop, first, last] {
+      for (uint8_t value = first; !stop.load(std::memory_order_relaxed); value = value == last ? first : value + 1) {
+        slots.write(1, kPart, filled(value).data(), value);
+      }
+    });
   };
-  for (const char* row : rows) EXPECT_FALSE(SlotRegistry::parse(row, 64).ok()) << row;
+  std::thread writers[] = {run(1, 100), run(101, 200)};
+  uint32_t torn = 0, unread = 0;
+  for (int i = 0; i < 1'000'000; i++) {
+    const int found = read();
+    torn += found == -2;
+    unread += found == -1;
+  }
+  stop = true;
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(torn, 0u);
+  EXPECT_LT(unread, 500'000u) << "only while a writer is off its core";
+  write(7);
+  EXPECT_EQ(read(), 7) << "no bit was left behind";
+}
+
+TEST_F(FlowSlotsTest, TheFirstOfTwoWritesAtOnceIsKept) {
+  write(1);
+  writes() |= 1u << kPart.index;  // a writer is at it
+  EXPECT_FALSE(slots.write(1, kPart, filled(2).data(), 2));
+  EXPECT_EQ(read(), -1);
+  const State other{};
+  EXPECT_TRUE(slots.write(1, kOther, other.data(), 1)) << "another plugin's slot is another one's";
+  writes() &= ~(1u << kPart.index);
+  EXPECT_EQ(read(), 1);
+}
+
+TEST_F(FlowSlotsTest, AWriterOfAnotherSlotIsNotWaitedFor) {
+  write(1);
+  writes() |= 1u << kOther.index;
+  EXPECT_EQ(read(0), 1);
+}
+
+TEST_F(FlowSlotsTest, AWorkerAloneLeavesWhatSeveralCanRead) {
+  FlowSlots alone = slots;
+  alone.shared = false;
+  EXPECT_TRUE(alone.write(1, kPart, filled(9).data(), 9));
+  EXPECT_EQ(writes(), FlowSlots::kOneWrite);
+  EXPECT_EQ(read(0), 9);
+}
+
+TEST_F(FlowSlotsTest, TheCountOfWritesGoesRound) {
+  writes() = ~(FlowSlots::kOneWrite - 1);
+  write(1);
+  EXPECT_EQ(writes(), 0u);
+  EXPECT_EQ(read(0), 1);
+}
+
+TEST(FlowState, APacketWhoseStateAnotherWorkerDoesNotStopWritingIsDropped) {
+  Node node("", 2);
+  StageText stage{for_each_slot(store32(abi::kSlotMark, load32(abi::kSlotFlowState)))};
+  stage.manifest = {{"flowState", {{"size", 40}, {"schema", 1}}}};
+  node.run({Node::plugin("test", node.add(stage))});
+  const SlotAssignment part = node.host->slot_registry().find("test")->slot;
+  ASSERT_TRUE(node.slots.write(4, part, filled(5).data(), 1));
+  const auto packet_of = [&](uint32_t flow) {
+    rte_mbuf* packet = node.udp();
+    meta_of(packet)->flow = flow + 1;
+    return packet;
+  };
+  node.slots.marks_of(4).writes |= 1u << part.index;
+  node.burst({packet_of(4), packet_of(5), packet_of(4)});
+  EXPECT_EQ(node.passed.size(), 1u) << "the other flow's";
+  node.free_all();
+  EXPECT_EQ(node.outcome(packet_of(4)), "dropped flow-state-busy");
+  EXPECT_EQ(node.drops("test", "flow-state-busy"), 3u);
+
+  node.slots.marks_of(4).writes = 0;
+  rte_mbuf* packet = packet_of(4);
+  node.burst({packet});
+  ASSERT_EQ(node.passed.size(), 1u);
+  EXPECT_EQ(meta_of(packet)->mark, 0x05050505u);
+  node.free_all();
+  EXPECT_EQ(node.status("test").totals.failures, 0u);
 }
 
 }  // namespace
