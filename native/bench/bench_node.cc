@@ -61,6 +61,7 @@ BenchNode::BenchNode(const Setup& setup)
   wasm_ = need(WasmHost::create(std::move(wasm)), "Wasm host");
   wasm_->set_flow_slots(flow_slots_of(*flows_, flows.slot_bytes));
   wasm_->set_settled_flows(*flows_);
+  wasm_->set_reply_tuples(*flows_);
   spent_.resize(setup.workers * size_t{16});  // apart by two cache lines
   for (uint16_t id = 0; id < 2 * setup.workers; id++) {
     ports_.push_back(make_port(id, setup));

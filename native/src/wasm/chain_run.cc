@@ -5,6 +5,16 @@
 
 namespace sluice {
 
+namespace {
+
+constexpr auto kAllSlots = [] {
+  std::array<uint16_t, kMaxBurst> slots{};
+  for (uint16_t i = 0; i < kMaxBurst; i++) slots[i] = i;
+  return slots;
+}();
+
+}  // namespace
+
 void Pipeline::run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint16_t& count, ChainOutput& output) const {
   output.redirected_count = output.reinput_count = output.reply_count = 0;
   const Chain& chain = chains_[static_cast<size_t>(hook)];
@@ -16,17 +26,21 @@ void Pipeline::run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint1
 }
 
 void ChainRun::load(rte_mbuf** packets, uint16_t count) {
-  std::memcpy(worker_.packets, packets, count * sizeof(rte_mbuf*));
+  worker_.packets = packets;
   loaded_ = count;
-  pass_settled(packets, count);
-  uint16_t live = 0;
-  for (uint16_t i = 0; i < count; i++) {
-    meta_of(packets[i])->verdict = static_cast<uint8_t>(abi::Verdict::PASS);
-    worker_.live[live] = i;
-    live = static_cast<uint16_t>(live + (passed_ == 0 || !worker_.passed[i]));
+  if (chain_.settlers != 0) pass_settled(packets, count);
+  if (likely(passed_ == 0)) {
+    live_ = kAllSlots.data();
+    live_count_ = count;
+    if (likely(chain_.shared_window)) worker_.window.fill_all(count, packets, chain_.header_bytes);
+    return;
   }
-  live_count_ = live;
-  if (likely(chain_.shared_window)) worker_.window.fill(worker_.live, live, worker_.packets, chain_.header_bytes);
+  live_ = worker_.live;
+  for (uint16_t i = 0; i < count; i++) {
+    worker_.live[live_count_] = i;
+    live_count_ = static_cast<uint16_t>(live_count_ + !worker_.passed[i]);
+  }
+  if (chain_.shared_window) worker_.window.fill(live_, live_count_, packets, chain_.header_bytes);
 }
 
 uint16_t ChainRun::unload(rte_mbuf** packets) {
@@ -38,40 +52,39 @@ uint16_t ChainRun::unload(rte_mbuf** packets) {
   return kept;
 }
 
-uint16_t ChainRun::select(const Stage& stage) {
-  if (!stage.scoped) {
-    std::memcpy(worker_.list, worker_.live, live_count_ * sizeof(uint16_t));
-    return live_count_;
-  }
+const uint16_t* ChainRun::select(const Stage& stage, uint16_t& count) {
+  count = live_count_;
+  if (likely(!stage.scoped)) return live_;
   const auto in_scope = [&](PortId port) { return port < kMaxPorts && stage.scope[port]; };
-  uint16_t count = 0;
+  count = 0;
   for (uint16_t i = 0; i < live_count_; i++) {
-    const PacketMeta& meta = *meta_of(worker_.packets[worker_.live[i]]);
-    if (in_scope(meta.in_port) || in_scope(meta.out_port)) worker_.list[count++] = worker_.live[i];
+    const PacketMeta& meta = *meta_of(worker_.packets[live_[i]]);
+    if (in_scope(meta.in_port) || in_scope(meta.out_port)) worker_.list[count++] = live_[i];
   }
-  return count;
+  return worker_.list;
 }
 
 void ChainRun::run(size_t index) {
   index_ = index;
   const Stage& stage = *chain_.stages[index];
-  const uint16_t count = select(stage);
+  uint16_t count;
+  const uint16_t* const list = select(stage, count);
   if (count == 0) return;
   if (likely(stage.plugin->running())) {
-    call(stage, count);
+    call(stage, list, count);
   } else {
-    skip(stage, count);
+    skip(stage, list, count);
   }
   compact();
 }
 
-void ChainRun::skip(const Stage& stage, uint16_t count) {
+void ChainRun::skip(const Stage& stage, const uint16_t* list, uint16_t count) {
   if (stage.failure == FailureStrategy::FailOpen) return;
   call_cycles_ = 0;
-  for (uint16_t i = 0; i < count; i++) drop(stage, worker_.list[i], abi::DropReason::StageFailed);
+  for (uint16_t i = 0; i < count; i++) drop(stage, list[i], abi::DropReason::StageFailed);
 }
 
-void ChainRun::call(const Stage& stage, uint16_t count) {
+void ChainRun::call(const Stage& stage, const uint16_t* list, uint16_t count) {
   LoadedPlugin::Worker& part = stage.plugin->worker(ctx_.id);
   StageCall first{ctx_,
                   hook_,
@@ -80,40 +93,49 @@ void ChainRun::call(const Stage& stage, uint16_t count) {
                   stage,
                   *part.window,
                   *part.instance.load(std::memory_order_acquire),
-                  worker_.list,
+                  *part.counters,
+                  list,
                   count,
                   worker_.next_random()};
   first.settles = chain_.settlers != 0;
   if (stage.scoped) {
-    first.window.fill(worker_.list, count, worker_.packets, chain_.header_bytes);
+    first.window.fill(list, count, worker_.packets, chain_.header_bytes);
   }
   uint16_t later_count = 0;
-  first.load_flow_slots(worker_.later, later_count);
+  if (first.has_flow_slots()) first.load_flow_slots(worker_.list, worker_.later, later_count);
+  drop_busy(first);
   finish_call(first);
   if (likely(later_count == 0)) return;
 
-  std::memcpy(worker_.list, worker_.later, later_count * sizeof(uint16_t));
-  if (!stage.plugin->running()) return skip(stage, later_count);
-  StageCall second{ctx_,         hook_,          worker_,      flow_slots_, stage,
-                   first.window, first.instance, worker_.list, later_count, worker_.next_random()};
+  if (!stage.plugin->running()) return skip(stage, worker_.later, later_count);
+  StageCall second{
+      ctx_,           hook_,         worker_,     flow_slots_,          stage, first.window, first.instance,
+      first.counters, worker_.later, later_count, worker_.next_random()};
   second.settles = first.settles;
-  second.load_flow_slots(nullptr, later_count);
+  second.load_flow_slots(worker_.list, nullptr, later_count);
+  drop_busy(second);
   finish_call(second);
 }
 
+void ChainRun::drop_busy(const StageCall& call) {
+  if (likely(call.busy_count == 0)) return;
+  call_cycles_ = 0;
+  for (uint16_t i = 0; i < call.busy_count; i++) drop(call.stage, worker_.busy[i], abi::DropReason::FlowStateBusy);
+}
+
 void ChainRun::finish_call(StageCall& call) {
+  if (unlikely(call.count == 0)) return;
   const bool done = call.process();
-  StageCounters& counters = *call.stage.plugin->worker(ctx_.id).counters;
-  bump(counters.calls);
-  bump(counters.packets, call.count);
-  bump(counters.cycles, call.counted_cycles);
+  bump(call.counters.calls);
+  bump(call.counters.packets, call.count);
+  if (call.counted_cycles != 0) bump(call.counters.cycles, call.counted_cycles);
   call_cycles_ = call.cycles;
   call_count_ = call.count;
   if (unlikely(!done)) return fail(call);
   if (ShadowStage* shadow = call.stage.shadow.load(std::memory_order_acquire); unlikely(shadow != nullptr)) {
     run_shadow(*shadow, call);
   }
-  call.store_flow_slots();
+  if (call.has_flow_slots()) call.store_flow_slots();
   commit(call);
   if (unlikely(ctx_.tracer != nullptr)) tell_passed(call);
   if (call.stage.scoped && chain_.shared_window) refill_shared(call.list, call.count);
@@ -131,8 +153,7 @@ void ChainRun::refill_shared(const uint16_t* slots, uint16_t count) {
 
 void ChainRun::fail(StageCall& call) {
   const Stage& stage = call.stage;
-  LoadedPlugin::Worker& part = stage.plugin->worker(ctx_.id);
-  bump(part.counters->failures);
+  bump(call.counters.failures);
   TrapInfo info = call.instance.take_trap();
   info.hook = hook_name(hook_);
   info.worker = ctx_.id;
@@ -150,7 +171,7 @@ void ChainRun::fail(StageCall& call) {
     for (uint16_t i = 0; i < call.count; i++) drop(stage, call.list[i], abi::DropReason::StageFailed);
   } else if (!stage.scoped) {
     // What it wrote is thrown away. It could write to any slot of the shared window.
-    refill_shared(worker_.live, live_count_);
+    refill_shared(live_, live_count_);
   }
 }
 
@@ -158,8 +179,9 @@ void ChainRun::compact() {
   if (likely(!left_)) return;
   uint16_t kept = 0;
   for (uint16_t i = 0; i < live_count_; i++) {
-    if (worker_.packets[worker_.live[i]] != nullptr) worker_.live[kept++] = worker_.live[i];
+    if (worker_.packets[live_[i]] != nullptr) worker_.live[kept++] = live_[i];
   }
+  live_ = worker_.live;
   live_count_ = kept;
   left_ = false;
 }

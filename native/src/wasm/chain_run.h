@@ -32,11 +32,13 @@ class ChainRun {
   bool may_pass() const;
   void pass_settled(rte_mbuf** packets, uint16_t count);
   void settle(const StageCall& call, uint16_t slot, const SlotMeta& meta);
-  uint16_t select(const Stage& stage);
+  /// Slots of the packets that a stage is to see, ascending; `count` becomes their number.
+  const uint16_t* select(const Stage& stage, uint16_t& count);
   /// The stage does not run: its packets are dropped unless it fails open.
-  void skip(const Stage& stage, uint16_t count);
-  void call(const Stage& stage, uint16_t count);
+  void skip(const Stage& stage, const uint16_t* list, uint16_t count);
+  void call(const Stage& stage, const uint16_t* list, uint16_t count);
   void finish_call(StageCall& call);
+  void drop_busy(const StageCall& call);
   void fail(StageCall& call);
   void refill_shared(const uint16_t* slots, uint16_t count);
 
@@ -63,9 +65,10 @@ class ChainRun {
   const SettledIn& settled_;
   ChainOutput& output_;
   uint16_t loaded_ = 0, live_count_ = 0;
-  uint16_t passed_ = 0;       ///< packets that no stage of the chain sees
-  size_t index_ = 0;          ///< of the stage in work
-  uint64_t call_cycles_ = 0;  ///< of the call in work, with call_count_ packets
+  const uint16_t* live_ = nullptr;  ///< slots still in the chain, in the order of arrival
+  uint16_t passed_ = 0;             ///< packets that no stage of the chain sees
+  size_t index_ = 0;                ///< of the stage in work
+  uint64_t call_cycles_ = 0;        ///< of the call in work, with call_count_ packets
   uint16_t call_count_ = 1;
   bool left_ = false;  ///< a packet left the chain since the last compact()
 };

@@ -58,21 +58,23 @@ void shift_offsets(PacketMeta& facts, int32_t push) {
 
 void ChainRun::commit(StageCall& call) {
   const uint16_t count = call.count;
+  const uint16_t* const list = call.list;
+  rte_mbuf* const* const packets = worker_.packets;
   Window& window = call.window;
   const bool may_write = call.stage.plugin->manifest().writes;
-  for (uint16_t i = 0; i < count; i++) {
-    const uint16_t slot = call.list[i];
-    if (likely(window.untouched(slot))) continue;
-    if (may_write && window.only_written(slot)) {
-      if (window.written(slot)) {
-        rte_mbuf* packet = worker_.packets[slot];
-        overwrite(packet, window.slot(slot) + abi::kSlotHeadOffset, window.head_length(slot));
-        meta_of(packet)->rewritten = 1;
-      }
-      window.restore(slot);
-    } else {
+  for (uint32_t i = count == loaded_ ? window.untouched(count) : 0; i < count; i++) {
+    const uint16_t slot = list[i];
+    const Window::Change change = window.change(slot);
+    if (change.is_none()) continue;
+    if (unlikely(!change.is_mark() || !may_write)) {
       commit_changed(call, slot);
+      continue;
     }
+    if (change.is_written()) {
+      overwrite(packets[slot], change.header(), change.head_length());
+      meta_of(packets[slot])->rewritten = 1;
+    }
+    window.unmark(slot);
   }
 }
 
@@ -96,8 +98,7 @@ void ChainRun::commit_changed(StageCall& call, uint16_t slot) {
   const bool original = facts.ct_direction == static_cast<uint8_t>(abi::CtDirection::ORIGINAL);
   if ((meta.flags & kReplyChanged) != 0 && original) facts.confirmed = 0;
 
-  StageCounters& counters = *call.stage.plugin->worker(ctx_.id).counters;
-  facts.verdict = meta.verdict;
+  StageCounters& counters = call.counters;
   switch (static_cast<abi::Verdict>(meta.verdict)) {
     case abi::Verdict::REDIRECT:
       output_.redirected[output_.redirected_count++] = packet;

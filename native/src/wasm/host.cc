@@ -21,6 +21,7 @@ Result<std::unique_ptr<WasmHost>> WasmHost::create(WasmHostOptions options) {
     host->workers_.push_back(
         std::make_shared<ChainWorker>(std::move(window.value()), seed, host->options_.workers, host->options_.reparse));
   }
+  if (host->options_.reply_tuples != nullptr) host->set_reply_tuples(*host->options_.reply_tuples);
   host->thread_ = std::thread([host = host.get()] { host->work(); });
   pthread_setname_np(host->thread_.native_handle(), "sluice-wasm");
   return host;
@@ -30,7 +31,9 @@ WasmHost::WasmHost(WasmHostOptions options)
     : options_(std::move(options)),
       engine_(std::make_shared<WasmEngine>(options_.perfmap)),
       cache_(options_.cache_dir),
-      registry_(options_.flow_slots.bytes_per_flow) {}
+      registry_(options_.flow_slots.bytes_per_flow) {
+  options_.flow_slots.shared = options_.workers > 1;
+}
 
 WasmHost::~WasmHost() {
   {

@@ -30,7 +30,8 @@ struct WasmHostOptions {
   FlowSlots flow_slots;   ///< of the flow table; empty until set_flow_slots(): no plugin may have flow state
   ReparsePacket reparse = nullptr;
   BeforeMove before_move = nullptr;
-  SettledFlows* settled = nullptr;  ///< until set_settled_flows(): no flow is settled
+  SettledFlows* settled = nullptr;            ///< until set_settled_flows(): no flow is settled
+  const ReplyTuples* reply_tuples = nullptr;  ///< until set_reply_tuples(): no source is taken
   /// Returns when every worker has passed a quiescent state. Called from the control thread and from the host's own
   /// one.
   std::function<void()> synchronize = [] {};
@@ -90,10 +91,15 @@ class WasmHost {
   /// Gives plugins room in the flow records; before the first prepare() only. The flow table outlives the host.
   void set_flow_slots(const FlowSlots& slots) {
     options_.flow_slots = slots;
+    options_.flow_slots.shared = options_.workers > 1;
     registry_ = SlotRegistry(slots.bytes_per_flow);
   }
   /// Before the first prepare() only; outlives the host's pipelines.
   void set_settled_flows(SettledFlows& flows) { options_.settled = &flows; }
+  /// Before the first prepare() only; outlives the host's pipelines.
+  void set_reply_tuples(const ReplyTuples& tuples) {
+    for (const auto& worker : workers_) worker->reply_tuples = &tuples;
+  }
   /// Who owns which part of the flow slots; to be kept beside the flow file.
   SlotRegistry slot_registry() const;
   /// Before the first prepare() only.

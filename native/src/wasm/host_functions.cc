@@ -121,6 +121,20 @@ wasm_trap_t* trace(void* env, wasmtime_caller_t*, Values values, size_t) {
   return nullptr;
 }
 
+wasm_trap_t* source_taken(void* env, wasmtime_caller_t*, Values values, size_t) {
+  Calling calling(env, abi::Import::SourceTaken);
+  const uint16_t slot = calling.slot(values[0]);
+  const auto port = static_cast<uint32_t>(values[3].i32);
+  if (port > UINT16_MAX) calling.refuse(" with port " + std::to_string(port) + ", the largest is 65535");
+  if (calling.refused()) return calling.trap();
+  const ChainWorker& worker = calling.call().worker;
+  const SourceEnd source{static_cast<uint64_t>(values[1].i64), static_cast<uint64_t>(values[2].i64),
+                         static_cast<uint16_t>(port)};
+  values[0].i32 =
+      worker.reply_tuples != nullptr && worker.reply_tuples->source_taken(worker.packets[slot], source) ? 1 : 0;
+  return nullptr;
+}
+
 wasm_trap_t* abort(void* env, wasmtime_caller_t*, Values values, size_t) {
   return static_cast<WasmInstance*>(env)->abort(static_cast<uint32_t>(values[0].i32),
                                                 static_cast<uint32_t>(values[1].i32), values[2].i32, values[3].i32);
@@ -136,6 +150,7 @@ const HostFunction kHostFunctions[] = {
     {abi::IMPORT_MODULE, type_of(abi::Import::Emit), emit},
     {abi::IMPORT_MODULE, type_of(abi::Import::Mirror), mirror},
     {abi::IMPORT_MODULE, type_of(abi::Import::Trace), trace},
+    {abi::IMPORT_MODULE, type_of(abi::Import::SourceTaken), source_taken},
 };
 static_assert(std::size(kHostFunctions) == std::size(abi::kImports) + 1);
 

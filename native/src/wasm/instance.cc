@@ -16,6 +16,8 @@ namespace {
 
 constexpr uint32_t kStartTicks = 1000;       // start function and init: 1 s
 constexpr uint32_t kConfigureTicks = 10000;  // configure: 10 s
+constexpr uint32_t kSegmentBases[2] = {abi::kSegmentABase, abi::kSegmentBBase};
+static_assert(abi::kSegmentASize == abi::kSegmentBSize);
 
 Error out_of_memory(const char* what) {
   return Error{"out-of-memory", "module", std::string(what) + " could not be mapped: " + std::strerror(errno)};
@@ -137,10 +139,9 @@ Status WasmInstance::map_regions(const SegmentPair& segments) {
   }
   const bool builder = kind_ == Kind::Builder;
   if (builder && !memory_->map_private(abi::kInputBase, abi::kInputSize)) return out_of_memory("the input region");
-  constexpr uint32_t kBases[2] = {abi::kSegmentABase, abi::kSegmentBBase};
   for (size_t i = 0; i < segments.size(); i++) {
     segment_size_ = segments[i].size();
-    if (segment_size_ > 0 && !memory_->map_shared(kBases[i], segments[i], builder, false)) {
+    if (segment_size_ > 0 && !memory_->map_shared(kSegmentBases[i], segments[i], builder, false)) {
       return out_of_memory("a config segment");
     }
   }
@@ -199,11 +200,15 @@ Status WasmInstance::configure(const std::string& text, int segment, uint32_t ge
     return Error{"config-too-large", "/config",
                  std::to_string(text.size()) + " bytes; at most " + std::to_string(abi::kInputSize) + " fit"};
   }
+  const uint32_t spare = kSegmentBases[1 - segment];
+  if (!memory_->map_private(spare, abi::kSegmentASize)) return out_of_memory("the builder's spare memory");
   std::memcpy(memory_->at(abi::kInputBase), text.data(), text.size());
   BurstHeader& header = own_window_->header();
   header.input_length = static_cast<uint32_t>(text.size());
-  header.segment_base = segment == 0 ? abi::kSegmentABase : abi::kSegmentBBase;
+  header.segment_base = kSegmentBases[segment];
   header.segment_size = static_cast<uint32_t>(segment_size_);
+  header.spare_base = spare;
+  header.spare_size = abi::kSegmentASize;
   header.generation = generation;
   header.error_length = 0;
   WasmEngine::LongCall running(*module_->engine());
@@ -320,7 +325,7 @@ void WasmInstance::populate(int segment) {
   if (segment_size_ == 0) return;
 #ifdef MADV_POPULATE_READ
   // Only an optimisation: kernels before 5.14 refuse it.
-  madvise(memory_->at(segment == 0 ? abi::kSegmentABase : abi::kSegmentBBase), segment_size_, MADV_POPULATE_READ);
+  madvise(memory_->at(kSegmentBases[segment]), segment_size_, MADV_POPULATE_READ);
 #else
   (void)segment;
 #endif

@@ -36,7 +36,8 @@ class WasmInstance {
 
   /// Instantiates (the start function runs), maps the regions, checks the ABI version and runs `init` (not for a
   /// Trial). `live` is mapped as the window in the end; `init` gets a window of its own, since the live one may be in
-  /// use. A Builder may write the segments and has an input region; its window is its own, so is a Trial's.
+  /// use. A Builder may write the segments and has an input region and, where the segment would be that it does not
+  /// build, memory of its own; its window is its own, so is a Trial's.
   static Result<std::unique_ptr<WasmInstance>> create(std::shared_ptr<const WasmModule> module, Kind kind,
                                                       const SegmentPair& segments, const Window* live,
                                                       WorkerPlace worker);

@@ -17,6 +17,19 @@ namespace {
 constexpr size_t kMemoryBytes = size_t{abi::kMemoryPages} * 65536;
 thread_local LinearMemory* t_created = nullptr;
 
+/// Address space of `size` bytes that begins at a multiple of 4 GiB and `place`; null when there is none. Nothing of it
+/// is accessible.
+uint8_t* reserve(size_t size, uint32_t place) {
+  constexpr uint64_t kGrain = uint64_t{1} << 32;
+  void* const found = mmap(nullptr, size + kGrain, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (found == MAP_FAILED) return nullptr;
+  auto* const start = static_cast<uint8_t*>(found);
+  const size_t before = (place - reinterpret_cast<uintptr_t>(start)) & (kGrain - 1);
+  if (before > 0) munmap(start, before);
+  munmap(start + before + size, kGrain - before);
+  return start + before;
+}
+
 uint8_t* get_memory(void* env, size_t* size, size_t* capacity) {
   *size = *capacity = kMemoryBytes;
   return static_cast<LinearMemory*>(env)->at(0);
@@ -44,14 +57,15 @@ SharedRegion& SharedRegion::operator=(SharedRegion&& other) noexcept {
   return *this;
 }
 
-Result<SharedRegion> SharedRegion::create(const char* name, size_t size, bool populate) {
+Result<SharedRegion> SharedRegion::create(const char* name, size_t size, uint32_t place, bool populate) {
   SharedRegion region;
   region.fd_ = memfd_create(name, MFD_CLOEXEC);
   if (region.fd_ >= 0 && ftruncate(region.fd_, static_cast<off_t>(size)) == 0) {
-    void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | (populate ? MAP_POPULATE : 0), region.fd_, 0);
-    if (data != MAP_FAILED) {
-      region.data_ = static_cast<uint8_t*>(data);
-      region.size_ = size;
+    const int flags = MAP_SHARED | MAP_FIXED | (populate ? MAP_POPULATE : 0);
+    region.data_ = reserve(size, place);
+    region.size_ = size;
+    if (region.data_ != nullptr &&
+        mmap(region.data_, size, PROT_READ | PROT_WRITE, flags, region.fd_, 0) != MAP_FAILED) {
       return region;
     }
   }
@@ -84,9 +98,9 @@ wasmtime_error_t* LinearMemory::create(void*, const wasm_memorytype_t*, size_t m
   if (minimum != kMemoryBytes || maximum != kMemoryBytes) return wasmtime_error_new("memory of a wrong size");
   const size_t mapped = reserved + guard;
   if (mapped < kMemoryBytes) return wasmtime_error_new("address space of a wrong size");
-  void* base = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED) return wasmtime_error_new("out of address space");
-  std::unique_ptr<LinearMemory> memory(new LinearMemory(static_cast<uint8_t*>(base), mapped));
+  uint8_t* const base = reserve(mapped, 0);
+  if (base == nullptr) return wasmtime_error_new("out of address space");
+  std::unique_ptr<LinearMemory> memory(new LinearMemory(base, mapped));
   if (!memory->map_private(abi::kPrivateBase, abi::kPrivateSize)) return wasmtime_error_new("out of memory");
   t_created = memory.get();
   *out = {memory.release(), get_memory, grow_memory, free_memory};

@@ -19,8 +19,10 @@ class SharedRegion {
   SharedRegion(SharedRegion&& other) noexcept { *this = std::move(other); }
   SharedRegion& operator=(SharedRegion&& other) noexcept;
 
-  /// `size` is a multiple of the page size. The pages exist and are zero afterwards when `populate`.
-  static Result<SharedRegion> create(const char* name, size_t size, bool populate);
+  /// `size` is a multiple of the page size; `place`: where instances have it in their memory. The host's addresses and
+  /// theirs have the same lower 32 bits then: a level-1 cache that picks a line by a hash of its virtual address finds
+  /// what the one wrote when the other reads it. The pages exist and are zero afterwards when `populate`.
+  static Result<SharedRegion> create(const char* name, size_t size, uint32_t place, bool populate);
 
   uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
@@ -35,7 +37,8 @@ class SharedRegion {
 };
 
 /// The linear memory of one instance: 4 GiB and a guard of address space, nothing accessible but the regions that were
-/// mapped into it (abi.json, "memory"). Owned by the instance's store, through Wasmtime.
+/// mapped into it (abi.json, "memory"). It begins at a multiple of 4 GiB, see SharedRegion::create(). Owned by the
+/// instance's store, through Wasmtime.
 class LinearMemory {
  public:
   ~LinearMemory();

@@ -90,7 +90,7 @@ class Pipeline {
 
   /// Takes a burst of at most kMaxBurst parsed packets through a hook's stages on the calling worker. Packets that pass
   /// stay in `packets`, in order, and `count` becomes their number; `output` is overwritten; the rest were dropped by
-  /// ctx.drop(). Sets meta.verdict, mark, table, and rewritten or reframed where a stage changed the packet.
+  /// ctx.drop(). Sets meta.mark, table, and rewritten or reframed where a stage changed the packet.
   void run(WorkerContext& ctx, abi::Hook hook, rte_mbuf** packets, uint16_t& count, ChainOutput& output) const;
 
   /// What lets packets pass prerouting, forward and postrouting without any stage; nothing when a chain must be run.

@@ -132,7 +132,7 @@ Status PipelineBuilder::configure(Stage& stage, const Stage* old) {
   }
   stage.generation = ++host_.generation_;
   if (stage.config.config.empty()) return {};
-  auto lease = stage.plugin->configure(stage.config.config, stage.generation);
+  auto lease = stage.plugin->configure(stage.config.config.text(), stage.generation);
   if (!lease) return lease.error();
   stage.segment = std::move(lease.value());
   return {};
@@ -158,7 +158,7 @@ Status PipelineBuilder::assign_flow_slot(Stage& stage) {
           "flow-state-incompatible", "",
           "the new version's flow slot is larger than the old one's place; set reset_flow_state to drop the old state"};
     }
-    for (uint32_t flow = 0; flow < slots.flows; flow++) slots.schema(flow, stage.flow.index) = 0;
+    for (uint32_t flow = 0; flow < slots.flows; flow++) slots.clear(flow, stage.flow.index);
     return {};
   }
   return stage.config.reset_flow_state ? Status() : check_schemas(stage, stage.flow.index);

@@ -33,10 +33,10 @@ Result<std::shared_ptr<LoadedPlugin>> LoadedPlugin::create(std::shared_ptr<const
     plugin->own_reason_keys_.push_back(drop_key(reason));
   }
   if (manifest.segment_bytes > 0) {
-    for (SharedRegion& segment : plugin->segments_) {
-      auto region = SharedRegion::create("sluice-segment", whole_pages(manifest.segment_bytes), false);
+    for (const auto& [index, place] : {std::pair{0, abi::kSegmentABase}, {1, abi::kSegmentBBase}}) {
+      auto region = SharedRegion::create("sluice-segment", whole_pages(manifest.segment_bytes), place, false);
       if (!region) return region.error();
-      segment = std::move(region.value());
+      plugin->segments_[index] = std::move(region.value());
     }
   }
   for (uint16_t id = 0; id < shared_windows.size(); id++) {

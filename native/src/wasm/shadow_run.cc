@@ -51,7 +51,6 @@ void run_shadow(ShadowStage& shadow, const StageCall& active) {
   ChainWorker& worker = active.worker;
   LoadedPlugin::Worker& loaded = stage.plugin->worker(active.ctx.id);
   ShadowStage::Worker& part = shadow.workers[active.ctx.id];
-  std::memcpy(worker.shadow_list, active.list, active.count * sizeof(uint16_t));
   StageCall call{active.ctx,
                  active.hook,
                  worker,
@@ -59,7 +58,8 @@ void run_shadow(ShadowStage& shadow, const StageCall& active) {
                  stage,
                  *loaded.window,
                  *loaded.instance.load(std::memory_order_acquire),
-                 worker.shadow_list,
+                 *loaded.counters,
+                 active.list,
                  active.count,
                  active.random,
                  true};
@@ -67,8 +67,8 @@ void run_shadow(ShadowStage& shadow, const StageCall& active) {
   std::memcpy(migrated, worker.migrated, sizeof(migrated));
   call.window.fill(call.list, call.count, worker.packets, shadow.header_bytes);
   uint16_t none = 0;
-  call.load_flow_slots(nullptr, none);
-  const bool done = call.process();
+  if (call.has_flow_slots()) call.load_flow_slots(worker.shadow_list, nullptr, none);
+  const bool done = call.count == 0 || call.process();
   std::memcpy(worker.migrated, migrated, sizeof(migrated));  // the active stage's own, still to be stored
   bump(part.packets, call.count);
   if (!done) {

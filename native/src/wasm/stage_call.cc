@@ -12,32 +12,43 @@ namespace {
 
 constexpr uint16_t kFlowWritten = static_cast<uint16_t>(abi::Flag::FLOW_WRITTEN);
 
+/// The list of a call with all slots.
+constexpr auto kAllAddresses = [] {
+  std::array<uint32_t, kMaxBurst> addresses{};
+  for (uint16_t i = 0; i < kMaxBurst; i++) addresses[i] = Window::address(i);
+  return addresses;
+}();
+
 uint32_t flow_of(const rte_mbuf* packet) {
   return meta_of(const_cast<rte_mbuf*>(packet))->flow;
 }
 
 }  // namespace
 
-void StageCall::load_flow_slots(uint16_t* later, uint16_t& later_count) {
-  if (stage.flow.size == 0) return;
+void StageCall::load_flow_slots(uint16_t* kept, uint16_t* later, uint16_t& later_count) {
   const uint8_t current = stage.plugin->manifest().flow_schema;
   for (uint16_t i = 0; i < count; i++) {
     const uint32_t flow = flow_of(worker.packets[list[i]]);
     if (flow == 0) continue;
-    rte_prefetch0(flow_slots.slot(flow - 1, stage.flow.offset));
-    rte_prefetch0(&flow_slots.schema(flow - 1, stage.flow.index));
+    rte_prefetch0(flow_slots.slot(flow - 1, stage.flow));
+    rte_prefetch0(&flow_slots.marks_of(flow - 1));
   }
   worker.flows.clear();
-  uint16_t kept = 0;
+  uint16_t kept_count = 0;
+  uint32_t tries = FlowSlots::kTries;
   for (uint16_t i = 0; i < count; i++) {
     const uint16_t slot = list[i];
     uint8_t* const to = window.slot(slot) + abi::kSlotFlowState;
     const uint32_t flow = flow_of(worker.packets[slot]);
-    const uint8_t schema = flow == 0 ? 0 : flow_slots.schema(flow - 1, stage.flow.index);
+    uint8_t schema = 0;
+    if (flow != 0 && unlikely(!flow_slots.read(flow - 1, stage.flow, to, schema, tries))) {
+      worker.busy[busy_count++] = slot;
+      continue;
+    }
+    worker.schemas[slot] = schema;
     const bool known = schema != 0 && (schema == current || stage.migrates[schema]);
     worker.migrated[slot] = false;
     if (known) {
-      std::memcpy(to, flow_slots.slot(flow - 1, stage.flow.offset), stage.flow.size);
       std::memset(to + stage.flow.size, 0, abi::kSlotFlowStateSize - stage.flow.size);
     } else {
       std::memset(to, 0, abi::kSlotFlowStateSize);
@@ -47,14 +58,19 @@ void StageCall::load_flow_slots(uint16_t* later, uint16_t& later_count) {
       }
     }
     window.set_new_slot(slot, flow != 0 && !known);
-    list[kept++] = slot;
+    kept[kept_count++] = slot;
   }
-  count = kept;
+  list = kept;
+  count = kept_count;
 }
 
-void StageCall::write_list(const uint16_t* slots, uint16_t length) {
+inline void StageCall::write_list(const uint16_t* slots, uint16_t length) {
   uint32_t* const addresses = window.list();
-  for (uint16_t i = 0; i < length; i++) addresses[i] = Window::address(slots[i]);
+  if (likely(slots[length - 1] == length - 1)) {  // ascending numbers: all slots up to that one
+    std::memcpy(addresses, kAllAddresses.data(), length * sizeof(uint32_t));
+  } else {
+    for (uint16_t i = 0; i < length; i++) addresses[i] = Window::address(slots[i]);
+  }
   BurstHeader& header = window.header();
   header.count = length;
   header.hook = static_cast<uint32_t>(hook);
@@ -76,8 +92,7 @@ bool StageCall::migrate() {
   uint8_t from[kMaxBurst];
   bool any = false;
   for (uint16_t i = 0; i < count; i++) {
-    const uint32_t flow = flow_of(worker.packets[list[i]]);
-    from[i] = flow == 0 ? 0 : flow_slots.schema(flow - 1, stage.flow.index);
+    from[i] = worker.schemas[list[i]];
     if (from[i] == current || !stage.migrates[from[i]]) from[i] = 0;
     any = any || from[i] != 0;
   }
@@ -102,9 +117,8 @@ bool StageCall::migrate() {
   return true;
 }
 
-uint64_t StageCall::timing_weight() const {
-  const uint64_t calls = stage.plugin->worker(ctx.id).counters->calls.load(std::memory_order_relaxed);
-  if (calls < kTimedFirst) return 1;
+inline uint64_t StageCall::timing_weight() const {
+  if (counters.calls.load(std::memory_order_relaxed) < kTimedFirst) return 1;
   return random % kTimedOneIn == 0 ? kTimedOneIn : 0;
 }
 
@@ -112,7 +126,7 @@ bool StageCall::process() {
   const uint64_t weight = timing_weight();
   const bool timed = weight != 0 || ctx.tracer != nullptr;
   const uint64_t start = timed ? rte_rdtsc() : 0;
-  if (stage.flow.size != 0 && stage.migrates.any() && !migrate()) return false;
+  if (has_flow_slots() && stage.migrates.any() && !migrate()) return false;
   write_list(list, count);
   const bool done = instance.process(static_cast<uint32_t>(hook), count, stage.budget_ticks, *this);
   if (unlikely(asked)) end_requests(done);
@@ -135,22 +149,20 @@ CallRequests& StageCall::requests() {
 
 void StageCall::end_requests(bool done) {
   if (done && !dry) {
-    worker.requests.send(ctx, *stage.plugin->worker(ctx.id).counters);
+    worker.requests.send(ctx, counters);
   } else {
     worker.requests.discard();
   }
 }
 
 void StageCall::store_flow_slots() {
-  if (stage.flow.size == 0) return;
   const uint8_t current = stage.plugin->manifest().flow_schema;
   for (uint16_t i = 0; i < count; i++) {
     const uint16_t slot = list[i];
     const uint32_t flow = flow_of(worker.packets[slot]);
     const bool written = (window.meta(slot).flags & kFlowWritten) != 0 || worker.migrated[slot];
     if (!written || flow == 0) continue;
-    std::memcpy(flow_slots.slot(flow - 1, stage.flow.offset), window.slot(slot) + abi::kSlotFlowState, stage.flow.size);
-    flow_slots.schema(flow - 1, stage.flow.index) = current;
+    flow_slots.write(flow - 1, stage.flow, window.slot(slot) + abi::kSlotFlowState, current);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/reply_tuples.h"
 #include "wasm/call_requests.h"
 #include "wasm/pipeline.h"
 #include "wasm/plugin.h"
@@ -41,15 +42,19 @@ struct ChainWorker {
   Window window;  ///< shared by all stages that are not scoped
   uint64_t random;
   const uint16_t workers;        ///< of the node
-  rte_mbuf* packets[kMaxBurst];  ///< of the burst in work, by slot; null: it left the chain
-  uint16_t live[kMaxBurst];      ///< slots still in the chain, in the order of arrival
-  uint16_t list[kMaxBurst];      ///< slots of the call in work
-  uint16_t later[kMaxBurst];     ///< slots of the call after it, see StageCall::load_flow_slots()
+  rte_mbuf** packets = nullptr;  ///< of the burst in work, by slot; null: it left the chain
+  // Room for lists of slots; where a list is that of all slots, none of it is used.
+  uint16_t live[kMaxBurst];   ///< slots still in the chain
+  uint16_t list[kMaxBurst];   ///< slots of the call in work
+  uint16_t later[kMaxBurst];  ///< slots of the call after it, see StageCall::load_flow_slots()
   uint16_t shadow_list[kMaxBurst];
-  bool passed[kMaxBurst];    ///< by slot: its flow is settled, so that no stage of the chain sees it
-  bool migrated[kMaxBurst];  ///< by slot: its flow slot is written back whether the stage wrote it or not
+  bool passed[kMaxBurst];      ///< by slot: its flow is settled, so that no stage of the chain sees it
+  uint16_t busy[kMaxBurst];    ///< slots whose flow state could not be read
+  uint8_t schemas[kMaxBurst];  ///< by slot: of its flow slot as it was read; 0: not written
+  bool migrated[kMaxBurst];    ///< by slot: its flow slot is written back whether the stage wrote it or not
   FlowSet flows;
-  CallRequests requests;  ///< of the call in work
+  CallRequests requests;                      ///< of the call in work
+  const ReplyTuples* reply_tuples = nullptr;  ///< null: no source is taken
 };
 
 /// One call of a stage on a list of slots.
@@ -61,24 +66,29 @@ struct StageCall {
   const Stage& stage;
   Window& window;
   WasmInstance& instance;
-  uint16_t* list;
+  StageCounters& counters;  ///< of the stage on this worker
+  const uint16_t* list;     ///< in the order of arrival: ascending
   uint16_t count;
   uint64_t random;
   bool dry = false;             ///< a shadow run's: nothing may come of it
   uint64_t cycles = 0;          ///< set by process(), where it was timed
   uint64_t counted_cycles = 0;  ///< for the stage's counter: also for calls that are not timed
+  uint16_t busy_count = 0;      ///< of ChainWorker::busy
   bool asked = false;           ///< requests() was called
   bool settles = false;         ///< flows can be settled at this hook
 
-  /// Copies the stage's flow slots into the window. When `later` is given, packets of a flow that begins in this burst,
-  /// but for its first one, are moved there (and off the list): they are to see what the stage writes for the first.
-  void load_flow_slots(uint16_t* later, uint16_t& later_count);
+  bool has_flow_slots() const { return stage.flow.size != 0; }
+  /// Copies the stage's flow slots into the window, where it has any. When `later` is given, packets of a flow that
+  /// begins in this burst, but for its first one, are moved there, and the list becomes `kept`: they are to see what
+  /// the stage writes for the first. Packets whose flow slot another worker does not stop writing are left out of it,
+  /// and put into ChainWorker::busy.
+  void load_flow_slots(uint16_t* kept, uint16_t* later, uint16_t& later_count);
   /// Migrates flow slots of older schemas and calls process, and sends what it asked to be sent. False when one of the
   /// calls failed.
   bool process();
   /// For imports, while process runs.
   CallRequests& requests();
-  /// Copies written flow slots into the flow table.
+  /// Copies written flow slots into the flow table, where the stage has any.
   void store_flow_slots();
 
  private:

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
 
 #include <cstdint>
 #include <cstring>
@@ -10,6 +8,7 @@
 #include "core/error.h"
 #include "core/packet.h"
 #include "wasm/linear_memory.h"
+#include "wasm/vectors.h"
 
 namespace sluice {
 
@@ -59,30 +58,13 @@ struct BurstHeader {
   uint32_t segment_base, segment_size, worker, generation, current, input_length, error_length, workers;
   uint64_t random, wall_ns;
   char error_text[abi::kBurstErrorTextSize];
-  uint32_t settles;
+  uint32_t settles, spare_base, spare_size;
 };
 static_assert(offsetof(BurstHeader, workers) == abi::kBurstWorkers);
 static_assert(offsetof(BurstHeader, random) == abi::kBurstRandom);
 static_assert(offsetof(BurstHeader, error_text) == abi::kBurstErrorText);
 static_assert(offsetof(BurstHeader, settles) == abi::kBurstSettles);
-
-/// Copies bytes between two places that do not overlap. From 16 on by whole vectors that overlap each other, so that
-/// there is no loop for the last bytes.
-inline void copy_apart(uint8_t* to, const uint8_t* from, uint32_t size) {
-  if (likely(size >= 64)) {
-    uint32_t at = 0;
-    for (; at + 64 <= size; at += 64) rte_mov64(to + at, from + at);
-    if (at < size) rte_mov64(to + size - 64, from + size - 64);
-  } else if (likely(size >= 32)) {
-    rte_mov32(to, from);
-    rte_mov32(to + size - 32, from + size - 32);
-  } else if (size >= 16) {
-    rte_mov16(to, from);
-    rte_mov16(to + size - 16, from + size - 16);
-  } else {
-    std::memcpy(to, from, size);
-  }
-}
+static_assert(offsetof(BurstHeader, spare_size) == abi::kBurstSpareSize);
 
 /// A burst window: pages that are mapped at abi::kWindowBase into instances, and what the host knows about the packets
 /// in it. Stages may write anything there, so the host reads back only what it checks against its own copy.
@@ -95,12 +77,14 @@ class Window {
   uint8_t* slot(uint16_t index) const { return region_.data() + abi::kSlotsOffset + size_t{index} * abi::kSlotStride; }
   SlotMeta& meta(uint16_t index) const { return *reinterpret_cast<SlotMeta*>(slot(index)); }
   uint32_t* list() const { return reinterpret_cast<uint32_t*>(region_.data() + abi::kSlotListOffset); }
-  static uint32_t address(uint16_t index) {
+  static constexpr uint32_t address(uint16_t index) {
     return abi::kWindowBase + abi::kSlotsOffset + uint32_t{index} * abi::kSlotStride;
   }
 
   /// Puts packets into slots, `packets` by slot: metadata, link header, and up to `header_bytes` from the L3 header.
   void fill(const uint16_t* slots, uint16_t count, rte_mbuf* const* packets, uint16_t header_bytes);
+  /// The same of the first `count` slots.
+  void fill_all(uint16_t count, rte_mbuf* const* packets, uint16_t header_bytes);
 
   /// What a slot was when the stage was called, of what the host takes over: its first 16 bytes, which mean PASS and
   /// nothing written when they stay so, and the 16 with table and mark.
@@ -108,20 +92,37 @@ class Window {
     uint64_t head, lengths;
     uint64_t tracking[2];
   };
-  /// True when the stage left all of that as it was.
-  bool untouched(uint16_t index) const { return is_zero(changed_head(index) | changed_tracking(index)); }
-  /// True when the stage did no more than to change header bytes, to say so, and to write its flow slot.
-  bool only_written(uint16_t index) const {
-    constexpr uint64_t kFlags =
-        static_cast<uint64_t>(abi::Flag::WRITTEN) | static_cast<uint64_t>(abi::Flag::FLOW_WRITTEN);
-    const Vector other = changed_head(index) & Vector{UINT64_MAX, ~(kFlags << 48)};
-    return is_zero(other | changed_tracking(index));
-  }
-  /// True when it says that it changed header bytes.
-  bool written(uint16_t index) const {
-    constexpr auto kWritten = static_cast<uint16_t>(abi::Flag::WRITTEN);
-    return (meta(index).flags & kWritten) != 0;
-  }
+  /// How many of the first `count` slots the stage left as they were, up to the first that it did not.
+  uint16_t untouched(uint16_t count) const;
+  /// What a stage did to all of that in one slot.
+  class Change {
+   public:
+    Change(const uint8_t* slot_at, const Expected& expected)
+        : slot_at_(slot_at),
+          expected_(expected),
+          head_(load_vector(slot_at) ^ load_vector(&expected.head)),
+          tracking_(load_vector(slot_at + abi::kSlotCtState) ^ load_vector(expected.tracking)) {}
+
+    bool is_none() const { return is_zero(head_ | tracking_); }
+    /// No more than that it says that it changed header bytes, or its flow slot.
+    bool is_mark() const {
+      constexpr uint64_t kMarks =
+          static_cast<uint64_t>(abi::Flag::WRITTEN) | static_cast<uint64_t>(abi::Flag::FLOW_WRITTEN);
+      return is_zero((head_ & Vector{UINT64_MAX, ~(kMarks << 48)}) | tracking_);
+    }
+    /// Of a mark: header bytes, which are the packet's first head_length().
+    bool is_written() const { return (slot_at_[abi::kSlotFlags] & static_cast<uint16_t>(abi::Flag::WRITTEN)) != 0; }
+    const uint8_t* header() const { return slot_at_ + abi::kSlotHeadOffset; }
+    uint16_t head_length() const { return static_cast<uint16_t>(expected_.head >> 48); }
+
+   private:
+    const uint8_t* const slot_at_;
+    const Expected& expected_;
+    const Vector head_, tracking_;  ///< bits that differ
+  };
+  Change change(uint16_t index) const { return {slot(index), expected_[index]}; }
+  /// Takes a mark back.
+  void unmark(uint16_t index) { store_vector(slot(index), load_vector(&expected_[index].head)); }
   /// Puts all of that back.
   void restore(uint16_t index) {
     std::memcpy(slot(index), &expected_[index].head, 16);
@@ -138,32 +139,6 @@ class Window {
   uint16_t head_length(uint16_t index) const { return static_cast<uint16_t>(expected_[index].head >> 48); }
 
  private:
-  static constexpr uint64_t kHostFlags =
-      static_cast<uint64_t>(abi::Flag::FRAGMENT) | static_cast<uint64_t>(abi::Flag::PARTIAL_CHECKSUM) |
-      static_cast<uint64_t>(abi::Flag::SUPER_FRAME) | static_cast<uint64_t>(abi::Flag::ICMP_ERROR) |
-      static_cast<uint64_t>(abi::Flag::TRACED);
-
-  using Vector = uint64_t __attribute__((vector_size(16)));
-  static Vector load_vector(const void* from) {
-    Vector value;
-    std::memcpy(&value, from, sizeof(value));
-    return value;
-  }
-  static void store_vector(void* to, Vector value) { std::memcpy(to, &value, sizeof(value)); }
-
-  static bool is_zero(Vector value) { return (value[0] | value[1]) == 0; }
-  Vector changed_head(uint16_t index) const { return load_vector(slot(index)) ^ load_vector(&expected_[index].head); }
-  Vector changed_tracking(uint16_t index) const {
-    return load_vector(slot(index) + abi::kSlotCtState) ^ load_vector(expected_[index].tracking);
-  }
-
-  void fill_slot(uint16_t index, const rte_mbuf* packet, uint32_t header_bytes);
-  static void copy_head(uint8_t* to, const rte_mbuf* packet, uint32_t size);
-  /// Copies the first `size` bytes of a packet whose first segment is shorter.
-  static void copy_segments(uint8_t* to, const rte_mbuf* packet, uint32_t size);
-  /// The four header offsets, those of headers outside the view zeroed.
-  static uint64_t visible_offsets(const PacketMeta& meta, uint16_t head_length);
-
   SharedRegion region_;
   Expected expected_[abi::kMaxSlots];
 };

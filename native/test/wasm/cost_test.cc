@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "testing/sanitized.h"
 #include "wasm/node.h"
 
 namespace sluice {
@@ -25,6 +26,7 @@ double cycles_a_packet(Node& node, uint16_t burst, uint16_t payload) {
   for (uint16_t i = 0; i < burst; i++) {
     packets.push_back(node.udp(payload));
     meta_of(packets.back())->l2_length = 14;
+    meta_of(packets.back())->flow = 1 + i % Node::kFlows;
   }
   double best = 1e9;
   for (int repeat = 0; repeat < kRepeats; repeat++) {
@@ -40,9 +42,7 @@ double cycles_a_packet(Node& node, uint16_t burst, uint16_t payload) {
 }
 
 TEST(Cost, OfAnEmptyStageAPacket) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer's cost is not the stage's";
-#endif
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's cost is not the stage's";
   struct Row {
     const char* what;
     int stages;
@@ -75,13 +75,15 @@ TEST(Cost, OfAnEmptyStageAPacket) {
 
 /// For each packet, and once a call; the empty stage's cost is in it.
 TEST(Cost, OfImportsAPacket) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer's cost is not the stage's";
-#endif
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's cost is not the stage's";
   const std::string read = "(drop (call $read_payload (local.get $slot) (i32.const 28) (i32.const 64)))";
   const std::string trace = "(call $trace (local.get $slot) (i32.const 0) (i64.const 1))";
-  const std::pair<const char*, std::string> rows[] = {
-      {"no import", ""}, {"64 bytes of payload", read}, {"a value of a packet that is not traced", trace}};
+  const std::string source =
+      "(drop (call $source_taken (local.get $slot) (i64.const 0) (i64.const 1) (i32.const 40000)))";
+  const std::pair<const char*, std::string> rows[] = {{"no import", ""},
+                                                      {"64 bytes of payload", read},
+                                                      {"a value of a packet that is not traced", trace},
+                                                      {"whether a source is taken, without flows", source}};
   for (const auto& [what, code] : rows) {
     Node node;
     StageText stage{for_each_slot(code)};
@@ -89,6 +91,35 @@ TEST(Cost, OfImportsAPacket) {
     stage.manifest = {{"traceValues", {"one"}}};
     node.run({Node::plugin("test", node.add(stage))});
     std::printf("%-48s", what);
+    for (const uint16_t burst : {1, 8, 32, 256}) {
+      const double cycles = cycles_a_packet(node, burst, 100);
+      std::printf("  %4u: %6.1f", burst, cycles);
+      EXPECT_LT(cycles, 5000.0);
+    }
+    std::printf("  cycles a packet by burst\n");
+  }
+}
+
+/// One worker, flows that were seen before.
+TEST(Cost, OfFlowStateAPacket) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's cost is not the stage's";
+  const std::string write = set_flag(static_cast<uint32_t>(abi::Flag::FLOW_WRITTEN));
+  struct Row {
+    const char* what;
+    std::string code;
+    uint16_t size;
+  };
+  const Row rows[] = {{"no flow state", "", 0},
+                      {"8 bytes of flow state, read", "", 8},
+                      {"40 bytes of flow state, read", "", 40},
+                      {"40 bytes of flow state, read and written", write, 40}};
+  for (const Row& row : rows) {
+    Node node;
+    StageText stage{for_each_slot(row.code)};
+    if (row.size != 0) stage.manifest = {{"flowState", {{"size", row.size}, {"schema", 1}}}};
+    node.run({Node::plugin("test", node.add(stage))});
+    for (uint32_t flow = 0; flow < Node::kFlows; flow++) node.slots.marks_of(flow).schemas[0] = 1;
+    std::printf("%-48s", row.what);
     for (const uint16_t burst : {1, 8, 32, 256}) {
       const double cycles = cycles_a_packet(node, burst, 100);
       std::printf("  %4u: %6.1f", burst, cycles);

@@ -27,6 +27,10 @@ inline std::string emit(int64_t length, int64_t table = 0) {
 inline std::string mirror(const std::string& slot, int64_t port, int64_t length = 0) {
   return "(call $mirror " + slot + n(port) + n(length) + ")";
 }
+/// Of an IPv4 source.
+inline std::string source_taken(const std::string& slot, int64_t port, uint32_t address = 0x0a000101) {
+  return "(call $source_taken " + slot + "(i64.const 0) (i64.const " + std::to_string(address) + ")" + n(port) + ")";
+}
 inline std::string to_mark(const std::string& value) {
   return store32(abi::kSlotMark, value);
 }

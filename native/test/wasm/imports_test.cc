@@ -20,7 +20,7 @@ TEST_F(Imports, AreTheHostsFunctionsWithTheirTypes) {
        ""},
       {"a function that there is not", R"((import "sluice" "clock" (func (result i64))))",
        "imports 'sluice'.'clock' (function); a stage may import only the functions env.abort, sluice.read_payload, "
-       "sluice.emit, sluice.mirror, sluice.trace"},
+       "sluice.emit, sluice.mirror, sluice.trace, sluice.source_taken"},
       {"another module's", R"((import "env" "emit" (func (param i32 i32) (result i32))))",
        "imports 'env'.'emit' (function)"},
       {"abort of sluice", R"((import "sluice" "abort" (func (param i32 i32 i32 i32))))", "imports 'sluice'.'abort'"},
@@ -33,6 +33,8 @@ TEST_F(Imports, AreTheHostsFunctionsWithTheirTypes) {
        "its type is (i32, i32, i32) -> (i32)"},
       {"trace of a wrong type", R"((import "sluice" "trace" (func (param i32 i32 i32))))",
        "its type is (i32, i32, i64) -> ()"},
+      {"source_taken of a wrong type", R"((import "sluice" "source_taken" (func (param i32 i32 i32) (result i32))))",
+       "its type is (i32, i64, i64, i32) -> (i32)"},
   };
   for (const Row& row : rows) {
     StageText stage;
@@ -100,6 +102,12 @@ TEST_F(Imports, WrongArgumentsTrap) {
       {"a slot that is empty, for mirror", "(drop " + mirror(after(2), 1) + ")", kNoSlot},
       {"no slot, for mirror", "(drop " + mirror(n(0), 1) + ")", kNoSlot},
       {"no slot, for trace", "(call $trace (i32.const 0) (i32.const 0) (i64.const 0))", kNoSlot},
+      {"no slot, for source_taken", "(drop " + source_taken(n(0), 1) + ")", kNoSlot},
+      {"a slot that is empty, for source_taken", "(drop " + source_taken(after(2), 1) + ")", kNoSlot},
+      {"a port that there cannot be", "(drop " + source_taken(n(kFirstSlot), 65536) + ")",
+       "source_taken with port 65536, the largest is 65535"},
+      {"a negative port", "(drop " + source_taken(n(kFirstSlot), -1) + ")",
+       "source_taken with port 4294967295, the largest is 65535"},
       {"more than the region holds", "(drop " + read_payload(n(kFirstSlot), 0, 65537) + ")",
        "read_payload of 65537 bytes, at most 65536 fit"},
       {"a negative length", "(drop " + read_payload(n(kFirstSlot), 0, -1) + ")",

@@ -163,9 +163,9 @@ TEST(Module, TooManyCountersAreRefused) {
   EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}, {"gauges", {"g"}}}).build()),
             "manifest-invalid manifest");
   for (int i = 0; i < 3; i++) counters.erase(0);
-  const json one = {histogram("h", {10})};  // three cells
+  const json one = json::array({histogram("h", {10})});  // three cells
   EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}, {"histograms", one}}).build()), "accepted");
-  const json two = {histogram("h", {10, 20})};
+  const json two = json::array({histogram("h", {10, 20})});
   EXPECT_EQ(node().refusal(with_manifest({{"counters", counters}, {"histograms", two}}).build()),
             "manifest-invalid manifest");
 }

@@ -36,7 +36,8 @@ const char* const kAllImports = R"(
   (import "sluice" "read_payload" (func $read_payload (param i32 i32 i32) (result i32)))
   (import "sluice" "emit" (func $emit (param i32 i32) (result i32)))
   (import "sluice" "mirror" (func $mirror (param i32 i32 i32) (result i32)))
-  (import "sluice" "trace" (func $trace (param i32 i32 i64))))";
+  (import "sluice" "trace" (func $trace (param i32 i32 i64)))
+  (import "sluice" "source_taken" (func $source_taken (param i32 i64 i64 i32) (result i32))))";
 
 std::string i32(uint32_t value) {
   return "(i32.const " + std::to_string(static_cast<int32_t>(value)) + ")";

@@ -10,7 +10,7 @@ namespace sluice::testing {
 /// WAT for `process` that runs `code` for each slot of the list, whose address is in $slot and number in $i.
 std::string for_each_slot(const std::string& code);
 
-/// Imports of all host functions: $abort, $read_payload, $emit, $mirror, $trace.
+/// Imports of all host functions: $abort, $read_payload, $emit, $mirror, $trace, $source_taken.
 extern const char* const kAllImports;
 
 /// A stage in WebAssembly text. The defaults are a correct stage that does nothing.

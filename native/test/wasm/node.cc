@@ -8,10 +8,11 @@
 
 namespace sluice::testing {
 
-Node::Node(const std::string& cache_dir) : flow_area(size_t{kFlows} * kStride) {
-  slots = {flow_area.data() + 8, kStride, flow_area.data(), kStride, kFlows, 64};
+Node::Node(const std::string& cache_dir, uint16_t workers) : flow_area(size_t{kFlows} * kStride) {
+  slots = {flow_area.data() + sizeof(SlotMarks) + 4, kStride, flow_area.data(), kStride, kFlows, 64};
   WasmHostOptions options;
   options.cache_dir = cache_dir;
+  options.workers = workers;
   options.flow_slots = slots;
   options.synchronize = [this] { on_synchronize(); };
   auto made = WasmHost::create(options);

@@ -14,12 +14,12 @@
 
 namespace sluice::testing {
 
-/// A host with one worker (the test's thread), a flow area, two ports and what is needed to run bursts.
+/// A host whose first worker is the test's thread, a flow area, two ports and what is needed to run bursts.
 class Node {
  public:
   static constexpr uint32_t kFlows = 64, kStride = 128;
 
-  explicit Node(const std::string& cache_dir = "");
+  explicit Node(const std::string& cache_dir = "", uint16_t workers = 1);
 
   /// Adds a module; the test fails when it is refused.
   std::string add(const StageText& stage) { return add(stage.build()); }

@@ -35,6 +35,31 @@ TEST_F(Swap, TheOldTablesStayWhileAnOldPipelineLives) {
   EXPECT_EQ(mark(), text("aaaa"));
 }
 
+TEST_F(Swap, ABuilderHasSpareMemoryWhereTheLiveTablesWouldBe) {
+  StageText stage = configured();
+  const std::string base = burst(abi::kBurstSpareBase);
+  const std::string last = "(i32.add " + base + " (i32.sub " + burst(abi::kBurstSpareSize) + " (i32.const 4)))";
+  stage.extra =
+      "(func (export \"configure\") (result i32)"
+      "(if (i32.or (i32.load " +
+      base + ") (i32.load " + last +
+      ")) (then unreachable))"
+      "(i32.store " +
+      base + " (i32.const -1)) (i32.store " + last +
+      " (i32.const -1))"
+      "(i32.store " +
+      burst(abi::kBurstSegmentBase) +
+      " (i32.load (i32.const 33554432)))"
+      "(i32.const 0))";
+  const std::string digest = node.add(stage);
+  node.run({Node::plugin("test", digest, "aaaa")});
+  auto earlier = node.pipeline;
+  node.run({Node::plugin("test", digest, "bbbb")});
+  EXPECT_EQ(mark(), text("bbbb"));
+  std::swap(node.pipeline, earlier);
+  EXPECT_EQ(mark(), text("aaaa"));
+}
+
 TEST_F(Swap, ARefusedConfigurationChangesNothing) {
   const std::string digest = node.add(configured());
   node.run({Node::plugin("test", digest, "aaaa")});
@@ -228,8 +253,8 @@ TEST_F(Swap, PluginsFlowSlotsAreApart) {
   const SlotRegistry registry = node.host->slot_registry();
   const SlotAssignment a = registry.find("a")->slot, b = registry.find("b")->slot;
   EXPECT_NE(a.index, b.index);
-  EXPECT_EQ(*reinterpret_cast<uint32_t*>(node.slots.slot(4, a.offset)), 11u);
-  EXPECT_EQ(*reinterpret_cast<uint32_t*>(node.slots.slot(4, b.offset)), 22u);
+  EXPECT_EQ(*reinterpret_cast<uint32_t*>(node.slots.slot(4, a)), 11u);
+  EXPECT_EQ(*reinterpret_cast<uint32_t*>(node.slots.slot(4, b)), 22u);
 }
 
 TEST_F(Swap, FlowStateThatDoesNotFitIsRefused) {
