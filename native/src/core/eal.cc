@@ -80,10 +80,13 @@ Result<EalInfo> start_eal(const EalOptions& options) {
   }
   if (!options.pci) arguments.push_back("--no-pci");
   std::string reason;
-  if (init_on_own_thread(arguments, reason) < 0) {
-    return Error{"eal-failed", "/memory", "DPDK does not start with " + wanted + ": " + reason + "; is this root?"};
-  }
+  const bool started = init_on_own_thread(arguments, reason) >= 0;
   rmdir(rte_eal_get_runtime_dir());  // made for files that there are none of
+  if (!started) {
+    return Error{"eal-failed", "/memory",
+                 "DPDK does not start with " + wanted + ": " + reason +
+                     "; lower memory.size when the machine has less, and start it as root"};
+  }
   if (huge) return EalInfo{true, "using " + wanted + " of hugepages"};
   const std::string why = options.hugepages == Hugepages::Never
                               ? "hugepages: never"

@@ -20,7 +20,7 @@ constexpr PortId kMaxPorts = 1024;  ///< ports a node can have; PortIds are belo
 struct alignas(64) PacketMeta {
   // First cache line: every packet. From `family` on most fields lie as in a slot of the burst window (abi.json,
   // "slot"), so that the Wasm host can copy them together; wasm/window.h checks it.
-  uint8_t verdict;         ///< abi::Verdict of the last chain
+  uint8_t spare_first;     ///< a slot has the verdict here
   uint8_t l2_length;       ///< bytes of link header that still lie in the headroom just before the data
   uint16_t reason;         ///< abi::DropReason once dropped
   uint8_t passes;          ///< times it, and what it was made of, went through parse; against loops

@@ -96,11 +96,13 @@ bool same_ip_header(const Group& group, const Candidate& next) {
          a->fragment_offset == b->fragment_offset && rte_be_to_cpu_16(b->packet_id) == id;
 }
 
-/// Acknowledgement number, window and options; PSH is gathered, the rest of the flags is equal by being simple.
+/// Acknowledgement number, window, urgent pointer, options and the bits beside the header's length (AccECN, RFC 9768);
+/// PSH is gathered, the rest of the flags is equal by being simple.
 bool same_tcp_header(const Group& group, const Candidate& next) {
   const rte_tcp_hdr& a = *group.first.tcp;
   const rte_tcp_hdr& b = *next.tcp;
   if (group.first.header_length != next.header_length || a.recv_ack != b.recv_ack || a.rx_win != b.rx_win) return false;
+  if (a.data_off != b.data_off || a.tcp_urp != b.tcp_urp) return false;
   if (((a.tcp_flags ^ b.tcp_flags) & RTE_TCP_ACK_FLAG) != 0) return false;
   const size_t options = next.header_length - next.l4_offset - sizeof(rte_tcp_hdr);
   return std::memcmp(&a + 1, &b + 1, options) == 0;

@@ -7,6 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "port/kernel_interface.h"
+#include "port/netns.h"
+
 namespace sluice {
 
 namespace {
@@ -31,12 +34,19 @@ Result<std::unique_ptr<Port>> EthdevPort::open(const PortConfig& config, PortId 
   auto devargs = device_arguments(config);
   if (!devargs) return devargs.error();
   std::unique_ptr<EthdevPort> port(new EthdevPort(config, id, workers));
-  if (Status status = port->plug(devargs.value()); !status) return status.error();
-  if (Status status = port->configure(config, pools, workers); !status) return status.error();
+  const Status opened = in_netns(config.netns, [&]() -> Status {
+    if (config.kind == PortKind::AfXdp) {
+      if (Status status = bring_up(config.device); !status) return status;
+    }
+    if (Status status = port->plug(devargs.value()); !status) return status;
+    return port->configure(config, pools, workers);
+  });
+  if (!opened) return opened.error();
   return std::unique_ptr<Port>(std::move(port));
 }
 
-EthdevPort::EthdevPort(const PortConfig& config, PortId port_id, uint16_t workers) : tx_(workers) {
+EthdevPort::EthdevPort(const PortConfig& config, PortId port_id, uint16_t workers)
+    : netns_(config.netns), tx_(workers) {
   id = port_id;
   name = config.name;
   mtu = config.mtu;
@@ -117,8 +127,17 @@ Status EthdevPort::set_address(const PortConfig& config) {
   return failed("/device", "switching promiscuous mode on", code);
 }
 
+/// AF_XDP's driver takes its program off the interface, which it looks for in the caller's namespace.
 void EthdevPort::close(bool) {
   if (device_ == RTE_MAX_ETHPORTS) return;
+  const Status unplugged = in_netns(netns_, [this]() -> Status {
+    unplug();
+    return {};
+  });
+  if (!unplugged) unplug();  // the namespace has ended, and the interface is not there any more
+}
+
+void EthdevPort::unplug() {
   rte_eth_dev_info info;
   const bool known = rte_eth_dev_info_get(device_, &info) == 0;
   rte_eth_dev_stop(device_);

@@ -44,7 +44,9 @@ class EthdevPort final : public Port {
   Status configure(const PortConfig& config, const BufferPools& pools, uint16_t workers);
   Status set_address(const PortConfig& config);
   Status set_mtu(const PortConfig& config);
+  void unplug();
 
+  std::string netns_;  ///< of an AF_XDP interface; empty: the process's own
   uint16_t device_ = RTE_MAX_ETHPORTS;
   bool shared_queues_ = false;  ///< more workers than transmit queues: a queue's lock is taken
   std::vector<TxQueue> tx_queues_;

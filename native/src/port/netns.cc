@@ -1,7 +1,10 @@
 #include "port/netns.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -35,6 +38,14 @@ Status in_netns(const std::string& path, const std::function<Status()>& work) {
     if (status) status = work();
   }).join();
   return status;
+}
+
+std::optional<NetnsId> netns_id(const std::string& path) {
+  const char* file = path.empty() ? "/proc/self/ns/net" : path.c_str();
+  struct statfs system;
+  struct stat found;
+  if (statfs(file, &system) != 0 || system.f_type != NSFS_MAGIC || stat(file, &found) != 0) return std::nullopt;
+  return NetnsId{found.st_dev, found.st_ino};
 }
 
 }  // namespace sluice

@@ -13,7 +13,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "port/kernel_interface.h"
 #include "port/netns.h"
+#include "port/silence.h"
 #include "port/vlan_tag.h"
 
 namespace sluice {
@@ -54,7 +56,7 @@ Result<std::unique_ptr<Port>> PacketSocketPort::open(const PortConfig& config, P
 
 /// What recvmmsg fills, kept from call to call: only what was filled is made ready again.
 struct PacketSocketPort::ReceiveBatch {
-  static constexpr uint16_t kFrames = 32;  ///< each holds a jumbo buffer
+  static constexpr uint16_t kFrames = kReceiveFrames;
 
   /// How many of the first `wanted` are ready: fewer when buffers are short.
   uint16_t refill(uint16_t wanted, const BufferPools& pools) {
@@ -135,11 +137,7 @@ Status PacketSocketPort::set_up_interface(const PortConfig& config) {
     request.ifr_mtu = config.mtu;
     if (ioctl(fd_, SIOCSIFMTU, &request) != 0) return failed("/mtu", config.device, "raising its MTU");
   }
-  if (ioctl(fd_, SIOCGIFFLAGS, &request) != 0) return failed("/device", config.device, "reading its state");
-  if ((request.ifr_flags & IFF_UP) != 0) return {};
-  request.ifr_flags |= IFF_UP;
-  if (ioctl(fd_, SIOCSIFFLAGS, &request) != 0) return failed("/device", config.device, "bringing it up");
-  return {};
+  return bring_up(config.device);
 }
 
 /// Memberships end with the socket, so a killed dataplane leaves no promiscuous interface behind.
@@ -324,6 +322,10 @@ void PacketSocketPort::note_failure(int reason) {
 
 void PacketSocketPort::note_success() {
   if (down_.load(std::memory_order_relaxed)) down_.store(false, std::memory_order_relaxed);
+}
+
+void PacketSocketPort::let_go() {
+  if (!gone_.exchange(true)) silence(fd_);
 }
 
 PortCounters PacketSocketPort::counters() const {

@@ -28,11 +28,16 @@ class PacketSocketPort final : public Port {
   uint16_t transmit(uint16_t worker, rte_mbuf** frames, uint16_t count) override;
   bool offloads() const override { return true; }
   int wait_descriptor(uint16_t) const override { return gone_.load(std::memory_order_relaxed) ? -1 : fd_; }
+  uint32_t jumbos() const override { return kReceiveFrames; }
   PortCounters counters() const override;
   bool up() const override { return !gone_.load(std::memory_order_relaxed) && !down_.load(std::memory_order_relaxed); }
+  bool gone() const override { return gone_.load(std::memory_order_relaxed); }
+  void let_go() override;
   void close(bool keep) override;
 
  private:
+  static constexpr uint16_t kReceiveFrames = 32;  ///< each holds a jumbo buffer
+
   struct TransmitBatch;
   struct ReceiveBatch;
 

@@ -15,15 +15,14 @@
 #include <cstring>
 #include <memory>
 
+#include "port/route_protocol.h"
+
 namespace sluice {
 
 namespace {
 
 /// Frames the kernel keeps for us while a worker is away; its default of 1000 is a millisecond's worth at 1 Mpps.
 constexpr unsigned kQueueLength = 4096;
-
-/// Routes to prefixes carry this protocol number (rtnetlink(7)): those of others stay as they are.
-constexpr uint8_t kRouteProtocol = 83;
 
 template <auto release>
 struct Release {

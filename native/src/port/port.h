@@ -48,9 +48,18 @@ class Port {
     return -1;
   }
 
+  /// Jumbo buffers that it keeps, ready for frames to come.
+  virtual uint32_t jumbos() const { return 0; }
+
   virtual PortCounters counters() const = 0;
   /// False once the device is gone or down; it then takes no frames.
   virtual bool up() const { return true; }
+
+  /// True once the device is gone for good: another port has to take its place.
+  virtual bool gone() const { return false; }
+
+  /// Lets go of the device, which stays as it is: gone() from now on. Workers may be using the port.
+  virtual void let_go() {}
 
   /// Ends the port; no worker may use it any more. With `keep`, an interface that the port made stays (a TAP in a pod
   /// keeps its addresses and routes, and the next open_port with the same name takes it over); otherwise it is removed.

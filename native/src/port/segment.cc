@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/buffers.h"
 #include "core/packet.h"
 #include "port/checksum.h"
 #include "port/offload.h"
@@ -105,7 +106,8 @@ bool read_template(rte_mbuf* packet, uint16_t mtu, Template* frame) {
   const auto* tcp = reinterpret_cast<const rte_tcp_hdr*>(frame->headers + frame->l4_offset);
   frame->l2_length = meta.l2_length;
   frame->length = frame->l4_offset + (tcp->data_off >> 4) * 4;
-  if (frame->length > packet->data_len || frame->length >= mtu) return false;
+  // The headers of a frame that fills its buffer, and what a stage pushed before them, need not fit into a new buffer.
+  if (frame->length > packet->data_len || frame->length >= mtu || frame->length > kPacketRoom) return false;
   frame->payload = std::min<uint32_t>(meta.gso_size, mtu - frame->length);
   frame->total = packet->pkt_len - frame->length;
   frame->ipv4 = frame->headers[frame->l3_offset] >> 4 == 4;

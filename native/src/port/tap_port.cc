@@ -14,6 +14,7 @@
 #include "port/link_address.h"
 #include "port/netns.h"
 #include "port/peer_setup.h"
+#include "port/silence.h"
 
 namespace sluice {
 
@@ -95,7 +96,7 @@ Status TapPort::attach(const std::string& device) {
 
 void TapPort::close(bool keep) {
   if (fd_ >= 0) {
-    // The socket that detach() puts in a lost device's place refuses the ioctl, and there is nothing to remove then.
+    // What let_go() leaves in the device's place refuses the ioctl, and there is nothing to remove then.
     if (!keep && !kept_) ioctl(fd_, TUNSETPERSIST, 0);
     ::close(fd_);
   }
@@ -181,7 +182,7 @@ bool TapPort::note_failure(int reason) {
   if (reason == EIO) {
     down_.store(true, std::memory_order_relaxed);
   } else if (reason == EBADFD || reason == ENODEV) {
-    detach();
+    let_go();
   }
   return true;
 }
@@ -190,14 +191,9 @@ void TapPort::note_success() {
   if (down_.load(std::memory_order_relaxed)) down_.store(false, std::memory_order_relaxed);
 }
 
-/// The deleted device's descriptor would wake its waiters forever. A socket that never becomes readable takes its
-/// number: in one step, since other workers may use the descriptor at this moment.
-void TapPort::detach() {
-  if (gone_.exchange(true)) return;
-  const int silent = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (silent < 0) return;
-  dup3(silent, fd_, O_CLOEXEC);
-  ::close(silent);
+/// The device's descriptor would wake its waiters forever if it is deleted, and keep its namespace alive if it is not.
+void TapPort::let_go() {
+  if (!gone_.exchange(true)) silence(fd_);
 }
 
 }  // namespace sluice

@@ -26,8 +26,11 @@ class VethPort final : public Port {
   bool offloads() const override { return socket_->offloads(); }
   uint16_t queues() const override { return socket_->queues(); }
   int wait_descriptor(uint16_t queue) const override { return socket_->wait_descriptor(queue); }
+  uint32_t jumbos() const override { return socket_->jumbos(); }
   PortCounters counters() const override { return socket_->counters(); }
   bool up() const override { return socket_->up(); }
+  bool gone() const override { return socket_->gone(); }
+  void let_go() override { socket_->let_go(); }
   void close(bool keep) override;
 
  private:

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <optional>
 
 #include "core/packet.h"
 #include "fixtures.h"
@@ -14,18 +15,28 @@ extern "C" const char* __lsan_default_suppressions() {
 namespace sluice::testing {
 namespace {
 
-/// AF_XDP by DPDK's driver, which wants the interface in the process's own network namespace.
-TEST(AfXdp, ReceivesAndSendsOverAVeth) {
+/// AF_XDP by DPDK's driver, which wants the interface in the calling thread's network namespace.
+class AfXdp : public ::testing::TestWithParam<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(InterfaceOf, AfXdp, ::testing::Values(false, true),
+                         [](const auto& row) { return row.param ? "AnotherNamespace" : "TheOwnNamespace"; });
+
+TEST_P(AfXdp, ReceivesAndSendsOverAVeth) {
   Namespace node("xdpn"), host("xdph");
   const std::string setup = "set -e; ip -n " + node.name() + " link add up0 type veth peer name eth0 netns " +
-                            host.name() + "; ip -n " + node.name() + " link set up0 up; ip -n " + host.name() +
-                            " link set eth0 up; ip -n " + host.name() + " addr add 10.9.0.3/24 dev eth0";
+                            host.name() + "; ip -n " + host.name() + " link set eth0 up; ip -n " + host.name() +
+                            " addr add 10.9.0.3/24 dev eth0";
   ASSERT_EQ(run(setup).status, 0);
-  Inside inside(node);
   PortConfig config;
   config.name = "uplink";
   config.kind = PortKind::AfXdp;
   config.device = "up0";
+  std::optional<Inside> inside;
+  if (GetParam()) {
+    config.netns = node.path();
+  } else {
+    inside.emplace(node);
+  }
   auto port = open(config);
   ASSERT_TRUE(port);
   Background ping("ip netns exec " + host.name() + " ping -i 0.1 -w 5 10.9.0.2");  // asks by ARP first

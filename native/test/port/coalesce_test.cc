@@ -212,6 +212,18 @@ const BreakRow kBreakRows[] = {
        mend(packet);
      },
      3},
+    {"an urgent pointer",
+     [](rte_mbuf* packet) {
+       at(packet, 39)[0] ^= 1;
+       mend(packet);
+     },
+     3},
+    {"AccECN's bit beside the header's length",
+     [](rte_mbuf* packet) {
+       at(packet, 32)[0] ^= 1;
+       mend(packet);
+     },
+     3},
     {"PSH",
      [](rte_mbuf* packet) {
        at(packet, 33)[0] |= 0x08;

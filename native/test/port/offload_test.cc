@@ -400,6 +400,24 @@ TEST(Segment, RefusesWhatItCannotCutAndLeavesItAlone) {
   }
 }
 
+// A pod sends as many extension headers as a buffer holds, and a stage pushes more into the headroom.
+TEST(Segment, LeavesHeadersAloneThatFillMoreThanANewBuffersRoom) {
+  std::string options = "06fb";
+  for (int i = 2; i < 8 * 252; i++) options += "00";  // Pad1
+  const Headers ip{"IPv6", kIpv6.hex + options, 40};
+  Bytes whole = build(ip, IPPROTO_TCP, tcp(1, 0x18, false, 60), 16);
+  whole[6] = IPPROTO_DSTOPTS;
+  rte_mbuf* packet = rte_pktmbuf_alloc(pools().packets);
+  packet->data_off = 0;
+  memcpy(rte_pktmbuf_append(packet, static_cast<uint16_t>(whole.size())), whole.data(), whole.size());
+  memset(static_cast<void*>(meta_of(packet)), 0, sizeof(PacketMeta));
+  mark(packet, ip, IPPROTO_TCP, kPartial | kSuper, 10);
+  rte_mbuf* out[64];
+  EXPECT_EQ(segment(packet, 9000, pools().packets, out, 64), 0);
+  EXPECT_EQ(flat(packet), whole);
+  rte_pktmbuf_free(packet);
+}
+
 TEST(Segment, OutOfBuffersLeavesNothingBehind) {
   auto few = make_buffer_pools("few", 20, 1);
   ASSERT_TRUE(few.ok());

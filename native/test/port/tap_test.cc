@@ -8,6 +8,7 @@
 
 #include "core/packet.h"
 #include "fixtures.h"
+#include "port/netns.h"
 
 namespace sluice::testing {
 namespace {
@@ -80,6 +81,14 @@ class OnePod : public ::testing::Test {
 
   Namespace space_{"tap"};
 };
+
+TEST_F(OnePod, KnowsItsNamespaceByWhereThePathLeads) {
+  const auto first = netns_id(space_.path());
+  ASSERT_TRUE(first);
+  EXPECT_NE(first, netns_id(""));
+  EXPECT_EQ(netns_id("/run/netns/no-such-one"), std::nullopt);
+  EXPECT_EQ(netns_id("/etc/passwd"), std::nullopt) << "a file, but no namespace's";
+}
 
 TEST_F(OnePod, GetsItsInterfaceFullySetUp) {
   PortConfig wanted = config();
@@ -202,6 +211,33 @@ TEST_F(OnePod, DeletedInterfaceUnderTrafficEndsQuietly) {
   EXPECT_EQ(errors(), at_deletion) << "the loss is noted, not every attempt after it";
   rte_mbuf* frame;
   EXPECT_EQ(port->receive(0, &frame, 1), 0);
+}
+
+TEST_F(OnePod, LetGoUnderTrafficTheInterfaceStaysForTheNextPort) {
+  auto port = open(config());
+  ASSERT_TRUE(port);
+  std::atomic<bool> stop{false};
+  std::thread worker([&] {
+    while (!stop) {
+      rte_mbuf* frames[32];
+      rte_pktmbuf_free_bulk(frames, port->receive(0, frames, 32));
+      send(*port);
+    }
+  });
+  pollfd waiting{port->wait_descriptor(0), POLLIN, 0};
+  Background flood("ip netns exec " + space_.name() + " ping -f -w 5 169.254.1.1");
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  port->let_go();
+  stop = true;
+  worker.join();
+  EXPECT_TRUE(port->gone());
+  EXPECT_FALSE(port->up());
+  EXPECT_EQ(poll(&waiting, 1, 50), 0) << "a worker that still waits for it sleeps on";
+  EXPECT_TRUE(exists());
+  auto next = open(config(), 2);
+  ASSERT_TRUE(next) << "nobody holds it any more";
+  port->close(false);
+  EXPECT_TRUE(send(*next));
 }
 
 TEST_F(OnePod, DescriptorWakesAnIdleWorker) {
