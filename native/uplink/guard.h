@@ -8,8 +8,9 @@
 
 namespace sluice::uplink {
 
-/// Waits for the end of process `pid`, however it comes, and gives back what it had taken. Says "guarding" on standard
-/// output once it watches. Of several that guard one record the first does it.
+/// Waits in a process of its own for the end of process `pid`, however it comes, and gives back what it had taken. Says
+/// its own number on standard output once it watches, and ends the guard that watched `pid` for this record before: at
+/// no moment is there none. Standard output ends with it.
 Status guard(pid_t pid, const std::string& record_path);
 
 }  // namespace sluice::uplink

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "fault.h"
+#include "port/route_protocol.h"
 #include "sysctls.h"
 
 namespace sluice::uplink {
@@ -52,12 +53,16 @@ LinkInfo link_info(const Object& object) {
   LinkInfo link;
   link.index = header.ifi_index;
   link.up = (header.ifi_flags & IFF_UP) != 0;
+  link.promiscuous = (header.ifi_flags & IFF_PROMISC) != 0;
   link.loopback = header.ifi_type != ARPHRD_ETHER;
   link.name = text_of(get(IFLA_IFNAME));
   link.mac = mac_text(get(IFLA_ADDRESS));
   link.mtu = value_of<uint32_t>(get(IFLA_MTU), 1500);
   link.queue_length = value_of<uint32_t>(get(IFLA_TXQLEN), 1000);
   link.kind = text_of(attribute(get(IFLA_LINKINFO), 0, IFLA_INFO_KIND));
+  const Object xdp = get(IFLA_XDP);
+  link.program = value_of<uint32_t>(attribute(xdp, 0, IFLA_XDP_PROG_ID), 0);
+  link.program_place = value_of<uint8_t>(attribute(xdp, 0, IFLA_XDP_ATTACHED), XDP_ATTACHED_NONE);
   return link;
 }
 
@@ -74,8 +79,8 @@ Object link_request(int index, unsigned flags = 0, unsigned change = 0) {
 bool is_kept_route(const Object& object, int index) {
   const auto& header = header_of<rtmsg>(object);
   const uint32_t table = value_of<uint32_t>(attribute(object, sizeof header, RTA_TABLE), header.rtm_table);
-  return header.rtm_type == RTN_UNICAST && table != RT_TABLE_LOCAL && (header.rtm_flags & RTM_F_CLONED) == 0 &&
-         value_of<int>(attribute(object, sizeof header, RTA_OIF), 0) == index;
+  return header.rtm_type == RTN_UNICAST && header.rtm_protocol != kRouteProtocol && table != RT_TABLE_LOCAL &&
+         (header.rtm_flags & RTM_F_CLONED) == 0 && value_of<int>(attribute(object, sizeof header, RTA_OIF), 0) == index;
 }
 
 Object route_by(const Object& recorded, int index, bool stands_in) {
@@ -185,9 +190,28 @@ Result<Settings> read_settings(const Netlink& netlink, const LinkInfo& link) {
   settings.mtu = link.mtu;
   settings.queue_length = link.queue_length;
   settings.up = link.up;
+  settings.promiscuous = link.promiscuous;
+  settings.program = link.program;
   settings.sysctls = read_sysctls(link.name);
   if (Status read = read_addressing(netlink, link.index, &settings); !read) return read.error();
   return settings;
+}
+
+Status remove_driver(const Netlink& netlink, const LinkInfo& link, const Settings& settings) {
+  if (link.promiscuous && !settings.promiscuous) {
+    Status sent = netlink.send(RTM_NEWLINK, 0, link_request(link.index, 0, IFF_PROMISC),
+                               "ending promiscuous mode of " + link.name);
+    if (!sent) return sent;
+  }
+  if (link.program == settings.program || link.program_place == XDP_ATTACHED_NONE) return {};
+  const int none = -1;
+  const uint32_t place = link.program_place == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+  Object program;
+  append_attribute(program, IFLA_XDP_FD, &none, sizeof none);
+  append_attribute(program, IFLA_XDP_FLAGS, &place, sizeof place);
+  Object change = link_request(link.index);
+  append_attribute(change, IFLA_XDP | NLA_F_NESTED, program.data(), program.size());
+  return netlink.send(RTM_NEWLINK, 0, change, "taking the XDP program off " + link.name);
 }
 
 Status write_settings(const Netlink& netlink, const LinkInfo& link, const Settings& settings) {

@@ -1,11 +1,9 @@
 #include "namespace.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +11,7 @@
 #include <thread>
 
 #include "fault.h"
+#include "port/netns.h"
 #include "sysctls.h"
 
 namespace sluice::uplink {
@@ -33,24 +32,10 @@ Status make_in_this_thread(const std::string& path) {
   return {};
 }
 
-Status work_there(const std::string& path, const std::function<Status()>& work) {
-  const int netns = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (netns < 0) return failed(path, "opening a network namespace");
-  const bool entered = setns(netns, CLONE_NEWNET) == 0;
-  Status status = entered ? Status() : Status(failed(path, "entering a network namespace"));
-  close(netns);
-  return status ? work() : status;
-}
-
 }  // namespace
 
-bool has_netns(const std::string& path) {
-  struct statfs info;
-  return statfs(path.c_str(), &info) == 0 && info.f_type == NSFS_MAGIC;
-}
-
 Status make_netns(const std::string& path) {
-  if (has_netns(path)) return {};
+  if (netns_id(path)) return {};
   mkdir(path.substr(0, path.rfind('/')).c_str(), 0755);
   const int file = open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
   if (file < 0) return failed(path, "making the file of a network namespace");
@@ -62,17 +47,11 @@ Status make_netns(const std::string& path) {
 }
 
 Status remove_netns(const std::string& path) {
-  if (has_netns(path) && umount2(path.c_str(), MNT_DETACH) != 0) return failed(path, "removing a network namespace");
+  if (netns_id(path) && umount2(path.c_str(), MNT_DETACH) != 0) return failed(path, "removing a network namespace");
   fault_point();
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return failed(path, "removing the file of a network namespace");
   fault_point();
   return {};
-}
-
-Status in_netns(const std::string& path, const std::function<Status()>& work) {
-  Status status;
-  std::thread([&] { status = work_there(path, work); }).join();
-  return status;
 }
 
 }  // namespace sluice::uplink

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "core/error.h"
@@ -12,9 +11,5 @@ namespace sluice::uplink {
 Status make_netns(const std::string& path);
 /// Does nothing where there is none.
 Status remove_netns(const std::string& path);
-bool has_netns(const std::string& path);
-
-/// Runs `work` in that namespace, in a thread of its own.
-Status in_netns(const std::string& path, const std::function<Status()>& work);
 
 }  // namespace sluice::uplink

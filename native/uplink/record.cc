@@ -40,6 +40,8 @@ Json as_json(const Record& record) {
           {"mtu", settings.mtu},
           {"queueLength", settings.queue_length},
           {"up", settings.up},
+          {"promiscuous", settings.promiscuous},
+          {"program", settings.program},
           {"sysctls", settings.sysctls},
           {"addresses", settings.addresses},
           {"routes", settings.routes},
@@ -58,6 +60,8 @@ Record from_json(const Json& json) {
   json.at("mtu").get_to(settings.mtu);
   json.at("queueLength").get_to(settings.queue_length);
   json.at("up").get_to(settings.up);
+  settings.promiscuous = json.value("promiscuous", false);  // records of earlier versions have neither
+  settings.program = json.value("program", 0u);
   json.at("sysctls").get_to(settings.sysctls);
   json.at("addresses").get_to(settings.addresses);
   json.at("routes").get_to(settings.routes);

@@ -14,7 +14,8 @@ namespace sluice::uplink {
 struct Settings {
   std::string mac;  ///< as the kernel writes it: 02:00:00:00:00:01
   uint32_t mtu = 0, queue_length = 0;
-  bool up = false;
+  bool up = false, promiscuous = false;
+  uint32_t program = 0;                        ///< id of the XDP program on it
   std::map<std::string, std::string> sysctls;  ///< by path below /proc/sys/net with * for the interface
   std::vector<Object> addresses, routes, neighbours;
 };

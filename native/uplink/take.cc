@@ -1,30 +1,17 @@
 #include "take.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
+#include "core/descriptor.h"
 #include "interface.h"
 #include "namespace.h"
+#include "port/netns.h"
 
 namespace sluice::uplink {
 
 namespace {
 
 constexpr const char* kTap = "tun";  // the kernel's name of TAPs' kind too
-
-class Descriptor {
- public:
-  explicit Descriptor(const char* path) : number_(open(path, O_RDONLY | O_CLOEXEC)) {}
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 /// What is where now.
 struct Places {
@@ -44,7 +31,7 @@ Result<Places> find_places(const Netlink& netlink, const Record& record) {
     if (tap && link.name == record.temporary) places.unnamed_tap = link;
     if (!tap && link.name == record.device) places.home = link;
   }
-  if (has_netns(record.netns)) {
+  if (netns_id(record.netns)) {
     Status looked = in_netns(record.netns, [&]() -> Status {
       auto there = Netlink::open();
       if (!there) return there.error();
@@ -63,12 +50,12 @@ Result<Places> find_places(const Netlink& netlink, const Record& record) {
 }
 
 Status move_away(const Netlink& netlink, const Record& record, int index) {
-  const Descriptor netns(record.netns.c_str());
+  const Descriptor netns(open(record.netns.c_str(), O_RDONLY | O_CLOEXEC));
   return move_link(netlink, index, netns.number(), record.device);
 }
 
 Status move_home(const Record& record, int index) {
-  const Descriptor home("/proc/self/ns/net");
+  const Descriptor home(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   return in_netns(record.netns, [&]() -> Status {
     auto there = Netlink::open();
     if (!there) return there.error();
@@ -126,6 +113,7 @@ Status restore(const Netlink& netlink, const std::string& path, Record record) {
   auto home = find_link(netlink, record.device);
   if (!home) return home.error();
   if (!home.value()) return Error{"uplink-lost", path, "interface " + record.device + " vanished on its way back"};
+  if (Status removed = remove_driver(netlink, *home.value(), record.settings); !removed) return removed;
   if (Status written = write_settings(netlink, *home.value(), record.settings); !written) return written;
   if (Status written = write_addressing(netlink, *home.value(), record.settings, false); !written) return written;
   if (Status removed = remove_netns(record.netns); !removed) return removed;
