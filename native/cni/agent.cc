@@ -1,78 +1,68 @@
 #include "agent.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include "failure.h"
+#include "grpc_call.h"
+#include "grpc_wire.h"
 
 namespace sluice::cni {
 
 namespace {
 
 constexpr const char* kErrorKey = "sluice-cni-error-bin";
+constexpr const char* kService = "/sluice.cni.v1.Cni/";
 /// Of an answer, which holds one pod's interfaces.
-constexpr int kAnswerBytes = 1 << 20;
+constexpr size_t kAnswerBytes = 1 << 20;
 
-Failure no_answer(const std::string& socket, const grpc::Status& status) {
-  const bool late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+Failure no_answer(const std::string& socket, const GrpcAnswer& answer) {
+  const bool late = answer.status == grpc_code::kDeadlineExceeded;
   return {code::kTryAgainLater,
           late ? "the node's agent did not answer in time" : "the node's agent cannot be asked: is it running?",
-          "socket " + socket + ": " + status.error_message()};
+          "socket " + socket + ": " + answer.message};
 }
 
-Failure failure_of(const std::string& socket, const grpc::Status& status, const grpc::ClientContext& context) {
-  const auto& trailer = context.GetServerTrailingMetadata();
-  const auto found = trailer.find(kErrorKey);
+Failure failure_of(const std::string& socket, const GrpcAnswer& answer) {
+  const auto trailer = answer.trailers.find(kErrorKey);
+  if (trailer == answer.trailers.end()) return no_answer(socket, answer);
+  const auto bytes = binary_value(trailer->second);
   v1::CniError error;
-  if (found == trailer.end() || !error.ParseFromArray(found->second.data(), static_cast<int>(found->second.size())) ||
-      error.code() == 0) {
-    return no_answer(socket, status);
-  }
+  if (!bytes || !error.ParseFromString(*bytes) || error.code() == 0) return no_answer(socket, answer);
   return {error.code(), error.message(), error.details()};
-}
-
-std::shared_ptr<grpc::Channel> channel_to(const std::string& socket) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kAnswerBytes);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
 }
 
 }  // namespace
 
 Agent::Agent(std::string socket, std::chrono::seconds timeout)
-    : socket_(std::move(socket)),
-      deadline_(std::chrono::system_clock::now() + timeout),
-      stub_(v1::Cni::NewStub(channel_to(socket_))) {}
+    : socket_(std::move(socket)), deadline_(std::chrono::steady_clock::now() + timeout) {}
 
-template <typename Request, typename Response>
-Response Agent::call(grpc::Status (v1::Cni::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                     const Request& request) {
-  grpc::ClientContext context;
-  context.set_deadline(deadline_);
+template <typename Response>
+Response Agent::call(const char* method, const google::protobuf::MessageLite& request) {
+  GrpcAnswer answer =
+      grpc_call({socket_, std::string(kService) + method, request.SerializeAsString(), deadline_, kAnswerBytes});
+  if (answer.status != grpc_code::kOk) throw failure_of(socket_, answer);
   Response response;
-  const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
-  if (!status.ok()) throw failure_of(socket_, status, context);
-  return response;
+  if (response.ParseFromString(answer.response)) return response;
+  answer.message = "its answer is no " + response.GetTypeName();
+  throw no_answer(socket_, answer);
 }
 
 v1::AddResponse Agent::add(const v1::AddRequest& request) {
-  return call(&v1::Cni::Stub::Add, request);
+  return call<v1::AddResponse>("Add", request);
 }
 
 void Agent::del(const v1::DelRequest& request) {
-  call(&v1::Cni::Stub::Del, request);
+  call<v1::DelResponse>("Del", request);
 }
 
 void Agent::check(const v1::CheckRequest& request) {
-  call(&v1::Cni::Stub::Check, request);
+  call<v1::CheckResponse>("Check", request);
 }
 
 void Agent::status() {
-  call(&v1::Cni::Stub::Status, v1::StatusRequest());
+  call<v1::StatusResponse>("Status", v1::StatusRequest());
 }
 
 void Agent::gc(const v1::GcRequest& request) {
-  call(&v1::Cni::Stub::Gc, request);
+  call<v1::GcResponse>("Gc", request);
 }
 
 }  // namespace sluice::cni

@@ -1,10 +1,9 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <string>
 
-#include "sluice/v1/cni.grpc.pb.h"
+#include "sluice/v1/cni.pb.h"
 
 namespace sluice::cni {
 
@@ -21,13 +20,11 @@ class Agent {
   void gc(const v1::GcRequest& request);
 
  private:
-  template <typename Request, typename Response>
-  Response call(grpc::Status (v1::Cni::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                const Request& request);
+  template <typename Response>
+  Response call(const char* method, const google::protobuf::MessageLite& request);
 
   std::string socket_;
-  std::chrono::system_clock::time_point deadline_;
-  std::unique_ptr<v1::Cni::Stub> stub_;
+  std::chrono::steady_clock::time_point deadline_;
 };
 
 }  // namespace sluice::cni

@@ -15,25 +15,16 @@
 #include <cstring>
 #include <memory>
 
+#include "core/descriptor.h"
 #include "failure.h"
 
 namespace sluice::cni {
 
 namespace {
 
-class Descriptor {
- public:
-  explicit Descriptor(const std::string& path) : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
+Descriptor opened(const std::string& path) {
+  return Descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
 
 using Addresses = std::unique_ptr<ifaddrs, decltype(&freeifaddrs)>;
 
@@ -84,7 +75,7 @@ std::string canonical(const std::string& prefix) {
 }  // namespace
 
 bool is_netns(const std::string& path) {
-  const Descriptor netns(path);
+  const Descriptor netns = opened(path);
   return netns.number() >= 0 && ioctl(netns.number(), NS_GET_NSTYPE) == CLONE_NEWNET;
 }
 
@@ -95,7 +86,7 @@ bool is_own_netns(const std::string& path) {
 }
 
 void check_interface(const std::string& netns, const std::string& ifname, const std::vector<std::string>& addresses) {
-  const Descriptor target(netns);
+  const Descriptor target = opened(netns);
   if (setns(target.number(), CLONE_NEWNET) != 0) {
     throw Failure(code::kInvalidNetns, "CNI_NETNS: " + netns + " cannot be entered: " + std::strerror(errno));
   }
