@@ -63,7 +63,7 @@ std::vector<uint8_t> mutated(Source& source, std::vector<uint8_t> module) {
 void run(testing::Node& node, const std::string& digest) {
   PluginConfig plugin = testing::Node::plugin("test", digest, "{}");
   plugin.budget_us = 2000;
-  if (!node.host->manifest(digest).value().segment_bytes) plugin.config.clear();
+  if (!node.host->manifest(digest).value().segment_bytes) plugin.config = {};
   auto prepared = node.prepare({plugin});
   if (!prepared) return;
   node.publish(std::move(prepared.value()));

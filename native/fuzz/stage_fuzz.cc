@@ -21,8 +21,8 @@ const char* const kPuppet = R"(
       (local.set $to (i32.add (local.get $slot) (i32.load8_u offset=1 (local.get $at))))
       (if (i32.and (local.get $op) (i32.const 64)) (then
         (local.set $to (i32.add (local.get $slot) (i32.load16_s offset=1 (local.get $at))))))
-      (block $end (block $trace (block $mirror (block $emit (block $payload (block $wild (block $word (block $half (block $byte
-        (br_table $byte $half $word $byte $half $payload $emit $mirror $trace $wild (i32.and (local.get $op) (i32.const 15))))
+      (block $end (block $source (block $trace (block $mirror (block $emit (block $payload (block $wild (block $word (block $half (block $byte
+        (br_table $byte $half $word $byte $half $payload $emit $mirror $trace $source $wild (i32.and (local.get $op) (i32.const 15))))
         (i32.store8 (local.get $to) (i32.load8_u offset=3 (local.get $at))) (br $end))
         (i32.store16 (local.get $to) (i32.load16_u offset=3 (local.get $at))) (br $end))
         (i32.store (local.get $to) (i32.load offset=3 (local.get $at))) (br $end))
@@ -35,7 +35,8 @@ const char* const kPuppet = R"(
         (i64.store (i32.const 0x1300018) (i64.load offset=280 (local.get $slot)))
         (drop (call $emit (i32.load16_u offset=1 (local.get $at)) (i32.load8_u offset=3 (local.get $at)))) (br $end))
         (drop (call $mirror (local.get $slot) (i32.load8_u offset=1 (local.get $at)) (i32.load16_u offset=3 (local.get $at)))) (br $end))
-        (call $trace (local.get $slot) (i32.load8_u offset=1 (local.get $at)) (i64.const 1)))
+        (call $trace (local.get $slot) (i32.load8_u offset=1 (local.get $at)) (i64.const 1)) (br $end))
+        (drop (call $source_taken (local.get $slot) (i64.load offset=256 (local.get $slot)) (i64.load offset=1 (local.get $at)) (i32.load16_u offset=3 (local.get $at)))))
       (local.set $at (i32.add (local.get $at) (i32.const 7)))
       (local.set $step (i32.add (local.get $step) (i32.const 1)))
       (br $more)))
