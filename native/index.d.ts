@@ -107,6 +107,10 @@ export interface PortStatus {
   id: number;
   kind: string;
   up: boolean;
+  /** Why it is down until it is opened anew: its namespace or its interface is gone. Empty: it is not lost. */
+  lost: string;
+  /** It is lost and may be had again: the next apply opens it. */
+  canReturn: boolean;
   mac: string;
   mtu: number;
   rxPackets: number;
@@ -187,6 +191,8 @@ export interface WorkerStatus {
 export interface NativeStatus {
   generation: number;
   uptimeMs: number;
+  /** Microseconds from the last change's publication until every worker ran with it, and none with what was before. */
+  switchUs: number;
   /** Timestamp-counter cycles a second. */
   tscHz: number;
   hugepages: boolean;
@@ -312,8 +318,9 @@ export interface CapturedPacket {
   length: number;
   /** An Ethernet frame; where the packet has no link header, one of zeroes and its ethertype. */
   bytes: Uint8Array;
-  /** Of a drop. */
+  /** Of a drop; `stage` is there when a stage decided so. */
   reason?: string;
+  stage?: string;
 }
 
 export interface DropRecord {
@@ -389,11 +396,14 @@ export class Dataplane {
    */
   addModule(digest: string, wasm: Uint8Array): Promise<Manifest>;
 
-  /** Makes the node what the text says (the JSON of host/src/dataplane/state.ts), or changes nothing and rejects. */
-  apply(desiredStateJson: string): Promise<ApplyResult>;
+  /**
+   * Makes the node what the text says, or changes nothing and rejects. `stateJson`: all of a desired state, or what changes in
+   * the one in force (host/src/dataplane/state-change.ts). `configs`: plugins' configurations, as the text numbers them.
+   */
+  apply(stateJson: string, configs: readonly string[]): Promise<ApplyResult>;
 
   /** Runs `plugin` as in the given state on copies of live bursts beside the active one. Nothing is published. */
-  shadow(desiredStateJson: string, plugin: string, limits: ShadowLimits): Promise<ShadowReport>;
+  shadow(stateJson: string, configs: readonly string[], plugin: string, limits: ShadowLimits): Promise<ShadowReport>;
 
   status(): NativeStatus;
 

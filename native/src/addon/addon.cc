@@ -85,6 +85,13 @@ Value& take(Napi::Env env, Result<Value>& result) {
   return result.value();
 }
 
+std::vector<std::string> texts_of(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < array.Length(); i++) texts.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  return texts;
+}
+
 std::vector<uint8_t> bytes_of(const Napi::Value& value) {
   const auto array = value.As<Napi::Uint8Array>();
   return {array.Data(), array.Data() + array.ByteLength()};
@@ -197,17 +204,19 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
   }
 
   Napi::Value apply(const Napi::CallbackInfo& info) {
-    return json_task(info.Env(), [state = info[0].As<Napi::String>().Utf8Value()](Dataplane& dataplane) {
-      return dataplane.apply(state);
-    });
+    return json_task(info.Env(),
+                     [state = info[0].As<Napi::String>().Utf8Value(), configs = texts_of(info[1])](
+                         Dataplane& dataplane) mutable { return dataplane.apply(state, std::move(configs)); });
   }
 
   Napi::Value shadow(const Napi::CallbackInfo& info) {
     const auto json = info.Env().Global().Get("JSON").As<Napi::Object>();
-    const auto limits = json.Get("stringify").As<Napi::Function>().Call(json, {info[2]}).As<Napi::String>().Utf8Value();
+    const auto limits = json.Get("stringify").As<Napi::Function>().Call(json, {info[3]}).As<Napi::String>().Utf8Value();
     return json_task(info.Env(),
-                     [state = info[0].As<Napi::String>().Utf8Value(), plugin = info[1].As<Napi::String>().Utf8Value(),
-                      limits](Dataplane& dataplane) { return dataplane.shadow(state, plugin, limits); });
+                     [state = info[0].As<Napi::String>().Utf8Value(), configs = texts_of(info[1]),
+                      plugin = info[2].As<Napi::String>().Utf8Value(), limits](Dataplane& dataplane) mutable {
+                       return dataplane.shadow(state, std::move(configs), plugin, limits);
+                     });
   }
 
   Napi::Value status(const Napi::CallbackInfo& info) { return parse_json(info.Env(), dataplane_->status()); }
@@ -275,6 +284,7 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
     packet.Set("length", frame.length);
     packet.Set("bytes", Napi::Buffer<uint8_t>::Copy(env, frame.bytes.data(), frame.bytes.size()));
     if (!frame.reason.empty()) packet.Set("reason", frame.reason);
+    if (!frame.stage.empty()) packet.Set("stage", frame.stage);
     return packet;
   }
 
@@ -313,13 +323,6 @@ class DataplaneObject : public Napi::ObjectWrap<DataplaneObject> {
 
   Shared dataplane_;
 };
-
-std::vector<std::string> texts_of(const Napi::Value& value) {
-  const auto array = value.As<Napi::Array>();
-  std::vector<std::string> texts;
-  for (uint32_t i = 0; i < array.Length(); i++) texts.push_back(array.Get(i).As<Napi::String>().Utf8Value());
-  return texts;
-}
 
 /// As execve() wants it; points into `texts`.
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {

@@ -114,18 +114,18 @@ Result<std::string> Dataplane::add_module(const std::string& digest, const std::
   return dump(manifest_json(manifest.value()));
 }
 
-Result<std::string> Dataplane::apply(const std::string& text) {
+Result<std::string> Dataplane::apply(const std::string& text, std::vector<std::string> configs) {
   const std::lock_guard<std::mutex> lock(impl_->transactions);
   if (!impl_->node) return Impl::stopped();
-  const auto state = parse_desired_state(text);
+  Node& node = *impl_->node;
+  auto state = read_state(text, std::move(configs), node.state(), node.applied());
   if (!state) return state.error();
   const std::lock_guard<std::mutex> parts(impl_->parts);
-  Node& node = *impl_->node;
   Json plugins = Json::array();
   for (const PluginConfig& plugin : state.value().plugins) {
     plugins.push_back(plugin_change(node.wasm(), find_plugin(node.state(), plugin.name), plugin));
   }
-  Status done = node.apply(state.value());
+  Status done = node.apply(std::move(state.value()));
   {
     const std::lock_guard<std::mutex> observing(impl_->observing);
     impl_->observation = node.observation();
@@ -134,11 +134,11 @@ Result<std::string> Dataplane::apply(const std::string& text) {
   return dump({{"generation", node.applied()}, {"plugins", plugins}});
 }
 
-Result<std::string> Dataplane::shadow(const std::string& text, const std::string& plugin,
-                                      const std::string& limit_text) {
+Result<std::string> Dataplane::shadow(const std::string& text, std::vector<std::string> configs,
+                                      const std::string& plugin, const std::string& limit_text) {
   const std::lock_guard<std::mutex> lock(impl_->transactions);
   if (!impl_->node) return Impl::stopped();
-  const auto state = parse_desired_state(text);
+  const auto state = read_state(text, std::move(configs), impl_->node->state(), impl_->node->applied());
   if (!state) return state.error();
   const auto limits = read_limits(limit_text);
   if (!limits) return limits.error();
@@ -169,6 +169,7 @@ std::string Dataplane::status() {
 }
 
 Json Dataplane::Impl::read_status() {
+  node->look_after_ports();
   Json flows = {{"active", 0}, {"max", 0}, {"created", 0}, {"expired", 0}, {"evicted", 0}, {"refused", 0}};
   Json stages = Json::array();
   Json messages = Json::array();
@@ -182,6 +183,7 @@ Json Dataplane::Impl::read_status() {
   }
   return {{"generation", node->applied()},
           {"uptimeMs", (read_clock(CLOCK_MONOTONIC) - started_ns) / 1'000'000},
+          {"switchUs", node->switch_ns() / 1'000},
           {"tscHz", rte_get_tsc_hz()},
           {"hugepages", eal.hugepages},
           {"memoryMb", memory_mb},

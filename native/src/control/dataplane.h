@@ -36,10 +36,11 @@ class Dataplane {
 
   /// Checks and compiles a module (or finds it in the cache). Returns its manifest.
   Result<std::string> add_module(const std::string& digest, const std::vector<uint8_t>& wasm);
-  /// Makes the node what `state` says, or changes nothing.
-  Result<std::string> apply(const std::string& state);
+  /// Makes the node what `state` says, or changes nothing. States and configurations as read_state() takes them.
+  Result<std::string> apply(const std::string& state, std::vector<std::string> configs);
   /// Runs a plugin as `state` has it on copies of live bursts.
-  Result<std::string> shadow(const std::string& state, const std::string& plugin, const std::string& limits);
+  Result<std::string> shadow(const std::string& state, std::vector<std::string> configs, const std::string& plugin,
+                             const std::string& limits);
   std::string status();
   /// Frames into and out of a port of kind inject.
   Result<uint32_t> inject(const std::string& port, const std::vector<std::vector<uint8_t>>& frames);

@@ -1,7 +1,9 @@
 #include "control/desired_state.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "control/json_reader.h"
 #include "core/packet.h"
@@ -126,12 +128,20 @@ NeighbourConfig read_neighbour(const Json& json, const std::string& path, MaybeE
   return neighbour;
 }
 
-PluginConfig read_plugin(const Json& json, const std::string& path, MaybeError& error) {
+PluginConfig read_plugin(const Json& json, const std::string& path, std::vector<std::string>& configs,
+                         MaybeError& error) {
   JsonReader reader(json, path, error);
   PluginConfig plugin;
   plugin.name = reader.text("name");
   plugin.digest = reader.text("digest");
-  plugin.config = reader.text("config");
+  if (reader.find("config") != nullptr) {
+    const uint64_t number = reader.number("config", 0, UINT32_MAX);
+    if (number < configs.size()) {
+      plugin.config = std::move(configs[number]);
+    } else {
+      reader.fail(reader.at("config"), "no configuration has this number");
+    }
+  }
   plugin.failure = one_of(reader, "failure", kStrategies, FailureStrategy::FailClosed);
   plugin.budget_us = static_cast<uint32_t>(reader.number("budgetUs", 10000, 1000000));
   plugin.scope = read_names(reader, "scope");
@@ -167,43 +177,172 @@ void refuse_double_names(const std::vector<Item>& items, const std::string& path
 
 void read_pipeline(const Json& json, DesiredState& state, MaybeError& error) {
   JsonReader reader(json, "/pipeline", error);
+  for (size_t hook = 0; hook < state.pipeline.size(); hook++) {
+    state.pipeline[hook] = read_names(reader, kHookNames[hook]);
+  }
+}
+
+void refuse_unknown_stages(const DesiredState& state, MaybeError& error) {
   std::set<std::string> known;
   for (const auto& plugin : state.plugins) known.insert(plugin.name);
   for (size_t hook = 0; hook < state.pipeline.size(); hook++) {
-    state.pipeline[hook] = read_names(reader, kHookNames[hook]);
-    for (size_t i = 0; i < state.pipeline[hook].size(); i++) {
+    for (size_t i = 0; i < state.pipeline[hook].size() && !error; i++) {
       const std::string& name = state.pipeline[hook][i];
       if (known.count(name) != 0) continue;
-      reader.fail(reader.at(kHookNames[hook]) + "/" + std::to_string(i), "no plugin is called \"" + name + "\"");
+      error = Error{"invalid-state", std::string("/pipeline/") + kHookNames[hook] + "/" + std::to_string(i),
+                    "no plugin is called \"" + name + "\""};
     }
   }
 }
 
+auto key_of(const IpAddress& address) {
+  return std::make_tuple(address.family, address.bytes);
+}
+
+/// How a list of the state is read: what tells its items apart, one item, and the key of one that is to be removed.
+struct PortList {
+  static auto key(const PortConfig& port) { return port.name; }
+  PortConfig item(const Json& json, const std::string& path) { return read_port(json, path, error); }
+  std::string removed(const Json& json, const std::string&) { return json.is_string() ? json.get<std::string>() : ""; }
+  MaybeError& error;
+};
+
+struct PluginList {
+  static auto key(const PluginConfig& plugin) { return plugin.name; }
+  PluginConfig item(const Json& json, const std::string& path) { return read_plugin(json, path, configs, error); }
+  std::string removed(const Json& json, const std::string&) { return json.is_string() ? json.get<std::string>() : ""; }
+  MaybeError& error;
+  std::vector<std::string>& configs;
+};
+
+struct RouteList {
+  static auto key(const RouteConfig& route) {
+    return std::make_tuple(route.table, route.prefix.length, key_of(route.prefix.address));
+  }
+  RouteConfig item(const Json& json, const std::string& path) { return read_route(json, path, error); }
+  auto removed(const Json& json, const std::string& path) {
+    JsonReader reader(json, path, error);
+    RouteConfig route;
+    route.table = static_cast<uint16_t>(reader.number("table", 0, UINT16_MAX));
+    route.prefix = reader.prefix("prefix").value_or(IpPrefix{});
+    return key(route);
+  }
+  MaybeError& error;
+};
+
+struct NeighbourList {
+  static auto key(const NeighbourConfig& neighbour) {
+    return std::make_tuple(neighbour.port, key_of(neighbour.address));
+  }
+  NeighbourConfig item(const Json& json, const std::string& path) { return read_neighbour(json, path, error); }
+  auto removed(const Json& json, const std::string& path) {
+    JsonReader reader(json, path, error);
+    return key({reader.text("port"), reader.address("address").value_or(IpAddress{}), {}});
+  }
+  MaybeError& error;
+};
+
+template <typename Item, typename List>
+void change_list(JsonReader& change, const std::string& path, std::vector<Item>& items, List list) {
+  using Key = decltype(List::key(items[0]));
+  std::set<Key> removed;
+  change.each("remove", [&](const Json& json, const std::string& at) { removed.insert(list.removed(json, at)); });
+  if (!removed.empty()) {
+    const auto is_removed = [&](const Item& item) { return removed.count(List::key(item)) != 0; };
+    items.erase(std::remove_if(items.begin(), items.end(), is_removed), items.end());
+  }
+  std::map<Key, size_t> places;
+  change.each("set", [&](const Json& json, const std::string& at) {
+    if (places.empty()) {
+      for (size_t i = 0; i < items.size(); i++) places[List::key(items[i])] = i;
+    }
+    const bool was_right = !list.error;
+    Item item = list.item(json, at);
+    const auto [place, is_new] = places.insert({List::key(item), items.size()});
+    // Who reads the error knows the whole list.
+    if (was_right && list.error) {
+      list.error->path = path + "/" + std::to_string(place->second) + list.error->path.substr(at.size());
+    }
+    if (is_new) {
+      items.push_back(std::move(item));
+    } else {
+      items[place->second] = std::move(item);
+    }
+  });
+}
+
+template <typename Item, typename List>
+void read_list(JsonReader& reader, const char* key, std::vector<Item>& items, List list) {
+  const Json* given = reader.find(key);
+  if (given == nullptr) return;
+  if (given->is_object()) {
+    JsonReader change(*given, reader.at(key), list.error);
+    change_list(change, reader.at(key), items, std::move(list));
+    return;
+  }
+  items.clear();
+  reader.each(key, [&](const Json& json, const std::string& path) { items.push_back(list.item(json, path)); });
+}
+
+bool same_in_routing(const PortConfig& a, const PortConfig& b) {
+  return std::tie(a.name, a.kind, a.mtu, a.addresses, a.proxy, a.host, a.vni, a.local, a.udp_port, a.table) ==
+             std::tie(b.name, b.kind, b.mtu, b.addresses, b.proxy, b.host, b.vni, b.local, b.udp_port, b.table) &&
+         same_mac(a.mac, b.mac);
+}
+
+bool same_next_hop(const NextHopConfig& a, const NextHopConfig& b) {
+  return std::tie(a.port, a.gateway, a.remote, a.weight) == std::tie(b.port, b.gateway, b.remote, b.weight) &&
+         same_mac(a.mac, b.mac);
+}
+
+bool same_route(const RouteConfig& a, const RouteConfig& b) {
+  return std::tie(a.table, a.prefix, a.blackhole, a.local) == std::tie(b.table, b.prefix, b.blackhole, b.local) &&
+         std::equal(a.next_hops.begin(), a.next_hops.end(), b.next_hops.begin(), b.next_hops.end(), same_next_hop);
+}
+
+bool same_neighbour(const NeighbourConfig& a, const NeighbourConfig& b) {
+  return a.port == b.port && a.address == b.address && same_mac(a.mac, b.mac);
+}
+
 }  // namespace
 
+bool same_mac(const std::optional<rte_ether_addr>& a, const std::optional<rte_ether_addr>& b) {
+  return a.has_value() == b.has_value() && (!a || rte_is_same_ether_addr(&*a, &*b) != 0);
+}
+
+bool same_routing(const DesiredState& a, const DesiredState& b) {
+  const auto same = [](const auto& left, const auto& right, auto same_item) {
+    return std::equal(left.begin(), left.end(), right.begin(), right.end(), same_item);
+  };
+  return same(a.ports, b.ports, same_in_routing) && same(a.routes, b.routes, same_route) &&
+         same(a.neighbours, b.neighbours, same_neighbour);
+}
+
 Result<DesiredState> parse_desired_state(const std::string& text) {
+  return read_state(text, {}, {}, 0);
+}
+
+Result<DesiredState> read_state(const std::string& text, std::vector<std::string> configs, const DesiredState& base,
+                                uint64_t generation) {
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) return Error{"invalid-state", "", "the desired state is no JSON text"};
   MaybeError error;
   JsonReader reader(json, "", error);
-  DesiredState state;
-  reader.each("ports", [&](const Json& element, const std::string& path) {
-    state.ports.push_back(read_port(element, path, error));
-  });
-  reader.each("routes", [&](const Json& element, const std::string& path) {
-    state.routes.push_back(read_route(element, path, error));
-  });
-  reader.each("neighbours", [&](const Json& element, const std::string& path) {
-    state.neighbours.push_back(read_neighbour(element, path, error));
-  });
-  reader.each("plugins", [&](const Json& element, const std::string& path) {
-    state.plugins.push_back(read_plugin(element, path, error));
-  });
+  const bool is_change = reader.find("base") != nullptr;
+  if (is_change && reader.number("base", 0, UINT64_MAX) != generation) {
+    return Error{"stale-base", "/base", "what is in force is of generation " + std::to_string(generation)};
+  }
+  DesiredState state = is_change ? base : DesiredState{};
+  read_list(reader, "ports", state.ports, PortList{error});
+  read_list(reader, "routes", state.routes, RouteList{error});
+  read_list(reader, "neighbours", state.neighbours, NeighbourList{error});
+  read_list(reader, "plugins", state.plugins, PluginList{error, configs});
   refuse_double_names(state.ports, "/ports", error);
   refuse_double_names(state.plugins, "/plugins", error);
   if (const Json* pipeline = reader.find("pipeline", Json::value_t::object, "an object of hooks")) {
     read_pipeline(*pipeline, state, error);
   }
+  refuse_unknown_stages(state, error);
   if (const Json* conntrack = reader.find("conntrack", Json::value_t::object, "an object")) {
     state.conntrack = read_conntrack(*conntrack, "/conntrack", error);
   }

@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -22,7 +24,10 @@ struct IpAddress {
 struct IpPrefix {
   IpAddress address;
   uint8_t length = 0;
+  bool operator==(const IpPrefix& other) const { return address == other.address && length == other.length; }
 };
+
+bool same_mac(const std::optional<rte_ether_addr>& a, const std::optional<rte_ether_addr>& b);
 
 enum class PortKind { Tap, AfPacket, AfXdp, Memif, Pcap, Null, Ring, Inject, Dpdk, Vxlan, Veth };
 
@@ -76,10 +81,26 @@ struct NeighbourConfig {
 
 enum class FailureStrategy { FailClosed, FailOpen, Reload };
 
+/// Of a plugin's configuration. It can be megabytes, and the states and stages that have it in common share it.
+class ConfigText {
+ public:
+  ConfigText() = default;
+  ConfigText(std::string text) : text_(std::make_shared<const std::string>(std::move(text))) {}
+  ConfigText(const char* text) : ConfigText(std::string(text)) {}
+
+  const std::string& text() const { return *text_; }
+  bool empty() const { return text_->empty(); }
+  bool operator==(const ConfigText& other) const { return text_ == other.text_ || *text_ == *other.text_; }
+  bool operator!=(const ConfigText& other) const { return !(*this == other); }
+
+ private:
+  std::shared_ptr<const std::string> text_ = std::make_shared<const std::string>();
+};
+
 struct PluginConfig {
   std::string name;
   std::string digest;  ///< sha-256 hex of the module, added before by add_module
-  std::string config;  ///< UTF-8 JSON handed to the module's configure; empty: configure is not called
+  ConfigText config;   ///< UTF-8 JSON handed to the module's configure; empty: configure is not called
   FailureStrategy failure = FailureStrategy::FailClosed;
   uint32_t budget_us = 10000;      ///< longest that one call may take
   std::vector<std::string> scope;  ///< port names; empty: every packet. A scoped stage has a window of its own
@@ -104,7 +125,18 @@ struct DesiredState {
   ConntrackConfig conntrack;
 };
 
-/// Reads the JSON text that host/src/dataplane/state.ts writes; errors carry a JSON pointer.
-Result<DesiredState> parse_desired_state(const std::string& json);
+/// True when routing, which is made of ports, routes and neighbours, is the same for both, where the ports are.
+bool same_routing(const DesiredState& a, const DesiredState& b);
+
+/// Reads the JSON text that host/src/dataplane/state-change.ts writes: all of a state, or, with "base" (which must be
+/// the number `generation`), what changes in `base`. Of a change, absent parts stay; a list is either an array, which
+/// is all of it, or {"set": [...], "remove": [...]}, where what is set takes the place of what has the same key or
+/// comes last. A plugin's "config" is the number of its text in `configs`. Errors carry a JSON pointer into the whole
+/// state.
+Result<DesiredState> read_state(const std::string& text, std::vector<std::string> configs, const DesiredState& base,
+                                uint64_t generation);
+
+/// All of a state.
+Result<DesiredState> parse_desired_state(const std::string& text);
 
 }  // namespace sluice

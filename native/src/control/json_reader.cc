@@ -57,15 +57,20 @@ void JsonReader::fail(const std::string& path, const std::string& message) {
   if (!error_) error_ = Error{"invalid-state", path, message};
 }
 
-const nlohmann::json* JsonReader::find(const char* key, Json::value_t type, const char* expected) {
+const nlohmann::json* JsonReader::find(const char* key) const {
   if (!object_.is_object()) return nullptr;
   const auto found = object_.find(key);
-  if (found == object_.end() || found->is_null()) return nullptr;
+  return found == object_.end() || found->is_null() ? nullptr : &*found;
+}
+
+const nlohmann::json* JsonReader::find(const char* key, Json::value_t type, const char* expected) {
+  const Json* found = find(key);
+  if (found == nullptr) return nullptr;
   if (found->type() != type) {
     fail(at(key), std::string("must be ") + expected + ", found " + shown(*found));
     return nullptr;
   }
-  return &*found;
+  return found;
 }
 
 std::string JsonReader::text(const char* key, std::string fallback) {

@@ -34,6 +34,8 @@ class JsonReader {
   }
 
   const Json* find(const char* key, Json::value_t type, const char* expected);
+  /// Of any type; null where there is none.
+  const Json* find(const char* key) const;
   std::string at(const char* key) const { return path_ + "/" + key; }
   void fail(const std::string& path, const std::string& message);
 

@@ -23,8 +23,8 @@ void before_move(rte_mbuf* packet) {
 FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {
   FlowSlots slots;
   slots.slots = flows.slots(0);
-  slots.schemas = flows.slot_schema(0);
-  slots.slot_stride = slots.schema_stride = static_cast<uint32_t>(flows.slots(1) - flows.slots(0));
+  slots.marks = flows.slot_schema(0);
+  slots.slot_stride = slots.marks_stride = static_cast<uint32_t>(flows.slots(1) - flows.slots(0));
   slots.flows = flows.numbers();
   slots.bytes_per_flow = static_cast<uint16_t>(slot_bytes);
   return slots;
@@ -89,6 +89,7 @@ Status Node::begin(const ConntrackConfig& conntrack) {
   flows_ = std::move(flows.value());
   wasm_->set_flow_slots(flow_slots_of(*flows_, config.slot_bytes));
   wasm_->set_settled_flows(*flows_);
+  wasm_->set_reply_tuples(*flows_);
   shared_.flows = flows_.get();
   load_slot_registry();
   flow_message_ = flows_->reset_reason().empty() ? std::to_string(flows_->restored()) + " flows found again"
@@ -154,7 +155,7 @@ Status Node::check_conntrack(const ConntrackConfig& wanted) const {
   return {};
 }
 
-Status Node::apply(const DesiredState& state) {
+Status Node::apply(DesiredState state) {
   const auto timeouts = make_timeouts(state.conntrack.timeouts);
   if (!timeouts) return timeouts.error();
   if (flows_ != nullptr) {
@@ -170,21 +171,36 @@ Status Node::apply(const DesiredState& state) {
     return done;
   }
   flows_->set_timeouts(timeouts.value());
-  state_ = state;
+  state_ = std::move(state);
   applied_++;
   name_observed();
   save_slot_registry();
   return {};
 }
 
-Status Node::apply_to(const DesiredState& state, PortSet::Prepared& prepared) {
+/// What is in force serves on where it would be made of the same.
+Result<std::shared_ptr<const RoutingSnapshot>> Node::routing_for(const DesiredState& state,
+                                                                 const PortSet::Entries& entries) const {
+  const auto same_port = [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.port == b.second.port;
+  };
+  const auto& open = ports_->entries();
+  const bool same = snapshot_ != nullptr && same_routing(state_, state) &&
+                    std::equal(entries.begin(), entries.end(), open.begin(), open.end(), same_port);
+  if (same) return snapshot_->routing;
   const auto resolve = [&](const std::string& name) -> std::optional<PortIdentity> {
-    const auto found = prepared.entries.find(name);
-    if (found == prepared.entries.end()) return std::nullopt;
+    const auto found = entries.find(name);
+    if (found == entries.end()) return std::nullopt;
     const Port& port = *found->second.port;
     return PortIdentity{port.id, port.mac, port.mtu, port.peer_mac};
   };
-  auto routing = build_routing(state, resolve, spare_fib_);
+  auto built = build_routing(state, resolve, spare_fib_);
+  if (!built) return built.error();
+  return std::shared_ptr<const RoutingSnapshot>(std::move(built.value()));
+}
+
+Status Node::apply_to(const DesiredState& state, PortSet::Prepared& prepared) {
+  auto routing = routing_for(state, prepared.entries);
   if (!routing) {
     ports_->abandon(prepared);
     return routing.error();
@@ -196,9 +212,9 @@ Status Node::apply_to(const DesiredState& state, PortSet::Prepared& prepared) {
     ports_->abandon(prepared);
     return pipeline.error();
   }
-  std::shared_ptr<const RoutingSnapshot> shared_routing = std::move(routing.value());
-  neighbours_->set_static(shared_routing->static_neighbours);
-  publish(make_snapshot(prepared.entries, {}, shared_routing, pipeline.value()));
+  for (const std::string& name : prepared.returned) neighbours_->forget_port(prepared.entries.at(name).port->id);
+  neighbours_->set_static(routing.value()->static_neighbours);
+  publish(make_snapshot(prepared.entries, {}, routing.value(), pipeline.value()));
   wasm_->committed(pipeline.value());
   for (const auto& [name, entry] : ports_->entries()) {
     if (prepared.entries.count(name) == 0) neighbours_->forget_port(entry.port->id);
@@ -225,7 +241,7 @@ std::unique_ptr<NodeSnapshot> Node::make_snapshot(const PortSet::Entries& entrie
     if (std::find(without.begin(), without.end(), name) != without.end()) continue;
     Port* port = entry.port.get();
     snapshot->ports.set(port->id, port);
-    for (uint16_t queue = 0; queue < port->queues(); queue++) {
+    for (uint16_t queue = 0; queue < port->queues() && !port->gone(); queue++) {
       snapshot->polls[turn++ % options_.workers].push_back({port, queue});
     }
   }
@@ -248,9 +264,11 @@ void Node::release(const std::vector<std::string>& names) {
 
 void Node::publish(std::unique_ptr<NodeSnapshot> next) {
   next->generation = ++generation_;
+  const uint64_t start = read_clock(CLOCK_MONOTONIC);
   shared_.snapshot.store(next.get(), std::memory_order_release);
   for (const auto& worker : workers_) worker->wake();
   rte_rcu_qsbr_synchronize(rcu_.get(), RTE_QSBR_THRID_INVALID);
+  switch_ns_ = read_clock(CLOCK_MONOTONIC) - start;
   snapshot_ = std::move(next);
 }
 

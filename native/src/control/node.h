@@ -33,7 +33,9 @@ class Node {
   ~Node();
 
   /// Makes the node what `state` says, or changes nothing.
-  Status apply(const DesiredState& state);
+  Status apply(DesiredState state);
+  /// Notes which ports are lost: as PortSet::look_after().
+  void look_after_ports() { ports_->look_after(); }
   /// The instances for a state's plugins, beside what runs.
   Result<std::shared_ptr<Pipeline>> prepare_pipeline(const DesiredState& state);
 
@@ -47,6 +49,8 @@ class Node {
   const NodeSnapshot* snapshot() const { return snapshot_.get(); }
   const DesiredState& state() const { return state_; }
   uint64_t applied() const { return applied_; }
+  /// From the last snapshot's publication until every worker ran with it and none with the one before.
+  uint64_t switch_ns() const { return switch_ns_; }
   const std::string& flow_message() const { return flow_message_; }
 
  private:
@@ -59,6 +63,8 @@ class Node {
   void name_observed();
   Status check_conntrack(const ConntrackConfig& wanted) const;
   Status apply_to(const DesiredState& state, PortSet::Prepared& prepared);
+  Result<std::shared_ptr<const RoutingSnapshot>> routing_for(const DesiredState& state,
+                                                             const PortSet::Entries& entries) const;
   std::unique_ptr<NodeSnapshot> make_snapshot(const PortSet::Entries& entries, const std::vector<std::string>& without,
                                               std::shared_ptr<const RoutingSnapshot> routing,
                                               std::shared_ptr<Pipeline> pipeline) const;
@@ -81,8 +87,9 @@ class Node {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<Observation> observation_;
   DesiredState state_;
-  uint64_t generation_ = 0;   ///< of snapshots
-  uint64_t applied_ = 0;      ///< successful apply() calls
+  uint64_t generation_ = 0;  ///< of snapshots
+  uint64_t applied_ = 0;     ///< successful apply() calls
+  uint64_t switch_ns_ = 0;
   std::string flow_message_;  ///< what became of the flows of an earlier run
   std::atomic<bool> stopping_{false};
   std::thread housekeeper_;

@@ -6,6 +6,9 @@ namespace sluice {
 
 namespace {
 
+/// From one vain attempt to open a lost port to the next one: each takes the ports to be tried from the workers.
+constexpr auto kRetry = std::chrono::seconds(10);
+
 /// A tunnel is a port in all but frames of its own: packets enter and leave it through the port that carries it.
 class TunnelPort final : public Port {
  public:
@@ -19,14 +22,14 @@ bool is_pod(const PortConfig& config) {
   return config.kind == PortKind::Tap && !config.netns.empty();
 }
 
-bool same_prefixes(const std::vector<IpPrefix>& a, const std::vector<IpPrefix>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const IpPrefix& left, const IpPrefix& right) {
-    return left.address == right.address && left.length == right.length;
-  });
+bool is_in_pod(const PortConfig& config) {
+  return (config.kind == PortKind::Tap || config.kind == PortKind::Veth) && !config.netns.empty();
 }
 
-bool same_mac(const std::optional<rte_ether_addr>& a, const std::optional<rte_ether_addr>& b) {
-  return a.has_value() == b.has_value() && (!a || rte_is_same_ether_addr(&*a, &*b) != 0);
+void lose(PortSet::Entry& entry, std::string why) {
+  entry.lost = std::move(why);
+  entry.netns.reset();
+  entry.port->let_go();
 }
 
 /// True when both are one device, which can be open only once.
@@ -40,12 +43,33 @@ bool same_device(const PortConfig& a, const PortConfig& b) {
 /// addresses are set-up of the namespace too where they are its default gateways.
 bool same_setup(const PortConfig& a, const PortConfig& b) {
   return same_device(a, b) && same_mac(a.mac, b.mac) && same_mac(a.peer_mac, b.peer_mac) && a.mtu == b.mtu &&
-         a.peer_kept == b.peer_kept && same_prefixes(a.peer_addresses, b.peer_addresses) &&
-         a.peer_default_route == b.peer_default_route && same_prefixes(a.peer_routes, b.peer_routes) &&
-         ((!a.peer_default_route && a.peer_routes.empty()) || same_prefixes(a.addresses, b.addresses));
+         a.peer_kept == b.peer_kept && a.peer_addresses == b.peer_addresses &&
+         a.peer_default_route == b.peer_default_route && a.peer_routes == b.peer_routes &&
+         ((!a.peer_default_route && a.peer_routes.empty()) || a.addresses == b.addresses);
 }
 
 }  // namespace
+
+bool PortSet::Entry::can_return() const {
+  if (lost.empty()) return false;
+  const auto found = netns_id(config.netns);
+  return found && (found != netns || std::chrono::steady_clock::now() - tried >= kRetry);
+}
+
+void PortSet::look_after() {
+  for (auto& [name, entry] : entries_) {
+    if (!entry.lost.empty()) continue;
+    const PortConfig& config = entry.config;
+    const auto found = is_in_pod(config) ? netns_id(config.netns) : entry.netns;
+    if (!found) {
+      lose(entry, "network namespace " + config.netns + " is gone");
+    } else if (found != entry.netns) {
+      lose(entry, "network namespace " + config.netns + " was replaced by another one of that name");
+    } else if (entry.port->gone()) {
+      lose(entry, "interface " + config.device + " is gone");
+    }
+  }
+}
 
 Port* PortSet::find(const std::string& name) const {
   const auto found = entries_.find(name);
@@ -62,21 +86,23 @@ std::optional<PortId> PortSet::free_id(const Entries& next) const {
   return std::nullopt;
 }
 
-Result<std::shared_ptr<Port>> PortSet::open(const PortConfig& config, PortId id) {
+Result<PortSet::Entry> PortSet::open(const PortConfig& config, PortId id) {
   if (config.kind == PortKind::Vxlan) {
     auto port = std::make_shared<TunnelPort>();
     port->id = id;
     port->name = config.name;
     port->mtu = config.mtu;
     if (config.mac) port->mac = *config.mac;
-    return std::shared_ptr<Port>(std::move(port));
+    return Entry{config, std::move(port), netns_id(""), {}, ""};
   }
   if (is_pod(config)) {
     closer_.wait([&](const PortConfig& closing) { return same_device(closing, config); });
   }
+  // Read first: if another one takes its place meanwhile, look_after() finds that out.
+  const auto netns = netns_id(config.netns);
   auto opened = open_port(config, id, pools_, workers_);
   if (!opened) return opened.error();
-  return std::shared_ptr<Port>(std::move(opened.value()));
+  return Entry{config, std::move(opened.value()), netns, {}, ""};
 }
 
 Status PortSet::replace(const PortConfig& wanted, Prepared& prepared) {
@@ -85,13 +111,43 @@ Status PortSet::replace(const PortConfig& wanted, Prepared& prepared) {
   prepared.replaced.push_back(wanted.name);
   auto opened = open(wanted, current.port->id);
   if (!opened) return opened.error();
-  prepared.entries[wanted.name] = {wanted, opened.value()};
+  prepared.entries[wanted.name] = opened.value();
   return {};
 }
 
+void PortSet::bring_back(const PortConfig& wanted, Prepared& prepared) {
+  const auto netns = netns_id(wanted.netns);
+  const Status replaced = replace(wanted, prepared);
+  if (replaced) {
+    prepared.returned.push_back(wanted.name);
+    return;
+  }
+  Entry& lost = prepared.entries.at(wanted.name);
+  lost.netns = netns;
+  lost.tried = std::chrono::steady_clock::now();
+  lost.lost = replaced.error().message;
+}
+
+/// Ports that keep all jumbo buffers to themselves would leave none for frames in work, and some ports without any.
+Status PortSet::check_jumbos(const Entries& entries, const std::vector<PortConfig>& wanted, size_t& refused) const {
+  uint32_t kept = 0;
+  for (const PortConfig& config : wanted) kept += entries.at(config.name).port->jumbos();
+  const uint32_t available = pools_.jumbos->size, most = available - available / 4;
+  if (kept <= most) return {};
+  uint32_t sum = 0;
+  for (refused = 0; sum <= most; refused++) sum += entries.at(wanted[refused].name).port->jumbos();
+  refused--;
+  return Error{"too-few-buffers", "",
+               "the ports keep " + std::to_string(kept) +
+                   " of the 64 KiB buffers for frames to come, and a quarter of all " + std::to_string(available) +
+                   " has to be left for frames in work; start the node with memory.jumbos of " +
+                   std::to_string(kept + kept / 3 + 1) + " or more"};
+}
+
 Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted, const Release& release) {
+  look_after();
   Prepared prepared;
-  std::vector<size_t> changed;
+  std::vector<size_t> changed, returning;
   const auto refuse = [&](size_t index, Error error) {
     abandon(prepared);
     error.path = "/ports/" + std::to_string(index) + error.path;
@@ -101,7 +157,9 @@ Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted
     const auto current = entries_.find(wanted[i].name);
     const bool known = current != entries_.end();
     if (known && same_setup(current->second.config, wanted[i])) {
-      prepared.entries[wanted[i].name] = {wanted[i], current->second.port};
+      if (current->second.can_return()) returning.push_back(i);
+      Entry& kept = prepared.entries[wanted[i].name] = current->second;
+      kept.config = wanted[i];
       continue;
     }
     if (known && same_device(current->second.config, wanted[i])) {
@@ -113,15 +171,21 @@ Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted
     if (!id) return refuse(i, {"too-many-ports", "", "a node has at most " + std::to_string(kMaxPorts) + " ports"});
     auto opened = open(wanted[i], *id);
     if (!opened) return refuse(i, opened.error());
-    prepared.entries[wanted[i].name] = {wanted[i], opened.value()};
+    prepared.entries[wanted[i].name] = opened.value();
   }
-  if (!changed.empty()) {
+  if (!changed.empty() || !returning.empty()) {
     std::vector<std::string> names;
     for (const size_t i : changed) names.push_back(wanted[i].name);
+    for (const size_t i : returning) names.push_back(wanted[i].name);
     release(names);
   }
+  for (const size_t i : returning) bring_back(wanted[i], prepared);
   for (const size_t i : changed) {
     if (Status replaced = replace(wanted[i], prepared); !replaced) return refuse(i, replaced.error());
+  }
+  size_t one_too_many = 0;
+  if (Status enough = check_jumbos(prepared.entries, wanted, one_too_many); !enough) {
+    return refuse(one_too_many, enough.error());
   }
   return prepared;
 }
@@ -147,7 +211,7 @@ void PortSet::abandon(Prepared& prepared) {
     if (opened != prepared.entries.end()) opened->second.port->close(true);
     Entry& current = entries_.at(name);
     // If even the old device is refused the entry keeps its closed port, which is down and says so in the status.
-    if (auto restored = open(current.config, current.port->id)) current.port = restored.value();
+    if (auto restored = open(current.config, current.port->id)) current = restored.value();
   }
   prepared = {};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "control/desired_state.h"
 #include "control/port_closer.h"
+#include "port/netns.h"
 #include "port/port.h"
 
 namespace sluice {
@@ -19,6 +21,12 @@ class PortSet {
   struct Entry {
     PortConfig config;
     std::shared_ptr<Port> port;
+    std::optional<NetnsId> netns;  ///< in which opening it was tried last; nothing once the port is lost
+    std::chrono::steady_clock::time_point tried{};  ///< when that was
+    std::string lost;  ///< why the port is down for good and has to be opened anew; empty while it lives
+
+    /// True when a lost port's namespace is there and opening the port was not tried in it just now.
+    bool can_return() const;
   };
   using Entries = std::map<std::string, Entry>;
 
@@ -28,9 +36,15 @@ class PortSet {
   struct Prepared {
     Entries entries;
     std::vector<std::string> replaced;  ///< ports whose device was opened anew
+    std::vector<std::string> returned;  ///< those of them that had been lost
   };
 
-  /// Opens what `wanted` has and the set has not. Ports of the set stay open, and those that do not change are in the
+  /// Finds the ports that are lost since: their device is gone, or their namespace's path no longer leads to the
+  /// namespace. A namespace that has lost its name is let go of.
+  void look_after();
+
+  /// Opens what `wanted` has and the set has not, and lost ports that can return: those that still can't stay lost and
+  /// are no reason to refuse the rest. Ports of the set stay open, and those that do not change are in the
   /// result too. `release` is called before the devices of ports that change are opened anew: it must take those ports
   /// away from the workers. When something cannot be opened, all is as it was.
   using Release = std::function<void(const std::vector<std::string>& names)>;
@@ -50,9 +64,11 @@ class PortSet {
   Port* find(const std::string& name) const;
 
  private:
-  Result<std::shared_ptr<Port>> open(const PortConfig& config, PortId id);
+  Result<Entry> open(const PortConfig& config, PortId id);
   Status replace(const PortConfig& wanted, Prepared& prepared);
+  void bring_back(const PortConfig& wanted, Prepared& prepared);
   std::optional<PortId> free_id(const Entries& next) const;
+  Status check_jumbos(const Entries& entries, const std::vector<PortConfig>& wanted, size_t& refused) const;
 
   BufferPools pools_;
   uint16_t workers_;

@@ -27,6 +27,7 @@ class RowOutputs final : public Tracer {
 
   /// Packet `number` of the row; copies of it carry the number too.
   static void number(rte_mbuf* packet, uint32_t number) { packet->hash.usr = number; }
+  static uint32_t number_of(const rte_mbuf* packet) { return packet->hash.usr; }
 
   /// Takes what the stage emitted out of the context.
   void take_emitted(WorkerContext& ctx);

@@ -12,6 +12,7 @@
 #include "control/json_reader.h"
 #include "control/row_outputs.h"
 #include "control/status.h"
+#include "core/reply_tuples.h"
 #include "parse/parse.h"
 #include "wasm/sha256.h"
 
@@ -51,15 +52,16 @@ struct RowPacket {
   uint64_t at_ms = 0;
   std::string verdict;
   std::vector<uint8_t> flow_state;  ///< what its flow's slot holds before it; empty: as the packets before left it
+  std::vector<SourceEnd> taken;     ///< with which its replies are another flow's
   bool refused = false;             ///< by parsing
 };
 
 /// One row with all that it needs: a Wasm host with flow slots of its own, ports, packets.
-class RowRun {
+class RowRun : public ReplyTuples {
  public:
   RowRun(Node& node, const Json& row, uint32_t budget_us = PluginConfig{}.budget_us)
       : node_(node), row_(row), budget_us_(budget_us), reader_(row_, "/row", error_) {}
-  ~RowRun() {
+  ~RowRun() override {
     for (RowPacket& packet : packets_) rte_pktmbuf_free(packet.mbuf);
   }
 
@@ -102,6 +104,11 @@ class RowRun {
     return {};
   }
 
+  bool source_taken(const rte_mbuf* packet, const SourceEnd& source) const override {
+    const std::vector<SourceEnd>& taken = packets_[RowOutputs::number_of(packet)].taken;
+    return std::find(taken.begin(), taken.end(), source) != taken.end();
+  }
+
   /// Why the stage is out of work; null while it is not.
   const Json& trap() {
     note_trap();
@@ -111,8 +118,10 @@ class RowRun {
  private:
   Status load(const std::vector<uint8_t>& wasm) {
     WasmHostOptions options;
-    options.flow_slots = {slots_.data(), kSlotBytes, schemas_.data(), kMaxFlowPlugins, kRowFlows, kSlotBytes};
+    options.flow_slots = {slots_.data(),     kSlotBytes, reinterpret_cast<uint8_t*>(marks_.data()),
+                          sizeof(SlotMarks), kRowFlows,  kSlotBytes};
     options.reparse = parse_packet;
+    options.reply_tuples = this;
     auto host = WasmHost::create(std::move(options));
     if (!host) return host.error();
     host_ = std::move(host.value());
@@ -190,6 +199,14 @@ class RowRun {
     packets_.back().refused = !parse_packet(mbuf);
     std::tie(meta.table, meta.mark) = given;
     track(meta, reader, path);
+    reader.each("takenSources", [this](const Json& source, const std::string& at) { add_taken(source, at); });
+  }
+
+  void add_taken(const Json& json, const std::string& path) {
+    JsonReader reader(json, path, error_);
+    const auto address = reader.address("address");
+    const auto port = static_cast<uint16_t>(reader.number("port", 0, UINT16_MAX));
+    if (address) packets_.back().taken.push_back(make_source(address->family, address->bytes.data(), port));
   }
 
   void give_link_header(rte_mbuf* mbuf, JsonReader& reader, const std::string& path) {
@@ -294,7 +311,7 @@ class RowRun {
     if (packet.flow_state.empty()) return;
     const size_t flow = meta_of(packet.mbuf)->flow - 1;
     std::copy(packet.flow_state.begin(), packet.flow_state.end(), slots_.begin() + flow * kSlotBytes);
-    schemas_[flow * kMaxFlowPlugins] = manifest_.flow_schema;
+    marks_[flow].schemas[0] = manifest_.flow_schema;
   }
 
   /// The host says which packet of a burst it was; a row's packets are counted from its start.
@@ -318,7 +335,7 @@ class RowRun {
       json["outPort"] = meta.out_port;
       json["nextHop"] = next_hop_text(meta);
     }
-    if (meta.flow != 0 && manifest_.flow_size > 0 && schemas_[(meta.flow - 1) * kMaxFlowPlugins] != 0) {
+    if (meta.flow != 0 && manifest_.flow_size > 0 && marks_[meta.flow - 1].schemas[0] != 0) {
       json["flowState"] = to_hex(slots_.data() + size_t{meta.flow - 1} * kSlotBytes, manifest_.flow_size);
     }
     const Json values = outputs_.values_of(static_cast<uint32_t>(number));
@@ -353,7 +370,7 @@ class RowRun {
   std::optional<Error> error_;
   JsonReader reader_;
   std::vector<uint8_t> slots_ = std::vector<uint8_t>(size_t{kRowFlows} * kSlotBytes);
-  std::vector<uint8_t> schemas_ = std::vector<uint8_t>(size_t{kRowFlows} * kMaxFlowPlugins);
+  std::vector<SlotMarks> marks_ = std::vector<SlotMarks>(kRowFlows);
   std::map<std::string, uint32_t> flows_;  ///< flow numbers + 1
   RowOutputs outputs_;
   std::unique_ptr<WasmHost> host_;

@@ -155,6 +155,8 @@ Json ports_json(const PortSet& ports) {
                     {"id", entry.port->id},
                     {"kind", kind_name(entry.config.kind)},
                     {"up", entry.port->up()},
+                    {"lost", entry.lost},
+                    {"canReturn", entry.can_return()},
                     {"mac", mac_text(entry.port->mac)},
                     {"mtu", entry.port->mtu},
                     {"rxPackets", counters.rx_packets},

@@ -31,6 +31,7 @@ struct CaptureRecord {
   uint32_t point;  ///< index in the capture's list
   char port[64];
   char reason[64];  ///< of a drop
+  char stage[64];   ///< of a drop: who decided so; empty: native code
 };
 
 /// A capture, as all workers share it.

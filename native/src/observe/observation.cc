@@ -165,7 +165,7 @@ Result<CaptureRead> Observation::read_capture(uint32_t id, uint32_t max) {
     }
     if (oldest == nullptr) break;
     result.frames.push_back({record.wall_ns, running.capture->points[record.point].name, record.port, record.reason,
-                             record.length, std::vector<uint8_t>(bytes, bytes + record.captured)});
+                             record.stage, record.length, std::vector<uint8_t>(bytes, bytes + record.captured)});
     oldest->pop();
   }
   uint64_t lost = 0;
@@ -227,6 +227,11 @@ Result<ProfileResult> Observation::profile(const ProfileRequest& request) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) return stopped();
     module = node_.module(request.plugin);
+    if (module == nullptr && stages_.count(request.plugin) > 0) {
+      return Error{
+          "at-no-hook", "/plugin",
+          "\"" + request.plugin + "\" is loaded, and at no hook: no packet comes to it until a pipeline lists it"};
+    }
     if (module == nullptr) {
       return Error{"unknown-stage", "/plugin",
                    "no stage is called \"" + request.plugin + "\"; there are: " + list(stages_)};

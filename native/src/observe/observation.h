@@ -43,7 +43,7 @@ struct CaptureRequest {
 
 struct CapturedFrame {
   uint64_t wall_ns;
-  std::string point, port, reason;
+  std::string point, port, reason, stage;
   uint32_t length;
   std::vector<uint8_t> bytes;
 };

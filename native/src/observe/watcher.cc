@@ -100,7 +100,7 @@ void Watcher::received(WorkerContext& ctx, PortId port, rte_mbuf* const* frames,
     if (trace != nullptr && trace->wants_more()) begin_traces(ctx, *trace, port, frames, count);
   }
   const auto at_rx = [](const CapturePoint& point) { return point.kind == CapturePoint::Kind::Rx; };
-  capture(ctx, at_rx, frames, count, {port, {}, true});
+  capture(ctx, at_rx, frames, count, {port, true});
 }
 
 void Watcher::begin_traces(WorkerContext& ctx, Trace& trace, PortId port, rte_mbuf* const* frames, uint16_t count) {
@@ -133,7 +133,7 @@ void Watcher::entered(WorkerContext& ctx, abi::Hook hook, rte_mbuf* const* packe
   const auto at_hook = [hook](const CapturePoint& point) {
     return point.kind == CapturePoint::Kind::Hook && point.hook == hook;
   };
-  capture(ctx, at_hook, packets, count, {kNoPort, {}, false});
+  capture(ctx, at_hook, packets, count, {kNoPort, false});
 }
 
 void Watcher::left_stage(WorkerContext& ctx, const Stage& stage, abi::Hook hook, abi::Verdict verdict, uint32_t cycles,
@@ -142,7 +142,7 @@ void Watcher::left_stage(WorkerContext& ctx, const Stage& stage, abi::Hook hook,
   const auto behind = [&stage](const CapturePoint& point) {
     return point.kind == CapturePoint::Kind::Stage && point.stage == stage.config.name;
   };
-  capture(ctx, behind, packets, count, {kNoPort, {}, false});
+  capture(ctx, behind, packets, count, {kNoPort, false});
 }
 
 void Watcher::refused_by_stage(WorkerContext&, const Stage& stage, abi::Hook hook, uint32_t cycles,
@@ -179,7 +179,7 @@ void Watcher::dropped(WorkerContext& ctx, const rte_mbuf* packet, const DropCaus
     publish(packet);
   }
   const auto at_drop = [](const CapturePoint& point) { return point.kind == CapturePoint::Kind::Drop; };
-  capture(ctx, at_drop, &packet, 1, {kNoPort, cause.name, false});
+  capture(ctx, at_drop, &packet, 1, {kNoPort, false, cause.name, cause.stage});
 }
 
 void Watcher::sending(WorkerContext& ctx, PortId port, rte_mbuf* const* frames, uint16_t count) {
@@ -204,7 +204,7 @@ void Watcher::sending(WorkerContext& ctx, PortId port, rte_mbuf* const* frames, 
                     name.data(), to);
       show(*record, frames[i], facts_of(frames[i]).l2_length);
     }
-    capture(ctx, at_tx, &frames[i], 1, {port, {}, true}, false);
+    capture(ctx, at_tx, &frames[i], 1, {port, true}, false);
   }
   mark(count);
 }
@@ -289,6 +289,7 @@ void Watcher::keep(WorkerContext& ctx, Capture& capture, uint32_t point, const r
   record->point = point;
   copy_name(record->port, port);
   copy_name(record->reason, sighting.reason);
+  copy_name(record->stage, sighting.stage);
 }
 
 }  // namespace sluice

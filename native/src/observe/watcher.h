@@ -45,8 +45,8 @@ class Watcher final : public Tracer {
   /// A packet at a point of the pipeline.
   struct Sighting {
     PortId port;
-    std::string_view reason;
     bool framed;
+    std::string_view reason = {}, stage = {};  ///< of a drop
   };
 
   Trace* trace_of(const rte_mbuf* packet) const;

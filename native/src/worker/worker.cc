@@ -122,7 +122,8 @@ uint16_t Worker::receive(const NodeSnapshot& snapshot, const PollTarget& target)
 }
 
 void Worker::tick(const NodeSnapshot& snapshot) {
-  if (context_.now_ns < next_tick_) return;
+  const bool early = context_.now_ns < next_tick_;
+  if (early && next_tick_ - context_.now_ns <= kTickNs) return;  // else the clock went back
   next_tick_ = context_.now_ns + kTickNs;
   graph_.tick(snapshot);
 }

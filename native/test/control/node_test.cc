@@ -8,6 +8,7 @@
 
 #include "port/inject_port.h"
 #include "testing/eal.h"
+#include "testing/started_node.h"
 
 namespace sluice {
 namespace {
@@ -36,14 +37,7 @@ std::string udp4(const std::string& ttl = "40", const std::string& checksum = "2
 class NodeTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    StartOptions options;
-    options.eal.name = "node-test" + std::to_string(number_++);
-    options.workers = 2;
-    options.buffers = 4096;
-    options.jumbos = 16;
-    auto started = Node::start(options);
-    ASSERT_TRUE(started.ok()) << started.error().message;
-    node_ = std::move(started.value());
+    ASSERT_NO_FATAL_FAILURE(testing::start_node("node-test" + std::to_string(number_++), node_));
   }
 
   Status apply(const std::string& json) {
@@ -168,6 +162,8 @@ TEST_F(NodeTest, ARefusedStateChangesNothing) {
       {R"({"ports": [{"name": "c", "kind": "af-packet", "device": "no-such-device"}],
            "conntrack": {"maxFlows": 1024}})",
        "/ports/0/device"},
+      {R"({"ports": [{"name": "c", "kind": "af-packet", "device": "lo"}], "conntrack": {"maxFlows": 1024}})",
+       "/ports/0"},  // a packet socket keeps 32 jumbo buffers, of 16
       {R"({"plugins": [{"name": "p", "digest": "00"}], "conntrack": {"maxFlows": 1024}})", "/plugins/0/digest"},
       {R"({"conntrack": {"maxFlows": 1024, "timeouts": {"udp": 0}}})", "/conntrack/timeouts/udp"},
       {R"({"conntrack": {"maxFlows": 2048}})", "/conntrack/maxFlows"}};

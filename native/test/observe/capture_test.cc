@@ -37,6 +37,7 @@ struct Row {
   const char* port;  ///< the frame is told to be of
   Bytes seen;
   const char* reason;
+  const char* stage;
 };
 
 TEST_F(Capturing, AtEachPoint) {
@@ -53,15 +54,15 @@ TEST_F(Capturing, AtEachPoint) {
   refused_then[15] = 0xb8;
   const Bytes ping = frame(icmp("10.0.0.2", "10.0.0.1", Bytes{8, 0, 0, 0, 0, 1, 0, 1}));
   const Row rows[] = {
-      {"rx", frame(packet), "a", frame(packet), ""},
-      {"prerouting", frame(packet), "a", frame(packet), ""},
-      {"forward", frame(packet), "a", frame(routed), ""},
-      {"stage:marker", frame(packet), "a", frame(marked), ""},
-      {"postrouting", frame(packet), "a", frame(marked), ""},
-      {"tx", frame(packet), "b", ethernet("02:00:00:00:00:b2", "02:00:00:00:00:0b", marked), ""},
-      {"input", ping, "a", ping, ""},
-      {"drop", refused, "a", refused_then, "policy"},
-      {"drop", Bytes{1, 2, 3, 4, 5}, "a", Bytes{1, 2, 3, 4, 5}, "malformed-ethernet"},
+      {"rx", frame(packet), "a", frame(packet), "", ""},
+      {"prerouting", frame(packet), "a", frame(packet), "", ""},
+      {"forward", frame(packet), "a", frame(routed), "", ""},
+      {"stage:marker", frame(packet), "a", frame(marked), "", ""},
+      {"postrouting", frame(packet), "a", frame(marked), "", ""},
+      {"tx", frame(packet), "b", ethernet("02:00:00:00:00:b2", "02:00:00:00:00:0b", marked), "", ""},
+      {"input", ping, "a", ping, "", ""},
+      {"drop", refused, "a", refused_then, "policy", "gate"},
+      {"drop", Bytes{1, 2, 3, 4, 5}, "a", Bytes{1, 2, 3, 4, 5}, "malformed-ethernet", ""},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(std::string(row.point) + " " + row.reason);
@@ -72,6 +73,7 @@ TEST_F(Capturing, AtEachPoint) {
     EXPECT_EQ(frames[0].point, row.point);
     EXPECT_EQ(frames[0].port, row.port);
     EXPECT_EQ(frames[0].reason, row.reason);
+    EXPECT_EQ(frames[0].stage, row.stage);
     EXPECT_EQ(frames[0].length, row.seen.size());
     EXPECT_EQ(testing::to_hex(frames[0].bytes.data(), frames[0].bytes.size()),
               testing::to_hex(row.seen.data(), row.seen.size()));

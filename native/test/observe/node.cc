@@ -1,5 +1,7 @@
 #include "node.h"
 
+#include "testing/started_node.h"
+
 namespace sluice::testing {
 
 namespace {
@@ -69,14 +71,7 @@ StageText gate() {
 
 void WatchedNode::SetUp() {
   static int number = 0;
-  StartOptions options;
-  options.eal.name = "observed" + std::to_string(number++);
-  options.workers = 2;
-  options.buffers = 4096;
-  options.jumbos = 16;
-  auto started = Node::start(options);
-  ASSERT_TRUE(started.ok()) << started.error().message;
-  node_ = std::move(started.value());
+  ASSERT_NO_FATAL_FAILURE(start_node("observed" + std::to_string(number++), node_));
   const std::string plugins = R"([{"name": "marker", "digest": ")" + add(marker()) +
                               R"("}, {"name": "gate", "failure": "Reload", "digest": ")" + add(gate()) + R"("}])";
   const Status applied = apply(plugins, R"({"forward": ["marker", "gate"]})");

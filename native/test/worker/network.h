@@ -16,13 +16,14 @@ namespace sluice::testing {
 /// A node's packet path with stages, on the test's thread: frames go into a port, and frames come out of ports.
 class Path {
  public:
-  explicit Path(const DesiredState& desired, bool offloads = false) : node(desired, offloads) {
+  explicit Path(const DesiredState& desired, bool offloads = false, uint32_t max_flows = 1024)
+      : node(desired, offloads) {
     rcu_.reset(static_cast<rte_rcu_qsbr*>(rte_zmalloc(nullptr, rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE)));
     rte_rcu_qsbr_init(rcu_.get(), 1);
     rte_rcu_qsbr_thread_register(rcu_.get(), 0);
     rte_rcu_qsbr_thread_online(rcu_.get(), 0);
     FlowTableConfig config;
-    config.max_flows = 1024;
+    config.max_flows = max_flows;
     flows = std::move(FlowTable::open(config, rcu_.get(), node.worker().now_ns).value());
     node.worker().flows = flows.get();
     WasmHostOptions options;
@@ -34,6 +35,7 @@ class Path {
     options.flow_slots = {flows->slots(0), stride,           flows->slot_schema(0),
                           stride,          flows->numbers(), static_cast<uint16_t>(config.slot_bytes)};
     options.settled = flows.get();
+    options.reply_tuples = flows.get();
     host = std::move(WasmHost::create(options).value());
     snapshot.generation = 1;
     snapshot.ports = node.context.ports;
@@ -47,8 +49,7 @@ class Path {
   };
   /// Stages named "0", "1", ..., each at its hook.
   void stages(const std::vector<Placed>& placed) {
-    std::vector<PluginConfig> plugins;
-    std::array<std::vector<std::string>, kHooks> hooks;
+    std::vector<Plugin> plugins;
     for (const Placed& each : placed) {
       StageText stage = each.stage;
       stage.imports = kAllImports;
@@ -58,17 +59,32 @@ class Path {
                                  {"hooks", {"prerouting", "forward", "postrouting", "input", "output"}}};
       if (!stage.manifest.is_null()) manifest.merge_patch(stage.manifest);
       stage.manifest = manifest;
-      const std::vector<uint8_t> module = stage.build();
-      PluginConfig plugin;
-      plugin.name = std::to_string(plugins.size());
-      plugin.digest = digest_of(module);
-      const auto added = host->add_module(plugin.digest, module.data(), module.size());
-      if (!added) throw std::invalid_argument(added.error().message);
-      hooks[static_cast<size_t>(each.hook)].push_back(plugin.name);
-      plugins.push_back(plugin);
+      plugins.push_back({std::to_string(plugins.size()), stage.build(), "", {each.hook}});
     }
-    auto prepared = host->prepare(plugins, hooks, node.context.ports);
-    if (!prepared) throw std::invalid_argument(prepared.error().message);
+    run(plugins);
+  }
+
+  struct Plugin {
+    std::string name;
+    std::vector<uint8_t> module;
+    std::string config;
+    std::vector<abi::Hook> hooks;
+  };
+  void run(const std::vector<Plugin>& plugins) {
+    std::vector<PluginConfig> configs;
+    std::array<std::vector<std::string>, kHooks> hooks;
+    for (const Plugin& plugin : plugins) {
+      PluginConfig config;
+      config.name = plugin.name;
+      config.digest = digest_of(plugin.module);
+      config.config = plugin.config;
+      const auto added = host->add_module(config.digest, plugin.module.data(), plugin.module.size());
+      if (!added) throw std::invalid_argument(added.error().message);
+      for (const abi::Hook hook : plugin.hooks) hooks[static_cast<size_t>(hook)].push_back(plugin.name);
+      configs.push_back(config);
+    }
+    auto prepared = host->prepare(configs, hooks, node.context.ports);
+    if (!prepared) throw std::invalid_argument(prepared.error().path + ": " + prepared.error().message);
     snapshot.pipeline = prepared.value();
     host->committed(prepared.value());
   }
