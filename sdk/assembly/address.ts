@@ -1,3 +1,4 @@
+import { bswap } from "./byteorder";
 import { Ipv6Address } from "./headers";
 
 /** An IPv4 address in host order: 10.0.0.1 is 0x0a000001. */

@@ -1,5 +1,5 @@
 import { sizeOf } from "./hashtable";
-import { appendItem, makeTable, segmentBase, tableAddress } from "./segment";
+import { appendItem, growList, makeTable, segmentBase, tableAddress } from "./segment";
 
 // Header, 16 bytes: u32 length, u32 capacity, u32 offset of the items from the segment's base, u32 spare.
 const HEADER: u32 = 16;
@@ -34,6 +34,14 @@ export class ArrayTable<T> {
   }
   /** Configure only: appends a zeroed record; a view of it, valid until the next `add`; null: the segment is too small. */
   add(): T | null { return changetype<T | null>(this.append()); }
+  /**
+   * Configure only: makes room for `count` items in all. A list that grows by itself takes up to twice what it needs, and what it
+   * outgrew besides. False when the segment is too small.
+   */
+  reserve(count: u32): bool {
+    const header = makeTable(changetype<usize>(this), HEADER);
+    return header != 0 && growList(header, this.stride, count);
+  }
   /** Configure only: sets a number. Traps when `index` is not below `length`. */
   set(index: u32, value: T): void { store<T>(this.address(index), value); }
 

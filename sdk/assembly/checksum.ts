@@ -5,9 +5,16 @@
 // @ts-ignore: decorator
 @inline export function fold(sum: u64): u32 {
   // Added to itself with halves exchanged, the upper half is the sum of both with the lower one's carry.
-  const words = <u32>((sum + rotl(sum, 32)) >>> 32);
-  return (words + rotl(words, 16)) >>> 16;
+  return fold32(<u32>((sum + rotl(sum, 32)) >>> 32));
 }
+
+/** The same of a sum of 32 bits. */
+// @ts-ignore: decorator
+@inline export function fold32(sum: u32): u32 { return (sum + rotl(sum, 16)) >>> 16; }
+
+/** A sum of 34 bits at most, in 19 bits: a few of them may be added up before they are folded. */
+// @ts-ignore: decorator
+@inline export function lessened(sum: u64): u32 { return (<u32>sum & 0xffff) + <u32>(sum >>> 16); }
 
 /** The sum of two folded sums, folded. */
 // @ts-ignore: decorator

@@ -1,8 +1,7 @@
 // What the generated decoders of @config classes call; the build writes one for each class. For configure only.
 
-import { hasError, IpAddress, Json, Prefix, reportAt, reportTooLarge } from "./json";
+import { decimal, hasError, IpAddress, Json, Prefix, reportAt, reportTooLarge } from "./json";
 import { Ipv6Address } from "./headers";
-import { PRIVATE_BASE, PRIVATE_SIZE } from "./generated/abi";
 import { PortRange, readPorts } from "./ports";
 
 /** Memory that is left for the plugin's own function, and for the tables' making, when a configuration was read. */
@@ -35,22 +34,17 @@ export function countItems(from: Json, least: i32, most: i32, bytes: usize): i32
     return 0;
   }
   const count = from.length;
-  if (count < least) from.fail("must have at least " + least.toString() + (least == 1 ? " item" : " items"));
-  else if (count > most) from.fail("must have at most " + most.toString() + " items, not " + count.toString());
-  else if (<u64>count * bytes + RESERVE > <u64>freeBytes()) reportTooLarge(from);
+  if (count < least) from.fail("must have at least " + decimal(least) + (least == 1 ? " item" : " items"));
+  else if (count > most) from.fail("must have at most " + decimal(most) + " items, not " + decimal(count));
+  else if (<u64>count * bytes + RESERVE > <u64>__room()) reportTooLarge(from);
   else return count;
   return 0;
 }
 /** False: memory is used up, which is reported. */
 export function hasRoom(at: Json): bool {
-  if (freeBytes() >= RESERVE) return !hasError();
+  if (__room() >= RESERVE) return !hasError();
   reportTooLarge(at);
   return false;
-}
-function freeBytes(): usize {
-  const top = heap.alloc(0);
-  heap.free(top);
-  return PRIVATE_BASE + PRIVATE_SIZE - top;
 }
 
 /** `range` says what is allowed: making text of a number takes code. */

@@ -1,6 +1,7 @@
 // A packet of the stage's own, built in the EMIT region. There is one region, so starting a packet ends the one before:
 // an Emit is the number of its packet, and is held against the number of the last one that was started.
 
+import { bswap } from "./byteorder";
 import { fold, sumOf } from "./checksum";
 import { emit, EMIT_BASE } from "./generated/abi";
 import { Ipv4, Ipv6, Ipv6Address, Tcp, Udp } from "./headers";

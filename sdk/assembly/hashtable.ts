@@ -53,21 +53,27 @@ const FIRST_CAPACITY: u32 = 8;
   const tag = <u32>(hash >>> 32) | 1;
   const mask: u32 = load<u32>(header);
   const slots = segmentBase() + offset;
-  let i = <u32>hash & mask;
-  let slot = slots + <usize>i * stride<K, V>();
-  let found: u32 = load<u32>(slot);
-  // Most keys are at the first place: it is looked at before the loop, which is dearer.
+  const first = <u32>hash & mask;
+  const slot = slots + <usize>first * stride<K, V>();
+  const found: u32 = load<u32>(slot);
+  // Most keys are at the first place.
   if (found == tag) {
     if (keysEqual<K>(slot + keyOffset<V>(), key)) return slot + valueOffset<V>();
   }
-  while (found != 0) {
+  return found == 0 ? 0 : rarelyProbe<K, V>(slots, mask, first, tag, key);
+}
+
+/** Address of the value for a key that is not at the first place; 0 when there is none. */
+function rarelyProbe<K, V>(slots: usize, mask: u32, first: u32, tag: u32, key: K): usize {
+  let i = first;
+  while (true) {
     i = (i + 1) & mask;
-    slot = slots + <usize>i * stride<K, V>();
-    found = load<u32>(slot);
+    const slot = slots + <usize>i * stride<K, V>();
+    const found: u32 = load<u32>(slot);
+    if (found == 0) return 0;
     if (found != tag) continue;
     if (keysEqual<K>(slot + keyOffset<V>(), key)) return slot + valueOffset<V>();
   }
-  return 0;
 }
 
 /** Configure only: address of the value for `key`, which is made when it is new; 0 when the segment is too small. */

@@ -5,7 +5,7 @@ export { BitmapTable } from "./bitmaptable";
 export { checksum } from "./checksum";
 export { refuse } from "./config";
 export { Emit } from "./emit";
-export { renewReply } from "./flow";
+export { isSourceTaken, renewReply } from "./flow";
 export { CtDirection, CtState, DropReason, Flag, Hook, NO_PORT, Verdict } from "./generated/abi";
 export { hashText, jumpHash, mix, mixPair, mixSymmetric, reduce } from "./hash";
 export { HashTable } from "./hashtable";

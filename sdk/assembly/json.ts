@@ -2,7 +2,7 @@
 // checked once, before configure; from then on it is known to be well-formed. For configure only: strings are allocated.
 
 import {
-  BURST_ERROR_LENGTH, BURST_ERROR_TEXT, BURST_ERROR_TEXT_SIZE, BURST_INPUT_LENGTH, INPUT_BASE, PRIVATE_SIZE,
+  BURST_ERROR_LENGTH, BURST_ERROR_TEXT, BURST_ERROR_TEXT_SIZE, BURST_INPUT_LENGTH, BURST_SPARE_SIZE, INPUT_BASE, PRIVATE_SIZE,
   WINDOW_BASE
 } from "./generated/abi";
 import { hexDigit, parseAddress4, parseAddress6 } from "./address";
@@ -14,16 +14,10 @@ import { Ipv6Address } from "./headers";
 @inline const BACKSLASH: u32 = 0x5c;
 const MAX_DEPTH: i32 = 64;
 
-/** Writes the error that configure ends with; the first one stays. */
+/** Writes the error that configure ends with, as much of it as fits; the first one stays. */
 export function reportError(text: string): void {
   if (load<u32>(WINDOW_BASE + BURST_ERROR_LENGTH) != 0) return;
-  let length = text.length;
-  while (String.UTF8.byteLength(text) > <i32>BURST_ERROR_TEXT_SIZE) {
-    length -= 16;
-    text = text.substring(0, length);
-  }
-  const bytes = String.UTF8.encodeUnsafe(changetype<usize>(text), length, WINDOW_BASE + BURST_ERROR_TEXT);
-  store<u32>(WINDOW_BASE + BURST_ERROR_LENGTH, <u32>bytes);
+  store<u32>(WINDOW_BASE + BURST_ERROR_LENGTH, encode(text, WINDOW_BASE + BURST_ERROR_TEXT, <u32>BURST_ERROR_TEXT_SIZE));
 }
 export function hasError(): bool { return load<u32>(WINDOW_BASE + BURST_ERROR_LENGTH) != 0; }
 
@@ -38,7 +32,7 @@ export function reportAt(value: Json, member: string, message: string): void {
 /** Reports that the stage's own memory is full; configure then ends with TOO_LARGE. */
 export function reportTooLarge(at: Json): void {
   if (!hasError()) isTooLarge = true;
-  const memory = (PRIVATE_SIZE >>> 20).toString();
+  const memory = decimal((PRIVATE_SIZE + load<u32>(WINDOW_BASE + BURST_SPARE_SIZE)) >>> 20);
   reportAt(at, "", "is too large: the plugin has " + memory + " MiB of memory for what it reads; split it, or read it as Json");
 }
 export let isTooLarge: bool = false;
@@ -171,7 +165,7 @@ export class Json {
     if (isNegative) value = -value;
     const isWhole = this.isNumber && at == skipValue(changetype<usize>(this)) && digits < 19;
     if (!isWhole || value < least || value > most) {
-      this.fail("must be a whole number from " + least.toString() + " to " + most.toString());
+      this.fail("must be a whole number from " + decimal(least) + " to " + decimal(most));
       return 0;
     }
     return value;
@@ -240,7 +234,7 @@ export function parseInput(): Json {
       column = 1;
     }
   }
-  reportError("the configuration is not valid JSON at line " + line.toString() + ", column " + column.toString());
+  reportError("the configuration is not valid JSON at line " + decimal(line) + ", column " + decimal(column));
   return changetype<Json>(0);
 }
 
@@ -409,14 +403,41 @@ function pathTo(from: usize, target: usize): string {
       item = item.next;
     }
     if (!item.isPresent) break;
-    if (container.isArray) path += "[" + index.toString() + "]";
+    if (container.isArray) path += "[" + decimal(index) + "]";
     else path += (path.length == 0 ? "" : ".") + item.key;
     container = item;
   }
   return path;
 }
 
-// Strings.
+// Strings. Messages are short: these take less code than the library's functions, which every plugin with a configuration has.
+
+/** A number as text. */
+export function decimal(value: i64): string {
+  let rest: u64 = value < 0 ? -<u64>value : <u64>value;
+  let text = "";
+  do {
+    text = String.fromCharCode(0x30 + <i32>(rest % 10)) + text;
+    rest /= 10;
+  } while (rest != 0);
+  return value < 0 ? "-" + text : text;
+}
+
+/** Writes UTF-8 (RFC 3629), no more than `room` bytes and whole characters only. @returns how many bytes */
+function encode(text: string, to: usize, room: u32): u32 {
+  let size: u32 = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = <u32>text.codePointAt(i);
+    const bytes: u32 = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (size + bytes > room) break;
+    if (bytes == 4) i++; // a pair of surrogates
+    // The first byte says in its high bits how many there are, those behind it have six bits each.
+    for (let left = bytes, bits = code; left > 1; bits >>= 6) store<u8>(to + size + --left, 0x80 | bits & 0x3f);
+    store<u8>(to + size, bytes == 1 ? code : 0xf00 >>> bytes | code >>> (bytes - 1) * 6);
+    size += bytes;
+  }
+  return size;
+}
 
 /** b, f, n, r, t */
 function simpleEscape(letter: u32): u32 {

@@ -30,9 +30,31 @@ export function maglevSize(members: u32): u32 {
 /**
  * Configure only: `size` choices (of `maglevSize`) among members, in proportion to their weights: each is a member's
  * index. A member's hash is its identity, such as that of its address; it must be the same in each configuration. Empty
- * without a member of a weight above 0. At most 65535 members.
+ * without a member of a weight above 0. At most 65535 members. What is returned is good until the next call with this
+ * size, which has the same memory: a configuration of thousands of services takes no more of it than one.
  */
 export function maglevChoices(hashes: Array<u64>, weights: Array<u32>, size: u32): StaticArray<u16> {
+  const table = tableOf(size);
+  const mark = heap.alloc(0);
+  const chosen = fill(table, hashes, weights, size);
+  __release(mark);
+  return chosen ? table : NONE;
+}
+
+// @ts-ignore: decorator
+@lazy const NONE = new StaticArray<u16>(0);
+/** One of each size that was asked for. */
+// @ts-ignore: decorator
+@lazy const tables = new Array<StaticArray<u16>>();
+
+function tableOf(size: u32): StaticArray<u16> {
+  for (let i = 0; i < tables.length; i++) if (tables[i].length == size) return tables[i];
+  tables.push(new StaticArray<u16>(size));
+  return tables[tables.length - 1];
+}
+
+/** False without a member that can be chosen. */
+function fill(table: StaticArray<u16>, hashes: Array<u64>, weights: Array<u32>, size: u32): bool {
   const candidates = new Array<Candidate>();
   let heaviest: u32 = 0;
   for (let i = 0; i < hashes.length; i++) {
@@ -40,9 +62,8 @@ export function maglevChoices(hashes: Array<u64>, weights: Array<u32>, size: u32
     heaviest = max(heaviest, weights[i]);
     candidates.push(new Candidate(i, weights[i], hashes[i], size));
   }
-  if (candidates.length == 0) return new StaticArray<u16>(0);
+  if (candidates.length == 0) return false;
   candidates.sort((a: Candidate, b: Candidate): i32 => a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0);
-  const table = new StaticArray<u16>(size);
   for (let i: u32 = 0; i < size; i++) table[i] = EMPTY;
   let filled: u32 = 0;
   while (filled < size) {
@@ -56,7 +77,7 @@ export function maglevChoices(hashes: Array<u64>, weights: Array<u32>, size: u32
       filled++;
     }
   }
-  return table;
+  return true;
 }
 
 function step(candidate: Candidate, size: u32): void {

@@ -1,3 +1,4 @@
+import { destinationPortAt, sourcePortAt } from "./byteorder";
 import {
   Flag, SLOT_FAMILY, SLOT_HEAD_OFFSET, SLOT_INNER_L3_OFFSET, SLOT_L2_LENGTH, SLOT_L4_OFFSET, SLOT_PROTOCOL
 } from "./generated/abi";
@@ -128,10 +129,10 @@ export class PacketHeaders extends PacketBytes {
   }
   /** Port of a TCP, UDP or SCTP packet; 0 when `hasPorts` is false. */
   // @ts-ignore: decorator
-  @inline get sourcePort(): u32 { return this.hasPorts ? bswap(load<u16>(this.l4)) : 0; }
+  @inline get sourcePort(): u32 { return this.hasPorts ? sourcePortAt(this.l4) : 0; }
   /** Port of a TCP, UDP or SCTP packet; 0 when `hasPorts` is false. */
   // @ts-ignore: decorator
-  @inline get destinationPort(): u32 { return this.hasPorts ? bswap(load<u16>(this.l4, 2)) : 0; }
+  @inline get destinationPort(): u32 { return this.hasPorts ? destinationPortAt(this.l4) : 0; }
   // Its lists. Each is empty where there is no such header, and ends where the window does.
 
   /** Options of the IPv4 header. */

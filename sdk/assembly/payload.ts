@@ -1,6 +1,7 @@
 // A packet's bytes beyond the window, copied by the host to the PAYLOAD region. There is one region, so each read makes
 // the one before it stale: a Payload is the number of its read, and is held against the number of the last one.
 
+import { bswap } from "./byteorder";
 import { PAYLOAD_BASE, read_payload } from "./generated/abi";
 import { addCharacter, lowerCase, mix, TEXT_SEED } from "./hash";
 import { Packet } from "./packet";

@@ -1,3 +1,4 @@
+import { bswap } from "./byteorder";
 import { addFolded, adjust, adjustUdp, delta128, delta16, delta32 } from "./checksum";
 import { Flag, SLOT_INNER_L3_OFFSET, SLOT_INNER_L4_OFFSET } from "./generated/abi";
 import { Ipv4, Ipv6, Ipv6Address } from "./headers";

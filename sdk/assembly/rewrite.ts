@@ -1,8 +1,9 @@
 // Changes of a packet's own headers. Which checksums depend on what: the IPv4 header's on that header; TCP's, UDP's and
 // ICMPv6's on the pseudo-header (addresses) and their own header; ICMP's on its own; SCTP's CRC on its own packet.
 
-import { adjust, change16, change32, delta128, fold } from "./checksum";
-import { Flag, SLOT_FLAGS } from "./generated/abi";
+import { bswap } from "./byteorder";
+import { adjust, change16, change32, delta128, fold, fold32, lessened } from "./checksum";
+import { Flag, SLOT_FAMILY, SLOT_FLAGS } from "./generated/abi";
 import { findOption, Ipv6Address } from "./headers";
 import { Packet } from "./packet";
 import { checksumOffset, Protocol } from "./protocol";
@@ -10,7 +11,7 @@ import { checksumOffset, Protocol } from "./protocol";
 const IPV4_CHECKSUM: usize = 10;
 const TCP_CHECKSUM: usize = 16;
 const ICMP_CHECKSUM: usize = 2;
-const UDP_CHECKSUM: u32 = 6;
+const UDP_CHECKSUM: usize = 6;
 const SCTP_CHECKSUM: u32 = 8;
 
 /** Not the address of a field: a checksum that should change is not in the window, or is not known. */
@@ -51,18 +52,13 @@ function isLaterFragment(packet: Packet): bool {
  */
 // @ts-ignore: decorator
 @inline function changed(packet: Packet, field: usize, ofAddress: u64, ofL4: u64): void {
-  sumChanged(field, packet.protocol == Protocol.Udp, packet.hasFlag(Flag.PARTIAL_CHECKSUM), ofAddress, ofL4);
-}
-
-// @ts-ignore: decorator
-@inline function sumChanged(field: usize, isUdp: bool, isPartial: bool, ofAddress: u64, ofL4: u64): void {
   const before: u32 = load<u16>(field);
-  if (isPartial) {
+  if (packet.hasFlag(Flag.PARTIAL_CHECKSUM)) {
     store<u16>(field, fold(<u64>before + ofAddress));
   } else {
     const sum = fold(<u64>(before ^ 0xffff) + ofAddress + ofL4);
     // UDP's zero is no checksum, and stays; a sum that comes out as zero is written as 0xffff (RFC 768).
-    if (!isUdp) store<u16>(field, ~sum);
+    if (packet.protocol != Protocol.Udp) store<u16>(field, ~sum);
     else if (before != 0) store<u16>(field, sum == 0xffff ? 0xffff : ~sum);
   }
 }
@@ -122,7 +118,7 @@ export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
 /** A number of 16 bits; returns what that adds to a sum. */
 // @ts-ignore: decorator
 @inline function storeWord(at: usize, value: u32): u64 {
-  const to: u32 = bswap(<u16>value);
+  const to = bswap(value) >>> 16;
   const delta = change16(load<u16>(at), to);
   store<u16>(at, to);
   return delta;
@@ -139,21 +135,47 @@ export function rewritePort(packet: Packet, offset: usize, port: u32): bool {
 
 // Address and port at once: the L4 checksum changes once. `end`: 0 the source, 1 the destination.
 
+/** Family and protocol as they lie together in a slot. */
+const UDP4: u32 = 17 << 8 | 4;
+const TCP4: u32 = 6 << 8 | 4;
+
 // @ts-ignore: decorator
 @inline export function rewriteEndpoint4(packet: Packet, end: usize, address: u32, port: u32): bool {
-  if (!packet.isIpv4) return false;
-  // All is read before anything is stored, so that nothing is read twice.
+  const slot = changetype<usize>(packet);
+  const kind: u32 = load<u16>(slot, SLOT_FAMILY);
   const l4Offset = packet.l4Offset;
-  const offset = checksumOffset(packet.protocol);
-  if (l4Offset * offset == 0) return false;
-  const isPartial = packet.hasFlag(Flag.PARTIAL_CHECKSUM);
+  const flags: u32 = load<u16>(slot, SLOT_FLAGS);
+  // One after the other: joined, they would be computed all, as numbers.
+  if (kind != UDP4) {
+    if (kind != TCP4) return rarelyRewriteEndpoint4(packet, end, address, port);
+  }
+  if (l4Offset == 0) return rarelyRewriteEndpoint4(packet, end, address, port);
+  if ((flags & Flag.PARTIAL_CHECKSUM) != 0) return rarelyRewriteEndpoint4(packet, end, address, port);
   const l3 = packet.l3;
   const l4 = l3 + <usize>l4Offset;
-  const ofAddress = storeAddress4(l3, 12 + (end << 2), address);
-  const ofPort = storeWord(l4 + (end << 1), port);
-  if (offset == SCTP_CHECKSUM) markSctpStale(packet);
-  else sumChanged(l4 + <usize>offset, offset == UDP_CHECKSUM, isPartial, ofAddress, ofPort);
-  packet.markWritten();
+  const toAddress = bswap(address);
+  const toPort = bswap(port) >>> 16;
+  const ofAddress = lessened(change32(load<u32>(l3 + 12 + (end << 2)), toAddress));
+  const ofPort = <u32>change16(load<u16>(l4 + (end << 1)), toPort);
+  store<u16>(slot, flags | Flag.WRITTEN, SLOT_FLAGS);
+  store<u32>(l3 + 12 + (end << 2), toAddress);
+  store<u16>(l4 + (end << 1), toPort);
+  store<u16>(l3, ~fold32((<u32>load<u16>(l3, IPV4_CHECKSUM) ^ 0xffff) + ofAddress), IPV4_CHECKSUM);
+  if (kind != UDP4) {
+    store<u16>(l4, ~fold32((<u32>load<u16>(l4, TCP_CHECKSUM) ^ 0xffff) + ofAddress + ofPort), TCP_CHECKSUM);
+  } else {
+    const before: u32 = load<u16>(l4, UDP_CHECKSUM);
+    // Zero is no checksum, and stays. Taken away from a multiple of 0xffff, the sum never comes out as zero (RFC 768).
+    if (before != 0) store<u16>(l4, fold32(before + 0xffff0 - ofAddress - ofPort), UDP_CHECKSUM);
+  }
+  return true;
+}
+
+/** Of another packet than a TCP or UDP packet with a whole checksum. */
+function rarelyRewriteEndpoint4(packet: Packet, end: usize, address: u32, port: u32): bool {
+  if (!packet.isIpv4 || !packet.hasPorts) return false;
+  const ofAddress = storeAddress4(packet.l3, 12 + (end << 2), address);
+  portChanged(packet, ofAddress, storeWord(packet.l4 + (end << 1), port));
   return true;
 }
 

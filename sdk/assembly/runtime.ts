@@ -1,5 +1,6 @@
-// The memory of AssemblyScript's objects, in place of its own "stub" runtime: one pointer that moves up, within PRIVATE.
-// Nothing is freed but what was made last, so allocation is for init and configure; the build keeps it off the packet path.
+// The memory of AssemblyScript's objects, in place of its own "stub" runtime: one pointer that moves up, within PRIVATE and,
+// in configure, once that is full, within the host's spare memory. Nothing is freed but what was made last, or all since
+// something was, so allocation is for init and configure; the build keeps it off the packet path.
 // A module's memory is larger than PRIVATE, and what lies behind is the host's, so the bound is checked here.
 //
 // The compiler knows these functions by name and signature, and a block's layout: 4 bytes of size, then, in objects,
@@ -13,18 +14,48 @@ const END: usize = 0;
 // @ts-ignore: decorator
 @lazy let top: usize = ((__heap_base + BLOCK_OVERHEAD + AL_MASK) & ~AL_MASK) - BLOCK_OVERHEAD;
 
+/** Of the spare memory's first block; 0: there is none. */
+// @ts-ignore: decorator
+@lazy let spare: usize = 0;
+// @ts-ignore: decorator
+@lazy let spareEnd: usize = 0;
+
+/** Configure only: what is made goes on there once PRIVATE is full. Behind PRIVATE, as all that the host maps. */
+// @ts-ignore: decorator
+@unsafe @global
+export function __lend(base: usize, size: usize): void {
+  spare = size == 0 ? 0 : ((base + BLOCK_OVERHEAD + AL_MASK) & ~AL_MASK) - BLOCK_OVERHEAD;
+  spareEnd = base + size;
+}
+
+/** What can be made yet, in bytes. Of PRIVATE's rest nothing counts once there is more elsewhere: the next list may skip it. */
+// @ts-ignore: decorator
+@unsafe @global
+export function __room(): usize { return top >= END ? spareEnd - top : spare == 0 ? END - top : spareEnd - spare; }
+
+/** Whether a block of `size` bytes can lie at `block`. */
+function fits(block: usize, size: usize): bool {
+  const end = block < END ? END : spareEnd;
+  return size <= end && block + BLOCK_OVERHEAD + size + AL_MASK <= end;
+}
+
 /** Moves the pointer to the end of a block at `block` with room for `size` bytes, and notes its size there. */
 function extend(block: usize, size: usize): void {
-  const end = block + BLOCK_OVERHEAD;
-  if (size > END || end + size + AL_MASK > END) abort("the plugin's memory is full: it has 8 MiB for its objects");
   const payload = ((size + BLOCK_OVERHEAD + AL_MASK) & ~AL_MASK) - BLOCK_OVERHEAD;
   changetype<BLOCK>(block).mmInfo = payload;
-  top = end + payload;
+  top = block + BLOCK_OVERHEAD + payload;
 }
 
 // @ts-ignore: decorator
 @unsafe @global
 export function __alloc(size: usize): usize {
+  if (!fits(top, size)) {
+    if (top < END && spare != 0) top = spare;
+    if (!fits(top, size)) {
+      if (spare != 0) abort("the plugin's memory is full: it has 72 MiB for its objects in configure");
+      abort("the plugin's memory is full: it has 8 MiB for its objects");
+    }
+  }
   const block = top;
   extend(block, size);
   return block + BLOCK_OVERHEAD;
@@ -35,7 +66,7 @@ export function __alloc(size: usize): usize {
 export function __realloc(pointer: usize, size: usize): usize {
   const block = pointer - BLOCK_OVERHEAD;
   const present = changetype<BLOCK>(block).mmInfo;
-  if (pointer + present == top) {
+  if (pointer + present == top && fits(block, size)) {
     extend(block, size);
     return pointer;
   }
@@ -51,6 +82,11 @@ export function __free(pointer: usize): void {
   const block = pointer - BLOCK_OVERHEAD;
   if (pointer + changetype<BLOCK>(block).mmInfo == top) top = block;
 }
+
+/** Gives back what was made since `pointer` was, and that too. None of it may be in use. */
+// @ts-ignore: decorator
+@unsafe @global
+export function __release(pointer: usize): void { top = pointer - BLOCK_OVERHEAD; }
 
 // @ts-ignore: decorator
 @unsafe @global

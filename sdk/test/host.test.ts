@@ -102,6 +102,23 @@ describe("a mirrored packet", () => {
   });
 });
 
+describe("a source", () => {
+  test("is taken when the packet's replies would be another flow's", async () => {
+    const v4Taken = [{ address: "192.0.2.1", port: 40000 }];
+    const { packets } = await run([
+      { in: udp4, mark: 42, flow: "a", takenSources: v4Taken },
+      { in: udp4, mark: 42, flow: "b" },
+      { in: text("."), mark: 43, flow: "c", takenSources: [{ address: "fd00::7", port: 40000 }] },
+    ]);
+    expect(packets.map(({ mark }) => mark)).toEqual([2, 0, 1]);
+  });
+  test("of a port that there cannot be traps", async () => {
+    expect((await run([{ in: udp4, mark: 44 }])).trap).toMatchObject({
+      message: "source_taken with port 65536, the largest is 65535",
+    });
+  });
+});
+
 describe("trace values", () => {
   test("are noted of traced packets only, the last of each name", async () => {
     const [report] = await runRows(stage, [

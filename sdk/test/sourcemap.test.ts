@@ -119,7 +119,7 @@ describe("the map", () => {
           new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>),
           "sourceMappingURL",
         );
-        return Buffer.from(section ?? [])
+        return Buffer.from(section ?? new ArrayBuffer(0))
           .subarray(1)
           .toString();
       };

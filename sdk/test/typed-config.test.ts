@@ -162,24 +162,29 @@ describe("what is refused, by path", () => {
 describe("a configuration that is too large is refused by path, and does not trap", () => {
   const many = (count: number): string[] =>
     Array.from({ length: count }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
-  const memory = "is too large: the plugin has 8 MiB of memory for what it reads; split it, or read it as Json";
+  const short = (count: number): string[] => Array.from({ length: count }, () => "::/0");
+  const memory = "is too large: the plugin has 72 MiB of memory for what it reads; split it, or read it as Json";
   test("100,000 prefixes are read", () => {
     expect(errorOf({ rates, rules: [{ sources: many(100_000) }] })).toBe(
       "the configuration's tables need more than segmentBytes, 65536; definePlugin can raise it",
     );
   });
   test.each([
-    ["one list", { rates, rules: [{ sources: many(300_000) }] }, /^rules\[0\]\.sources\[1\d{5}\] /],
-    ["many lists", { rates, rules: Array.from({ length: 40_000 }, () => ({ sources: ["::/0"] })) }, /^rules\[\d{5}\]/],
-    ["numbers", { rates, grid: [Array.from({ length: 8_000_000 }, () => 1)] }, /^grid\[0\] /],
+    ["one list", { rates, rules: [{ sources: short(2_000_000) }] }, /^rules\[0\]\.sources\[\d+\] /],
+    [
+      "many lists",
+      { rates, rules: Array.from({ length: 400_000 }, () => ({ sources: ["::/0"] })) },
+      /^rules\[\d{5,6}\]/,
+    ],
+    ["empty lists", { rates, grid: Array.from({ length: 4_000_000 }, () => []) }, /^grid/],
   ])("%s", (_name, config, path) => {
     const error = errorOf(config);
     expect(error).toMatch(path);
     expect(error).toContain(memory);
   });
-  test("one text", () => {
-    expect(errorOf({ rates, note: "x".repeat(9_000_000) })).toContain(
-      "the plugin's memory is full: it has 8 MiB for its objects",
+  test("a text behind a list", () => {
+    expect(errorOf({ rates, rules: [{ sources: short(1_000_000) }], note: "x".repeat(9_000_000) })).toContain(
+      "the plugin's memory is full: it has 72 MiB for its objects in configure",
     );
   });
 });

@@ -1,3 +1,5 @@
+import { bswap } from "../byteorder";
+
 /** 16 bytes, network byte order. `new Ipv6Address()` at the top level makes one of the stage's own. */
 @unmanaged
 export class Ipv6Address {

@@ -1,5 +1,6 @@
 // IPv6's extension headers (RFC 8200, section 4).
 
+import { bswap } from "../byteorder";
 import { SLOT_HEAD, SLOT_HEAD_LENGTH, WINDOW_BASE } from "../generated/abi";
 import { Protocol } from "../protocol";
 import { spanBehind, spanBytes, spanLength, spanOf } from "./span";

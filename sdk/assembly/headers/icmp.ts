@@ -1,5 +1,7 @@
 // Fields are in network byte order in memory; accessors take and return numbers in host order.
 
+import { bswap } from "../byteorder";
+
 /** ICMP (RFC 792), and what ICMPv6 (RFC 4443) shares with it: the first 8 bytes. */
 @unmanaged
 export class Icmp {

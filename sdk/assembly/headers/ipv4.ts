@@ -2,6 +2,7 @@
 // field and touch no checksum: they are for headers that a stage makes itself. To change a packet's own headers use the
 // calls of Packet.
 
+import { bswap } from "../byteorder";
 import { checksum } from "../checksum";
 
 /** RFC 791: the fixed 20 bytes. Addresses are u32 in host order: 10.0.0.1 is 0x0a000001. */

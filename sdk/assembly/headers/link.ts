@@ -1,6 +1,8 @@
 // Link headers as a packet came with them, and ARP. Fields are in network byte order in memory; accessors take and
 // return numbers in host order, MAC addresses as the low 48 bits of a u64: 02:00:00:00:00:01 is 0x020000000001.
 
+import { bswap } from "../byteorder";
+
 // @ts-ignore: decorator
 @inline function macAt(at: usize): u64 {
   return <u64>bswap(load<u16>(at)) << 32 | <u64>bswap(load<u32>(at, 2));

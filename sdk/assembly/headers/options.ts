@@ -1,3 +1,4 @@
+import { bswap } from "../byteorder";
 import { SLOT_HEAD } from "../generated/abi";
 import { spanBehind, spanBytes, spanLength, spanSlot, spanStart } from "./span";
 

@@ -1,5 +1,6 @@
 // Fields are in network byte order in memory; accessors take and return numbers in host order.
 
+import { bswap, destinationPortAt, sourcePortAt } from "../byteorder";
 import { spanBehind, spanBytes, spanLength } from "./span";
 
 /** RFC 9260: the common header of 12 bytes. */
@@ -12,10 +13,10 @@ export class Sctp {
 
   /** Host order. */
   // @ts-ignore: decorator
-  @inline get sourcePort(): u32 { return bswap(this.from); }
+  @inline get sourcePort(): u32 { return sourcePortAt(changetype<usize>(this)); }
   /** Host order. */
   // @ts-ignore: decorator
-  @inline get destinationPort(): u32 { return bswap(this.to); }
+  @inline get destinationPort(): u32 { return destinationPortAt(changetype<usize>(this)); }
   /** Of the association, as the receiver chose it. */
   // @ts-ignore: decorator
   @inline get verificationTag(): u32 { return bswap(this.tag); }

@@ -2,6 +2,7 @@
 // field and touch no checksum: they are for headers that a stage makes itself. To change a packet's own headers use the
 // calls of Packet.
 
+import { bswap } from "../byteorder";
 import { Ipv6Address } from "./address6";
 
 /** Segment routing header, RFC 8754: 8 bytes, then the segments, the last one of the path first. */

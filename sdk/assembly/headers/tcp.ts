@@ -2,6 +2,8 @@
 // field and touch no checksum: they are for headers that a stage makes itself. To change a packet's own headers use the
 // calls of Packet.
 
+import { bswap, destinationPortAt, sourcePortAt } from "../byteorder";
+
 /** RFC 9293: the fixed 20 bytes. */
 @unmanaged
 export class Tcp {
@@ -17,10 +19,10 @@ export class Tcp {
 
   /** Host order. */
   // @ts-ignore: decorator
-  @inline get sourcePort(): u32 { return bswap(this.from); }
+  @inline get sourcePort(): u32 { return sourcePortAt(changetype<usize>(this)); }
   /** Host order. */
   // @ts-ignore: decorator
-  @inline get destinationPort(): u32 { return bswap(this.to); }
+  @inline get destinationPort(): u32 { return destinationPortAt(changetype<usize>(this)); }
   /** Of the first byte of payload. */
   // @ts-ignore: decorator
   @inline get sequence(): u32 { return bswap(this.seq); }

@@ -2,6 +2,8 @@
 // field and touch no checksum: they are for headers that a stage makes itself. To change a packet's own headers use the
 // calls of Packet.
 
+import { bswap, destinationPortAt, sourcePortAt } from "../byteorder";
+
 /** RFC 768: 8 bytes. */
 @unmanaged
 export class Udp {
@@ -12,12 +14,12 @@ export class Udp {
 
   /** Host order. */
   // @ts-ignore: decorator
-  @inline get sourcePort(): u32 { return bswap(this.from); }
+  @inline get sourcePort(): u32 { return sourcePortAt(changetype<usize>(this)); }
   // @ts-ignore: decorator
   @inline set sourcePort(value: u32) { this.from = bswap(<u16>value); }
   /** Host order. */
   // @ts-ignore: decorator
-  @inline get destinationPort(): u32 { return bswap(this.to); }
+  @inline get destinationPort(): u32 { return destinationPortAt(changetype<usize>(this)); }
   // @ts-ignore: decorator
   @inline set destinationPort(value: u32) { this.to = bswap(<u16>value); }
   /** Header and payload in bytes. */

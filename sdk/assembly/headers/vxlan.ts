@@ -1,3 +1,5 @@
+import { bswap } from "../byteorder";
+
 /** RFC 7348: 8 bytes behind the UDP header, then an Ethernet frame. Setters store the one field. */
 @unmanaged
 export class Vxlan {

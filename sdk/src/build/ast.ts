@@ -155,6 +155,7 @@ export interface Program {
 /** Binaryen's module, as afterCompile gets it. */
 export interface BinaryenModule {
   emitText(): string;
+  runPasses(passes: string[]): void;
 }
 export interface Parameter extends Node {
   type: Node;

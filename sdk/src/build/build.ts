@@ -31,6 +31,8 @@ export interface BuildOptions {
   sourceMapUrl?: string;
   /** Longest that the compiler may take, in milliseconds; default 120,000. */
   timeoutMs?: number;
+  /** For how long the compiler, which starts slowly, is kept for another build, in milliseconds; default 30,000. */
+  keepMs?: number;
 }
 
 /** A built plugin. */
@@ -54,11 +56,11 @@ export async function buildPlugin(options: BuildOptions): Promise<BuildResult> {
   if (options.entry === undefined && options.source === undefined)
     throw new TypeError("buildPlugin needs an entry or a source");
   const entry = resolve(options.entry ?? "plugin.ts");
-  const { source, timeoutMs, debug = false } = options;
+  const { source, timeoutMs, keepMs, debug = false } = options;
   const isAlone = options.entry === undefined;
   const compiled = await compileInWorker(
     { entry, isAlone, debug, ...(source === undefined ? {} : { source }) },
-    timeoutMs,
+    { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(keepMs === undefined ? {} : { keepMs }) },
   );
   checkPluginKeys(compiled);
   checkDeclarations(compiled, basename(entry));

@@ -20,19 +20,24 @@ export interface CompileReply {
 const TIMEOUT = 120_000;
 /** The thread goes when it has had nothing to do for so long, in milliseconds. */
 const IDLE = 30_000;
+/** Of Node's timers, in milliseconds. */
+const LONGEST = 2 ** 31 - 1;
 
 let worker: Worker | undefined;
 let idleTimer: NodeJS.Timeout | undefined;
 let queue: Promise<unknown> = Promise.resolve();
 
 /** As `compile`, in the compiler's thread. Throws BuildError. */
-export function compileInWorker(input: CompileInput, timeoutMs = TIMEOUT): Promise<CompileOutput> {
-  const result = queue.then(() => compileNow(input, timeoutMs));
+export function compileInWorker(
+  input: CompileInput,
+  { timeoutMs = TIMEOUT, keepMs = IDLE }: { timeoutMs?: number; keepMs?: number } = {},
+): Promise<CompileOutput> {
+  const result = queue.then(() => compileNow(input, timeoutMs, keepMs));
   queue = result.catch(() => undefined); // whoever asked for it handles the error; the next one in line goes on
   return result;
 }
 
-async function compileNow(input: CompileInput, timeoutMs: number): Promise<CompileOutput> {
+async function compileNow(input: CompileInput, timeoutMs: number, keepMs: number): Promise<CompileOutput> {
   clearTimeout(idleTimer);
   worker ??= new Worker(new URL("./compile-worker.js", import.meta.url));
   const { output, diagnostics, crash, failure } = await ask(worker, input, timeoutMs);
@@ -42,7 +47,7 @@ async function compileNow(input: CompileInput, timeoutMs: number): Promise<Compi
     const remedy = "Take out what was added last until it compiles, and report that part";
     throw new BuildError([{ severity: "error", code: "compiler", message, remedy, file: basename(input.entry) }]);
   }
-  idleTimer = setTimeout(stop, IDLE).unref();
+  idleTimer = setTimeout(stop, Math.min(keepMs, LONGEST)).unref();
   worker?.unref();
   if (diagnostics) throw new BuildError(diagnostics);
   if (output) return output;

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { MEMORY_PAGES, PRIVATE_BASE, PRIVATE_SIZE } from "../generated/abi.js";
@@ -38,11 +38,21 @@ export interface CompileOutput {
 }
 
 const sdkFolder = resolve(dirname(fileURLToPath(import.meta.url)), "../../assembly");
+/** The SDK's own file for a path inside some node_modules/@sluice/sdk: sources anywhere on disk import the SDK. */
 const sdkFile = /(?:^|[\\/])node_modules[\\/]@sluice[\\/]sdk[\\/](.*)$/;
+const RUNTIME = "runtime.ts";
+/** What takes the place of files of AssemblyScript's library. */
+const REPLACED = { "rt/stub": RUNTIME, "util/memory": "memory.ts" };
 /** Static data starts here, so that the zero page stays free: a read through a null view finds zeroes. */
 const MEMORY_BASE = 4096;
 const SETTLE_MARKER = "~lib/@sluice/sdk/packet/Packet#settle";
 const WRITE_MARKER = "~lib/@sluice/sdk/slot/PacketBytes#markWritten";
+
+/**
+ * The SDK's functions for what few packets need. Where they were inlined, the values of all other packets would have to go
+ * over the stack, for want of registers.
+ */
+const RARE = "~lib/@sluice/sdk/*/rarely*";
 
 const options = (file: string, debug: boolean): string[] => [
   file,
@@ -55,9 +65,7 @@ const options = (file: string, debug: boolean): string[] => [
 /** Runs the AssemblyScript compiler with the SDK's transform. Throws BuildError. */
 export async function compile(input: CompileInput): Promise<CompileOutput> {
   if (input.source === undefined) await checkReadable(input.entry);
-  const asc = await loadCompiler();
-  const { default: optimiser } = await import("assemblyscript/binaryen");
-  asc.libraryFiles["rt/stub"] = await runtimeSource();
+  const { asc, optimiser, library } = await loadCompiler();
   const folder = dirname(resolve(input.entry));
   const file = basename(input.entry);
   const diagnostics: Diagnostic[] = [];
@@ -97,6 +105,8 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
       // Nothing lies below MEMORY_BASE, so a small number that is added to an address can go into the access itself. With a
       // base given, the compiler does not say so by itself.
       optimiser.setLowMemoryUnused(true);
+      optimiser.setPassArgument("no-inline", RARE);
+      module.runPasses(["no-inline"]);
     }
   }
 
@@ -104,9 +114,10 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
     readFile: async (name: string, base: string) => {
       if (name === file && input.source !== undefined) return remember(sources, name, input.source);
       if (name === "asconfig.json") return null;
-      const sdk = sdkPath(name);
-      if (input.isAlone && sdk === undefined) return null;
-      const path = sdk ?? resolve(base === "." ? folder : join(folder, base), name);
+      const sdk = sdkFile.exec(name)?.[1];
+      if (sdk !== undefined) return rememberIfFound(sources, name, library.get(sdk));
+      if (input.isAlone) return null;
+      const path = resolve(base === "." ? folder : join(folder, base), name);
       return readFile(path, "utf8").then(
         (text) => remember(sources, name, text),
         (error: NodeJS.ErrnoException) => {
@@ -147,18 +158,43 @@ export async function compile(input: CompileInput): Promise<CompileOutput> {
   };
 }
 
-let compiler: Promise<typeof import("assemblyscript/asc")> | undefined;
+interface Compiler {
+  readonly asc: typeof import("assemblyscript/asc");
+  readonly optimiser: typeof import("assemblyscript/binaryen").default;
+  /** The SDK's own files, by their paths in it: read once, as there are many, and each is asked for by several names. */
+  readonly library: ReadonlyMap<string, string>;
+}
+
+let compiler: Promise<Compiler> | undefined;
+
+function loadCompiler(): Promise<Compiler> {
+  compiler ??= load();
+  return compiler;
+}
 
 /**
  * The compiler's optimiser is a WebAssembly module of some 12,000 functions. V8 would compile the hot ones twice, which takes
  * longer than one build: 4.4 against 2.4 s of processor time for a first build of a plugin with a large configuration.
  * The flag counts for modules that are made while it is set.
  */
-function loadCompiler(): Promise<typeof import("assemblyscript/asc")> {
-  if (compiler) return compiler;
+async function load(): Promise<Compiler> {
   setFlagsFromString("--liftoff-only");
-  compiler = import("assemblyscript/asc").finally(() => setFlagsFromString("--no-liftoff-only"));
-  return compiler;
+  const asc = await import("assemblyscript/asc").finally(() => setFlagsFromString("--no-liftoff-only"));
+  const { default: optimiser } = await import("assemblyscript/binaryen");
+  const library = await readLibrary();
+  for (const [place, file] of Object.entries(REPLACED)) asc.libraryFiles[place] = library.get(file) as string;
+  return { asc, optimiser, library };
+}
+
+async function readLibrary(): Promise<Map<string, string>> {
+  const names = (await readdir(sdkFolder, { recursive: true })).filter((name) => name.endsWith(".ts"));
+  const texts = await Promise.all(names.map((name) => readFile(join(sdkFolder, name), "utf8")));
+  const library = new Map(names.map((name, index) => [name.split(sep).join("/"), texts[index] as string]));
+  const runtime = library.get(RUNTIME) as string;
+  return library.set(
+    RUNTIME,
+    runtime.replace("const END: usize = 0;", `const END: usize = ${PRIVATE_BASE + PRIVATE_SIZE};`),
+  );
 }
 
 async function checkReadable(entry: string): Promise<void> {
@@ -172,23 +208,14 @@ const unreadable = (file: string, { message }: Error): Diagnostic => ({
   ...{ remedy: "Give the path of a file that can be read", file },
 });
 
-/** What takes the place of AssemblyScript's own "stub" runtime. */
-async function runtimeSource(): Promise<string> {
-  const text = await readFile(join(sdkFolder, "runtime.ts"), "utf8");
-  return text.replace("const END: usize = 0;", `const END: usize = ${PRIVATE_BASE + PRIVATE_SIZE};`);
-}
-
 const remember = (sources: Map<string, string>, name: string, text: string): string => {
   const file = sdkFile.exec(name)?.[1];
   sources.set(file === undefined ? name : `~lib/@sluice/sdk/${file}`, text);
   return text;
 };
 
-/** The SDK's own file for a path inside some node_modules/@sluice/sdk: sources anywhere on disk import the SDK. */
-function sdkPath(name: string): string | undefined {
-  const file = sdkFile.exec(name)?.[1];
-  return file === undefined ? undefined : join(sdkFolder, file);
-}
+const rememberIfFound = (sources: Map<string, string>, name: string, text: string | undefined): string | null =>
+  text === undefined ? null : remember(sources, name, text);
 
 const SIGNATURES =
   "Hooks and migrations take one Batch, configure takes an object of a @config class; none returns a value";

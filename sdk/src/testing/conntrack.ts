@@ -2,8 +2,9 @@
 // state and direction. Left out: SCTP's states (any packet may begin a flow), clashes of reply tuples, REPLY_CHANGED.
 
 import { Flag } from "../generated/abi.js";
-import { isMalformed, type Parsed, parsePacket, walkExtensions } from "./parse.js";
-import type { CtStateName } from "./rows.js";
+import { addressBytes } from "./addresses.js";
+import { isMalformed, type Malformed, type Parsed, parsePacket, walkExtensions } from "./parse.js";
+import type { CtStateName, SourceEnd } from "./rows.js";
 import { type TcpMarks, type TcpState, tcpStep, tcpTimeouts } from "./tcp-state.js";
 
 /** What conntrack says of a packet. */
@@ -90,6 +91,18 @@ export class Conntrack {
     if (this.byKey.has(reply)) return;
     flow.keys.push(reply);
     this.byKey.set(reply, { flow, direction: 1 });
+  }
+
+  /** Another flow owns the replies that this flow would get if the packet left with this source. */
+  isSourceTaken(name: string | undefined, packet: Parsed | Malformed, source: SourceEnd, nowNs: bigint): boolean {
+    const flow = name === undefined ? undefined : this.flows.get(name);
+    const found = isMalformed(packet) ? "invalid" : keyOf(packet);
+    if (!flow || typeof found === "string" || found.kind !== "flow") return false;
+    const { key } = found;
+    key.source = Buffer.from(addressBytes(source.address)).toString("hex");
+    key.ports[0] = source.port;
+    const owner = this.find(textOf(inverse(key)), nowNs);
+    return owner !== undefined && owner.flow !== flow;
   }
 
   /** At the end of a burst: a flow of which no packet left is none. */

@@ -9,7 +9,9 @@ import {
   PAYLOAD_BASE,
   PAYLOAD_SIZE,
 } from "../generated/abi.js";
+import { addressText } from "./addresses.js";
 import { isMalformed, parsePacket } from "./parse.js";
+import type { SourceEnd } from "./rows.js";
 
 /** A packet of the call in work. */
 export interface CallPacket {
@@ -20,6 +22,8 @@ export interface CallPacket {
   isTraced: boolean;
   /** What the stage notes goes in here, by name: the last value of each. */
   trace: Record<string, number>;
+  /** Another flow owns the replies to the packet, if it left with this source. */
+  isSourceTaken: (source: SourceEnd) => boolean;
 }
 /** A copy of a packet that a stage had sent. */
 export interface Mirrored {
@@ -74,6 +78,8 @@ export class HostImports {
         this.readPayload(slot, offset >>> 0, length >>> 0),
       emit: (length: number) => this.emit(length >>> 0),
       mirror: (slot: number, port: number, length: number) => this.mirror(slot, port >>> 0, length >>> 0),
+      source_taken: (slot: number, high: bigint, low: bigint, port: number) =>
+        this.sourceTaken(slot, BigInt.asUintN(64, high), BigInt.asUintN(64, low), port >>> 0),
       trace: (slot: number, name: number, value: bigint) => this.trace(slot, name >>> 0, value),
     };
     return { [IMPORT_MODULE]: functions as WebAssembly.ModuleImports };
@@ -107,6 +113,16 @@ export class HostImports {
     if (isDone || !this.ports.includes(port)) return 0;
     mirrored.push({ address: slot, port, hex: bytes.subarray(0, length || bytes.length).toString("hex") });
     return 1;
+  }
+
+  private sourceTaken(slot: number, high: bigint, low: bigint, port: number): number {
+    const { bytes, isSourceTaken } = this.packetAt(slot, "source_taken");
+    if (port > 65535) throw new ImportTrap(`source_taken with port ${port}, the largest is 65535`);
+    const address = Buffer.alloc(16);
+    address.writeBigUInt64BE(high, 0);
+    address.writeBigUInt64BE(low, 8);
+    const isIpv4 = bytes.readUInt8(0) >> 4 === 4;
+    return isSourceTaken({ address: addressText(address.subarray(isIpv4 ? 12 : 0)), port }) ? 1 : 0;
   }
 
   private trace(slot: number, index: number, value: bigint): undefined {

@@ -71,6 +71,7 @@ export {
   type RowReport,
   type RowResult,
   runRows,
+  type SourceEnd,
   type StageExecutor,
   type VerdictName,
 } from "./rows.js";

@@ -10,6 +10,8 @@ import {
   BURST_RANDOM,
   BURST_SEGMENT_BASE,
   BURST_SEGMENT_SIZE,
+  BURST_SPARE_BASE,
+  BURST_SPARE_SIZE,
   BURST_WALL_NS,
   BURST_WORKERS,
   COUNTERS_BASE,
@@ -18,6 +20,8 @@ import {
   INPUT_BASE,
   INPUT_SIZE,
   SEGMENT_A_BASE,
+  SEGMENT_B_BASE,
+  SEGMENT_B_SIZE,
   SLOT_LIST_OFFSET,
   WINDOW_BASE,
 } from "../generated/abi.js";
@@ -78,6 +82,8 @@ export class StageInstance {
     this.burst.writeUInt32LE(input.length, BURST_INPUT_LENGTH);
     this.burst.writeUInt32LE(SEGMENT_A_BASE, BURST_SEGMENT_BASE);
     this.burst.writeUInt32LE(segmentBytes, BURST_SEGMENT_SIZE);
+    this.burst.writeUInt32LE(SEGMENT_B_BASE, BURST_SPARE_BASE);
+    this.burst.writeUInt32LE(SEGMENT_B_SIZE, BURST_SPARE_SIZE);
     const result = this.exports.configure();
     if (result !== ConfigureResult.OK) {
       const silent =

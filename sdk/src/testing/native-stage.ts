@@ -7,7 +7,7 @@ import { ConfigureError, type Row, type RowResult, type StageExecutor } from "./
 
 /** What this needs of @sluice/native. */
 interface Dataplane {
-  apply(state: string): Promise<unknown>;
+  apply(state: string, configs: readonly string[]): Promise<unknown>;
   runStage(request: string): Promise<string>;
   stop(): Promise<void>;
 }
@@ -52,7 +52,7 @@ async function start(): Promise<{ dataplane: Dataplane; folder: string }> {
     ...{ name: `stage-${process.pid}`, workers: 1, memoryMb: 256, buffers: 4096, jumbos: 64, hugepages: "never" },
     ...{ stateDir: folder, cacheDir: join(folder, "cache") },
   });
-  await dataplane.apply(JSON.stringify({ conntrack: { maxFlows: 1024 } }));
+  await dataplane.apply(JSON.stringify({ conntrack: { maxFlows: 1024 } }), []);
   return { dataplane, folder };
 }
 

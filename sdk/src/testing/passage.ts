@@ -4,7 +4,7 @@ import { type HookName, hookNumber, type Manifest } from "../build/manifest.js";
 import { Conntrack, type Tracked } from "./conntrack.js";
 import { burstFacts } from "./node-stage.js";
 import { isMalformed, parsePacket } from "./parse.js";
-import type { CtStateName, PacketResult, PacketRow } from "./rows.js";
+import type { CtStateName, PacketResult, PacketRow, SourceEnd } from "./rows.js";
 import { bytesOf, hexOf, type Packet, type SendOptions, type SendResult } from "./send.js";
 import type { StageSession } from "./session.js";
 
@@ -89,12 +89,20 @@ export class Passage {
     return { flow, ctState };
   }
 
+  /** What is taken is kept with the row, for who runs it again. */
+  private isSourceTaken(row: PacketRow, source: SourceEnd, nowNs: bigint): boolean {
+    const isTaken = this.conntrack.isSourceTaken(row.flow, parsePacket(bytesOf(row.in)), source, nowNs);
+    if (isTaken) row.takenSources = [...(row.takenSources ?? []), source];
+    return isTaken;
+  }
+
   private runHook(passedNs: bigint, hook: HookName, travels: Travel[]): void {
     const at = Number(passedNs / 1_000_000n);
     const rows = travels.map(({ next }): PacketRow => ({ ...(next as PacketRow), hook, at }));
     const { emitted, mirrored } = this.session;
     const [before, copied, first] = [emitted.length, mirrored.length, this.taken];
-    const results = this.session.burst(burstFacts(hookNumber(hook), passedNs, this.bursts++, this.startWallNs), rows);
+    const facts = burstFacts(hookNumber(hook), passedNs, this.bursts++, this.startWallNs);
+    const results = this.session.burst(facts, rows, (row, source) => this.isSourceTaken(row, source, passedNs));
     this.taken += rows.length;
     this.onBurst?.(rows, results);
     const [sent, copies] = [emitted.slice(before).map(bytesOf), mirrored.slice(copied)];

@@ -11,6 +11,14 @@ export type VerdictName = "pass" | "drop" | "redirect" | "reinput" | "reply";
 /** A conntrack state, as rows name it. */
 export type CtStateName = "untracked" | "new" | "established" | "related" | "invalid";
 
+/** A source that a packet may leave with. */
+export interface SourceEnd {
+  /** Such as "10.0.0.1" or "fd00::1", in the form of RFC 5952. */
+  address: string;
+  /** Or the identifier of an ICMP query. */
+  port: number;
+}
+
 /** A packet that a stage is given, and what must come of it. */
 export interface PacketRow {
   /** Hex, from the L3 header on. */
@@ -26,6 +34,8 @@ export interface PacketRow {
   /** Default "new" for a flow's first packet, then "established"; "untracked" without a flow. */
   ctState?: CtStateName;
   direction?: "original" | "reply";
+  /** Sources with which the packet's replies would be another flow's; default none. */
+  takenSources?: SourceEnd[];
   /** Default 0. */
   inPort?: number;
   /** Default: not routed yet. */

@@ -8,7 +8,16 @@ import type { CallPacket } from "./imports.js";
 import { type BurstFacts, StageInstance } from "./instance.js";
 import { addMetrics, type Metrics, readMetrics } from "./metrics.js";
 import { isMalformed, type Parsed, parsePacket } from "./parse.js";
-import type { CtStateName, MirroredPacket, PacketResult, PacketRow, RowResult, Trap, VerdictName } from "./rows.js";
+import type {
+  CtStateName,
+  MirroredPacket,
+  PacketResult,
+  PacketRow,
+  RowResult,
+  SourceEnd,
+  Trap,
+  VerdictName,
+} from "./rows.js";
 import { isPlacementPossible, Slot } from "./slots.js";
 import { withTimeLimit } from "./time-limit.js";
 import { packetLine, sourceOfTrap } from "./trap.js";
@@ -45,6 +54,7 @@ interface Work {
   isMigrated: boolean;
   /** What the stage noted of it, by name. */
   trace: Record<string, number>;
+  isSourceTaken: (source: SourceEnd) => boolean;
   flow?: Flow;
 }
 
@@ -129,15 +139,22 @@ export class StageSession {
     this.trap = { message, packet: this.packets - 1 };
   }
 
-  /** Takes at most MAX_SLOTS packets through the stage in one burst. */
-  burst(facts: BurstFacts, packets: PacketRow[]): PacketResult[] {
+  /**
+   * Takes at most MAX_SLOTS packets through the stage in one burst. `isSourceTaken`: whether another flow owns the replies
+   * to a packet of the burst with this source; default what its row says.
+   */
+  burst(
+    facts: BurstFacts,
+    packets: PacketRow[],
+    isSourceTaken: (row: PacketRow, source: SourceEnd) => boolean = isListed,
+  ): PacketResult[] {
     if (packets.length > MAX_SLOTS) throw new RangeError(`a burst has at most ${MAX_SLOTS} packets`);
     const results: PacketResult[] = [];
     const work: Work[] = [];
     packets.forEach((row, index) => {
       const parsed = parsePacket(Buffer.from(row.in, "hex"));
       if (isMalformed(parsed)) results[index] = dropped(row, parsed.reason);
-      else work.push(this.load(row, index, parsed, work.length));
+      else work.push(this.load(row, index, parsed, work.length, (source) => isSourceTaken(row, source)));
     });
     const later = this.loadFlowStates(work, true);
     const first = work.filter((each) => !later.includes(each));
@@ -157,7 +174,7 @@ export class StageSession {
     if (result && state) result.flowState = state.toString("hex");
   }
 
-  private load(row: PacketRow, index: number, parsed: Parsed, at: number): Work {
+  private load(row: PacketRow, index: number, parsed: Parsed, at: number, isSourceTaken: Work["isSourceTaken"]): Work {
     const slot = new Slot(this.instance.memory, at);
     const flow = row.flow === undefined ? undefined : this.flow(row.flow);
     const usual: CtStateName = !flow ? "untracked" : flow.packets === 0 ? "new" : "established";
@@ -169,7 +186,8 @@ export class StageSession {
     }
     const view = Math.ceil(headerBytes / 64) * 64;
     const headLength = slot.fill({ parsed, row, flow: flow?.number ?? 0, ctState: row.ctState ?? usual }, view);
-    return { row, index, slot, parsed, headLength, isMigrated: false, trace: {}, ...(flow ? { flow } : {}) };
+    const work = { row, index, slot, parsed, headLength, isMigrated: false, trace: {}, isSourceTaken };
+    return { ...work, ...(flow ? { flow } : {}) };
   }
 
   private flow(name: string): Flow {
@@ -316,9 +334,11 @@ export class StageSession {
   }
 }
 
-const callPacketOf = ({ slot, parsed, row, trace }: Work): CallPacket => ({
-  ...{ address: slot.address, bytes: parsed.bytes, isTraced: row.traced === true, trace },
+const callPacketOf = ({ slot, parsed, row, trace, isSourceTaken }: Work): CallPacket => ({
+  ...{ address: slot.address, bytes: parsed.bytes, isTraced: row.traced === true, trace, isSourceTaken },
 });
+const isListed = (row: PacketRow, { address, port }: SourceEnd): boolean =>
+  row.takenSources?.some((taken) => taken.address === address && taken.port === port) ?? false;
 const traceOf = (trace: Record<string, number>) => (Object.keys(trace).length > 0 ? { trace } : {});
 
 const addressesOf = (work: Work[]): number[] => work.map(({ slot }) => slot.address);

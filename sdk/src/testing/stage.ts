@@ -17,7 +17,7 @@ export interface StageOptions {
   config?: Json;
   /** Numbers of the ports that there are, for redirects and mirroring; default 0 to 15. */
   ports?: number[];
-  /** Milliseconds that one call of the stage may take before it is stopped; 0: no limit. Default 1000. */
+  /** Milliseconds that one call of the stage may take before it is stopped; 0: no limit. Default 5000. */
   timeLimit?: number;
 }
 

@@ -1,5 +1,5 @@
 // A stage that does a bit of everything, by the destination port: for the harness's own tests.
-import { Batch, Counter, definePlugin, DropReason, dropReason, generation, Json, Packet } from "@sluice/sdk";
+import { Batch, Counter, definePlugin, DropReason, dropReason, generation, isSourceTaken, Json, Packet } from "@sluice/sdk";
 import { Prefix, Scratch, Settings } from "@sluice/sdk";
 
 definePlugin({ name: "gate", version: "1.0.0" });
@@ -49,5 +49,6 @@ export function process(batch: Batch): void {
     else if (port == 2) packet.mark = generation();
     else if (port == 7) for (;;) worker.set<u32>(4, 1);
     else if (port == 9) unreachable();
+    else if (port == 8) packet.mark = <u32>isSourceTaken(packet, 0, 0x0a010002, 40000);
   }
 }

@@ -1,5 +1,5 @@
 // One request of the host for each packet, chosen by its mark; the mark then says what came of it.
-import { Batch, Counter, Gauge, Histogram, Packet, TraceValue, definePlugin, worker, workers } from "@sluice/sdk";
+import { Batch, Counter, Gauge, Histogram, isSourceTaken, Packet, TraceValue, definePlugin, worker, workers } from "@sluice/sdk";
 
 definePlugin({ name: "host", version: "1.0.0", headerBytes: 64, failure: "FailOpen" });
 
@@ -39,6 +39,9 @@ function ask(packet: Packet, what: u32): u32 {
     case 32: rule.note(changetype<Packet>(changetype<usize>(packet) + 576), 7); return 0;
     case 40: return <u32>packet.reply();
     case 41: packet.patch16(packet.payloadOffset, 0xffff); return <u32>packet.reply();
+    case 42: return <u32>isSourceTaken(packet, 0, 0xc0000201, 40000) << 1 | <u32>isSourceTaken(packet, 0, 0xc0000201, 40001);
+    case 43: return <u32>isSourceTaken(packet, 0xfd000000 << 32, 7, 40000);
+    case 44: return <u32>isSourceTaken(packet, 0, 0, 65536);
     case 50: return worker() << 16 | workers();
     case 51: before.set(-3); return 0;
     case 52: before.add(-4); return <u32>before.current;

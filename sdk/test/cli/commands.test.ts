@@ -221,7 +221,7 @@ describe("bench", () => {
     );
     const { code, err } = await plugin("bench", loop, "--only", "node");
     expect(code).toBe(1);
-    expect(err).toMatch(/^error: The stage trapped: the stage did not return within 1000 ms.*\[trap\]$/);
+    expect(err).toMatch(/^error: The stage trapped: the stage did not return within 5000 ms.*\[trap\]$/);
   });
 
   test("of a stage that traps says so", async () => {

@@ -70,6 +70,15 @@ describe("flows are found as a node finds them", () => {
       },
     );
   });
+  test("a source is taken that would give a flow another one's replies", () => {
+    const from = (source: string) =>
+      stage.send(packet(ipv4({ ...there, source }), udp({ sourcePort: 40000, destinationPort: 8 }))).mark;
+    expect(from("10.1.0.3")).toBe(0);
+    expect(from("10.1.0.2")).toBe(0);
+    expect(from("10.1.0.1")).toBe(1);
+    stage.advance(30_000);
+    expect(from("10.1.0.1")).toBe(0);
+  });
   test("a flow whose first packet is dropped is none", () => {
     stage.send(toPort(22));
     expect(stage.send(toPort(22))).toMatchObject({ ctState: "new", flow: "#2" });

@@ -1,6 +1,7 @@
 import type { HookName, Manifest } from "../../build/manifest.js";
 import { hookNumber } from "../../build/manifest.js";
 import { Flag, SLOT_STRIDE, SLOTS_OFFSET, WINDOW_BASE } from "../../generated/abi.js";
+import type { CallPacket } from "../../testing/imports.js";
 import { StageInstance } from "../../testing/instance.js";
 import { isMalformed, parsePacket } from "../../testing/parse.js";
 import { Slot } from "../../testing/slots.js";
@@ -18,7 +19,7 @@ interface Group {
   slots: Slot[];
   /** The window's slots as they are before the burst. */
   window: Uint8Array;
-  packets: { address: number; bytes: Buffer; isTraced: boolean; trace: Record<string, number> }[];
+  packets: CallPacket[];
 }
 
 const PORTS = Array.from({ length: 16 }, (_, port) => port);
@@ -72,7 +73,13 @@ export class NodeTimer {
       slot.fill({ parsed, row: { ...row, expect: { verdict: "pass" } }, flow, ctState: "established" }, view);
       slot.setNewSlot(true);
       group.slots.push(slot);
-      group.packets.push({ address: slot.address, bytes: parsed.bytes, isTraced: false, trace: {} });
+      group.packets.push({
+        address: slot.address,
+        bytes: parsed.bytes,
+        isTraced: false,
+        trace: {},
+        isSourceTaken: () => false,
+      });
     }
     group.window = this.window(group).slice();
     withTimeLimit(DEFAULT_TIME_LIMIT, () => this.burst(group));
