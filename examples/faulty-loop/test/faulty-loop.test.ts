@@ -23,6 +23,6 @@ test("passes what is not its trigger", async () => {
 test("does not come back from its trigger: it is stopped, and the burst goes on without it", async () => {
   expect(await run(53, 666)).toMatchObject({
     packets: [{ verdict: "pass" }, { verdict: "pass" }],
-    trap: { packet: 1, message: "the stage did not return within 1000 ms" },
+    trap: { packet: 1, message: "the stage did not return within 5000 ms" },
   });
 });

@@ -27,6 +27,8 @@ export class ServiceConfig {
   shared: bool = false;
   /** The address that backends see instead of the client's */
   sourceNat: IpAddress | null = null;
+  /** Seconds that a client's new flows go where its last one went; 0: each flow goes where its hash says */
+  @maximum(86400) affinitySeconds: u32 = 0;
   @maxItems(512) backends: BackendConfig[];
 }
 

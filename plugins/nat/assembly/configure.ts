@@ -1,8 +1,8 @@
 import { IpAddress, Prefix, refuse } from "@sluice/sdk";
 import { BackendConfig, HairpinConfig, MasqueradeConfig, NatConfig, ServiceConfig } from "./config";
-import { fillChoices } from "./maglev";
+import { choicesOf, fillChoices } from "./maglev";
 import {
-  backends, options, pools, prefixes, serviceByKey, ServiceKey, services, sourceRules, virtualAddresses
+  backends, choices, options, pools, prefixes, serviceByKey, ServiceKey, services, sourceRules, virtualAddresses
 } from "./tables";
 
 const FIRST_PORT: u32 = 1024;
@@ -17,12 +17,25 @@ export function build(config: NatConfig): void {
   all.dropsRemoved = config.removedBackend == "drop" ? 1 : 0;
   all.hairpin4 = addHairpin(config.hairpin, config.hairpin.ipv4, 4);
   all.hairpin6 = addHairpin(config.hairpin, config.hairpin.ipv6, 6);
+  if (!makeRoom(config.services)) return;
   for (let i = 0; i < config.services.length; i++) {
     if (!addService(config.services[i])) return;
   }
   for (let i = 0; i < config.masquerade.length; i++) {
     if (!addSourceRule(config.masquerade[i])) return;
   }
+}
+
+/** False when the segment is too small. */
+function makeRoom(list: ServiceConfig[]): bool {
+  let places: u32 = 0;
+  let choice: u32 = 0;
+  for (let i = 0; i < list.length; i++) {
+    const count = list[i].backends.length;
+    places += count;
+    choice += choicesOf(count);
+  }
+  return services.reserve(list.length) && backends.reserve(places) && choices.reserve(choice);
 }
 
 /** As the tables have it. */
@@ -60,6 +73,7 @@ function addService(from: ServiceConfig): bool {
     if (sourceNat.family != vip.family) refuse(from, "sourceNat", "must be of the vip's address family");
     service.pool = addPool(sourceNat, FIRST_PORT, LAST_PORT) + 1;
   }
+  service.affinitySeconds = from.affinitySeconds;
   service.firstBackend = backends.length;
   for (let i = 0; i < from.backends.length; i++) {
     if (!addBackend(from.backends[i], vip.family, from.port)) return false;

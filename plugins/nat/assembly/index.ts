@@ -1,9 +1,11 @@
 import "./manifest";
-import { Batch, Counter, CtState, dropReason, DropReason, generation, mix, Packet, reduce, renewReply } from "@sluice/sdk";
-import { choosePort } from "./source-ports";
+import { Batch, Counter, CtState, dropReason, DropReason, generation, Packet, renewReply } from "@sluice/sdk";
+import { stickyChoice } from "./affinity";
+import { choiceOf } from "./maglev";
+import { beginPorts, choosePort, NO_PORT } from "./source-ports";
 import { DESTINATION, DESTINATION_DECIDED, SOURCE, SOURCE_DECIDED, Translation } from "./state";
 import {
-  backends, choices, NO_SERVICE, options, pools, prefixes, Service, serviceByKey, ServiceKey, services,
+  backends, NO_SERVICE, options, pools, prefixes, Service, serviceByKey, ServiceKey, services,
   sourceRules, virtualAddresses
 } from "./tables";
 import { translateDestination, translateSource } from "./translate";
@@ -18,6 +20,7 @@ const notServed = dropReason("service-port-closed", "To a service's address, but
 const untracked = dropReason("service-untracked", "To a service's address, without a connection");
 const backendRemoved = dropReason("backend-removed", "Its connection's backend is gone");
 const noHairpin = dropReason("no-hairpin-address", "A backend got itself, and there is no hairpin address of its family");
+const noSourcePort = dropReason("source-ports-taken", "All source ports of its range that were tried are other flows'");
 const untranslatable = dropReason("untranslatable", "A field to translate is not in the packet's readable part");
 
 const key = new ServiceKey();
@@ -45,6 +48,7 @@ export function prerouting(batch: Batch): void {
 
 @hook("postrouting")
 export function postrouting(batch: Batch): void {
+  beginPorts();
   for (let i = 0, n = batch.length; i < n; i++) {
     const packet = batch.at(i);
     const translation = packet.flow<Translation>();
@@ -123,7 +127,7 @@ function chooseBackend(packet: Packet, service: Service, isRenewed: bool): bool 
     packet.drop(DropReason.NoBackend);
     return false;
   }
-  const choice: u32 = choices.get(service.firstChoice + reduce(mix(packet.hash), service.choices));
+  const choice = service.affinitySeconds == 0 ? choiceOf(service, packet.hash) : stickyChoice(packet, service, key);
   const backend = backends.at(service.firstBackend + choice);
   const updated = packet.updateFlow<Translation>();
   if (packet.isIpv6) {
@@ -183,8 +187,10 @@ function decideSource(packet: Packet): bool {
     packet.drop(noHairpin);
     return false;
   }
-  updated.word |= SOURCE_DECIDED;
-  if (pool == 0) return true;
+  if (pool == 0) {
+    updated.word |= SOURCE_DECIDED;
+    return true;
+  }
   const to = pools.at(pool - 1);
   let own: u32 = 0;
   let peerPort: u32 = 0;
@@ -195,7 +201,14 @@ function decideSource(packet: Packet): bool {
   } else if (isEcho) {
     own = packet.icmp.identifier;
   }
-  updated.sourcePort = packet.hasPorts || isEcho ? <u16>(own ^ choosePort(packet, to, own, peerPort)) : 0;
+  if (packet.hasPorts || isEcho) {
+    const port = choosePort(packet, to, own, peerPort);
+    if (port == NO_PORT) {
+      packet.drop(noSourcePort);
+      return false;
+    }
+    updated.sourcePort = <u16>(own ^ port);
+  }
   if (packet.isIpv6) {
     const source = packet.ipv6.source;
     updated.sourceHigh = source.high ^ to.high;
@@ -203,7 +216,7 @@ function decideSource(packet: Packet): bool {
   } else {
     updated.sourceLow = <u64>packet.ipv4.source ^ to.low;
   }
-  updated.word |= SOURCE;
+  updated.word |= SOURCE_DECIDED | SOURCE;
   sourceFlows.add();
   return true;
 }

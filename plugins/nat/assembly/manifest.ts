@@ -1,3 +1,3 @@
 import { definePlugin } from "@sluice/sdk";
 
-definePlugin({ name: "nat", version: "1.0.0", headerBytes: 192, segmentBytes: 16777216, failure: "FailClosed" });
+definePlugin({ name: "nat", version: "1.0.0", headerBytes: 192, segmentBytes: 67108864, failure: "FailClosed" });

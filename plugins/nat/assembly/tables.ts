@@ -27,6 +27,8 @@ export class Service {
   choices: u32;
   /** Number of its pool + 1; 0: the source stays. */
   pool: u32;
+  /** That a client's new flows go where its last one went; 0: they need not. */
+  affinitySeconds: u32;
 }
 
 @unmanaged

@@ -561,19 +561,57 @@ function masqueradeRows(family: Family): Row[] {
           expect: pass(between(family, [family.pool, 40000], [family.world, 80])),
         },
       ],
-      counters: { source_flows: 3, source_port_guesses: 0 },
+      counters: { source_flows: 3 },
     },
     {
-      name: is("a refused attempt's next one gets another port"),
+      name: is("a port that another flow has is passed over, however long it has it"),
       hook: "postrouting",
-      config: config("40000-40001"),
-      packets: [leaves(pod, 40000, "refused"), { ...leaves(pod, 40001, "again"), at: 1000 }],
+      config: config("40000-40003"),
+      packets: [
+        {
+          ...leaves(pod, 40002, "a"),
+          takenSources: [40000, 40001, 40003].map((port) => ({ address: family.pool, port })),
+        },
+        {
+          ...leaves([family.second, 40000], 40000, "b"),
+          takenSources: [{ address: family.pool, port: 40001 }],
+          at: 200_000,
+        },
+      ],
     },
     {
-      name: is("a port is free again after two minutes"),
+      name: is("a port is free again as soon as no flow has it"),
       hook: "postrouting",
       config: config("40000-40001"),
-      packets: [leaves(pod, 40000, "a"), { ...leaves([family.second, 40000], 40000, "b"), at: 120_000 }],
+      packets: [leaves(pod, 40000, "a"), { ...leaves([family.second, 40000], 40000, "b"), at: 1 }],
+    },
+    {
+      name: is("of an echo, the identifiers that other flows have are passed over"),
+      hook: "postrouting",
+      config: config("2000-2001"),
+      packets: [
+        {
+          in: echo(family.client, family.world, 7),
+          flow: "a",
+          takenSources: [{ address: family.pool, port: 2001 }],
+          expect: pass(echo(family.pool, family.world, 2000)),
+        },
+      ],
+    },
+    {
+      name: is("a flow for which no port is left is refused, until one is"),
+      hook: "postrouting",
+      config: config("40000-40001"),
+      packets: [
+        {
+          in: between(family, pod, world),
+          flow: "a",
+          takenSources: [40000, 40001].map((port) => ({ address: family.pool, port })),
+          expect: drop("source-ports-taken"),
+        },
+        { ...leaves(pod, 40001, "a"), takenSources: [{ address: family.pool, port: 40000 }], ctState: "new", at: 1 },
+      ],
+      counters: { source_flows: 1 },
     },
   ];
 }
@@ -635,6 +673,10 @@ export const badConfigs: { config: Row["config"]; error: string }[] = [
   {
     config: { services: [service(v4, {}, [{ address: v4.backend, weight: 1001 }])] },
     error: "services[0].backends[0].weight must be a whole number from 0 to 1000",
+  },
+  {
+    config: { services: [service(v4, { affinitySeconds: 86401 })] },
+    error: "services[0].affinitySeconds must be a whole number from 0 to 86400",
   },
   {
     config: { services: [service(v6, { sourceNat: v4.pool })] },
