@@ -101,7 +101,13 @@ export const RESOURCES: readonly Resource[] = [
       "Which stages run in a hook, and in what order. Of several that select a node the highest priority holds, then the first by name.",
     spec: pipelineSpec,
     status: pipelineStatus,
-    columns: [{ name: "Nodes", type: "integer", jsonPath: ".status.nodes" }, conditionColumn("Accepted"), AGE],
+    columns: [
+      { name: "Release", type: "string", jsonPath: ".spec.release", priority: 1 },
+      { name: "Nodes", type: "integer", jsonPath: ".status.nodes" },
+      conditionColumn("Accepted"),
+      conditionColumn("Programmed"),
+      AGE,
+    ],
   },
 ];
 

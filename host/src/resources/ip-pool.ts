@@ -16,7 +16,11 @@ export const ipPoolSpec = z
       .describe(
         "Length of a block's prefix; where absent 26 for IPv4 and 122 for IPv6, or the pool's own if that is longer. It can't be changed.",
       ),
-    disabled: flag.default(false).describe("Nothing new is given out of a disabled pool; what is in use stays."),
+    disabled: flag
+      .default(false)
+      .describe(
+        "Nothing new is given out of a disabled pool; what is in use stays. New pods still need an address of its family, from another pool.",
+      ),
   })
   .superRefine(({ cidr, blockSize }, context) => {
     const pool = parsePrefix(cidr);

@@ -13,7 +13,7 @@ const uplink = z
     take: flag
       .default(true)
       .describe(
-        "The dataplane takes the interface; its name, addresses and routes move to a TAP of the node's own until it is given back.",
+        "The dataplane takes the interface; its name, addresses and routes move to a TAP of the node's own until it is given back. With driver dpdk there is none to take: the device is no interface of the kernel's.",
       ),
   })
   .superRefine(({ driver, devargs }, context) => {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { HOOKS, type Hook } from "../config/schema.js";
 import { integer } from "../config/values.js";
-import { labels, stageNames } from "./values.js";
+import { labels, release, stageNames } from "./values.js";
 
 const hookStages = stageNames.optional();
 const shape = Object.fromEntries(
@@ -12,6 +12,9 @@ const shape = Object.fromEntries(
 export const pipelineSpec = z.object({
   nodeSelector: labels.default({}).describe("Labels of the nodes meant; all nodes where empty."),
   priority: integer(-1000, 1000).default(0).describe("Of several objects that select a node, the highest holds."),
+  release: release.describe(
+    "Any word. Its Plugins' versions with the same one go live together with it, in one transaction on each node, once all are there; when one of them fails the node goes back to the last release as a whole.",
+  ),
   hooks: z
     .object(shape)
     .prefault({})

@@ -2,13 +2,16 @@ import { z } from "zod";
 import { FAILURE_STRATEGIES, HOOKS } from "../config/schema.js";
 import { flag, integer, nonEmpty, oneOf } from "../config/values.js";
 import { celRule, celRules } from "./cel.js";
-import { keyReference, labelSelector, labels, objectReference, oneField, stageNames } from "./values.js";
+import { keyReference, labelSelector, labels, objectReference, oneField, release, stageNames } from "./values.js";
 
 /** Characters of source that a Plugin holds itself: etcd takes 1.5 MiB an object, and kubectl keeps a copy in an annotation. */
 export const MAX_INLINE = 262_144;
 /** The stages that Sluice brings along, by the names that other stages, pipelines and `replaces` know them by. */
 export const OWN_STAGES = ["policy", "nat"] as const;
 export type OwnStage = (typeof OWN_STAGES)[number];
+/** The modules that it brings along. */
+export const OWN_MODULES = ["policy", "nat", "srv6"] as const;
+export type OwnModule = (typeof OWN_MODULES)[number];
 
 const SHA256 = "a sha-256 digest of 64 hex digits in lower case";
 const URL_TEXT = "an http or https URL of up to 2048 characters, without a user in it";
@@ -44,7 +47,7 @@ const oci = z.object({
   plainHttp: flag.default(false).describe("Speaks to the registry without TLS."),
 });
 
-const SOURCES = ["inline", "configMap", "url", "oci"] as const;
+const SOURCES = ["inline", "configMap", "url", "oci", "own", "digest"] as const;
 const oneSource = oneField(SOURCES);
 
 const source = z
@@ -56,6 +59,12 @@ const source = z
     configMap: keyReference.optional().describe("A .wasm in a ConfigMap's binaryData, or AssemblyScript in its data."),
     url: url.optional().describe("A .wasm from an HTTP server."),
     oci: oci.optional().describe("A .wasm from an OCI registry, as sluice-plugin push puts it there."),
+    own: oneOf(OWN_MODULES).optional().describe("A module that Sluice brings along."),
+    digest: z
+      .string({ error: SHA256 })
+      .regex(/^[0-9a-f]{64}$/, { error: SHA256 })
+      .optional()
+      .describe("The module of an earlier version of this Plugin, by its sha-256: one of status.history."),
   })
   .refine(oneSource.check, { error: oneSource.message })
   .meta(oneSource.cel);
@@ -95,7 +104,7 @@ const rollout = z.object({
   strategy: oneOf(["AllAtOnce", "NodeByNode", "Shadow"])
     .default("AllAtOnce")
     .describe(
-      "For now AllAtOnce only: every node as soon as it can. NodeByNode: one after the other, no further when one is in trouble. Shadow: each node first compares the new version with the live one on copies of its packets.",
+      "AllAtOnce: every node as soon as it can. NodeByNode: one after the other, no further while one is in trouble. Shadow: each node first compares the new version with the live one on copies of its packets. A version that fails on one node goes back to the one before it on all of them.",
     ),
   settleSeconds: integer(0, 3600, "seconds")
     .default(10)
@@ -137,6 +146,9 @@ export const versionFields = {
   resetFlowState: flag
     .default(false)
     .describe("A version whose flow state can't be made from the last one's begins with none."),
+  release: release.describe(
+    "Of a Plugin that a Pipeline with a release lists: goes live together with the Pipeline of the same one, and not before.",
+  ),
   rollout: rollout.prefault({}).describe("How a new version comes to the nodes."),
 };
 

@@ -39,11 +39,28 @@ export const ipPoolStatus = z
 
 const digest = z.string().describe("sha-256 of the module, hex.");
 
+/** What became of a version. */
+export const OUTCOMES = ["RollingOut", "Live", "Superseded", "RolledBack"] as const;
+
+/** Also how it is in Sluice's etcd. */
+export const pastVersion = z.object({
+  generation: count.describe("Of the Plugin that it was made of."),
+  digest,
+  source: z.string().describe("Where its module came from, for people."),
+  time: time.describe("When nodes were first given it."),
+  outcome: z
+    .enum(OUTCOMES)
+    .describe("RollingOut, Live, Superseded by a later one, or RolledBack: it failed, and went back by itself."),
+  message: z.string().optional().describe("Of RolledBack: why, with the node."),
+});
+
+export type PastVersion = z.output<typeof pastVersion>;
+
 export const pluginStatus = z
   .object({
     conditions,
     nodes: count.optional().describe("Nodes that it is to run on."),
-    readyNodes: count.optional().describe("Those of them that run this version."),
+    readyNodes: count.optional().describe("Those of them that run the version that they should."),
     digest: digest.optional(),
     previousDigest: digest.optional().describe("Of the version before this one."),
     lastError: z
@@ -56,6 +73,12 @@ export const pluginStatus = z
       })
       .optional()
       .describe("What went wrong last on a node."),
+    history: z
+      .array(pastVersion)
+      .optional()
+      .describe(
+        "Versions that nodes were given, oldest first, at most 10. A source of digest takes one's module again.",
+      ),
   })
   .describe("Written by the reflector.");
 

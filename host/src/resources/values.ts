@@ -28,6 +28,14 @@ export const stageNames = z
   // A set for the API server too: it refuses what is in it twice.
   .meta({ "x-kubernetes-list-type": "set" });
 
+const RELEASE = "a word of up to 63 characters: letters, digits, . _ -";
+
+/** What goes live together has the same one. */
+export const release = z
+  .string({ error: RELEASE })
+  .regex(/^[A-Za-z0-9._-]{1,63}$/, { error: RELEASE })
+  .optional();
+
 /** A key of a ConfigMap or Secret. */
 export const keyReference = z.object({
   namespace: objectName.describe("Its namespace."),
