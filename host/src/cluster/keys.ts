@@ -10,6 +10,7 @@
 //   /sluice/v1/ipam/blocks/<pool>/<block>           the node that has the block; made only where absent
 //   /sluice/v1/ipam/wants/<node>/<pool>             how many blocks the node's agent needs
 //   /sluice/v1/plugins/<name>                       a Plugin as nodes are to run it
+//   /sluice/v1/rollouts/<name>                      what became of a Plugin's versions; the reflector's own
 //   /sluice/v1/modules/<digest>                     how many parts a module is in; made after all of them
 //   /sluice/v1/modules/<digest>/<part>              a part of it, in base64
 //   /sluice/v1/nodes/<node>                         what the node's agent reports of itself
@@ -27,6 +28,7 @@ export const MIRRORED = {
   networkpolicies: true,
   nodeconfigs: false,
   ippools: false,
+  servicecidrs: false,
   pipelines: false,
 } as const;
 
@@ -43,6 +45,7 @@ export const NODE_IDS_PREFIX = `${IPAM_PREFIX}nodes/`;
 export const BLOCKS_PREFIX = `${IPAM_PREFIX}blocks/`;
 export const WANTS_PREFIX = `${IPAM_PREFIX}wants/`;
 export const PLUGINS_PREFIX = `${ROOT}/plugins/`;
+export const ROLLOUTS_PREFIX = `${ROOT}/rollouts/`;
 export const MODULES_PREFIX = `${ROOT}/modules/`;
 export const NODE_REPORTS_PREFIX = `${ROOT}/nodes/`;
 export const ENDPOINTS_PREFIX = `${ROOT}/endpoints/`;
@@ -60,6 +63,7 @@ export const nodeIdKey = (node: string): string => `${NODE_IDS_PREFIX}${node}`;
 export const blockKey = (pool: string, block: string): string => `${BLOCKS_PREFIX}${pool}/${block.replace("/", "_")}`;
 export const wantKey = (node: string, pool: string): string => `${WANTS_PREFIX}${node}/${pool}`;
 export const pluginKey = (name: string): string => `${PLUGINS_PREFIX}${name}`;
+export const rolloutKey = (name: string): string => `${ROLLOUTS_PREFIX}${name}`;
 /** @param digest sha-256, hex */
 export const moduleKey = (digest: string): string => `${MODULES_PREFIX}${digest}`;
 export const modulePartKey = (digest: string, part: number): string =>

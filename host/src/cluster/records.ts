@@ -4,6 +4,7 @@ import { ipPoolSpec } from "../resources/ip-pool.js";
 import { nodeConfigSpec } from "../resources/node-config.js";
 import { pipelineSpec } from "../resources/pipeline.js";
 import { versionFields } from "../resources/plugin.js";
+import { pastVersion } from "../resources/status.js";
 
 // The values in Sluice's etcd: of Kubernetes objects, no more than what agents need. Schemas are loose: a key that a newer
 // version added is ignored, so that versions can be mixed while a cluster is upgraded.
@@ -59,7 +60,7 @@ export const serviceRecord = z.object({
   loadBalancerIPs: z.array(z.string()),
   ports: z.array(servicePort),
   /** Seconds that a client stays with its backend; absent: no affinity. */
-  affinitySeconds: z.int().optional(),
+  affinitySeconds: z.int().min(1).max(86400).optional(),
   internalTrafficPolicy: z.enum(["Cluster", "Local"]),
   externalTrafficPolicy: z.enum(["Cluster", "Local"]),
   healthCheckNodePort: z.int().optional(),
@@ -122,6 +123,9 @@ export const networkPolicyRecord = z.object({
   egress: z.array(z.object({ to: z.array(policyPeer).optional(), ports: z.array(policyPort).optional() })),
 });
 
+/** Prefixes that services have their addresses of. */
+export const serviceCidrRecord = z.object({ name: z.string(), cidrs: z.array(z.string()) });
+
 /** One that was accepted last: while an object is refused its last good record stays. */
 export const nodeConfigRecord = z.object({
   name: z.string(),
@@ -148,7 +152,9 @@ export const pipelineRecord = z.object({
 });
 
 /** A version of a Plugin that was accepted: its module is in etcd, its configuration is as the module's manifest says. */
-const pluginVersion = z.object({
+export const pluginVersion = z.object({
+  /** A hash of all else and the Plugin's uid: versions of one generation differ where its configuration is elsewhere. */
+  id: z.string(),
   /** Of the Plugin that it was made of. */
   generation: z.int(),
   /** sha-256 of its module, hex. */
@@ -168,12 +174,27 @@ export const pluginRecord = z.object({
   uid: z.string(),
   /** ISO 8601, UTC: of two that can't both be run the older one is. */
   createdAt: z.string(),
-  /** Absent while its first version comes to one node after the other. */
+  /** What goes back goes back to it; absent while the first version comes to the nodes. */
   live: pluginVersion.optional(),
   /** Of the module that ran before `live`. */
   previousDigest: z.string().optional(),
-  /** Runs on these nodes instead. */
-  next: z.object({ version: pluginVersion, nodes: z.array(z.string()) }).optional(),
+  /**
+   * Under way: runs on nodes instead. NodeByNode comes to them in the order of their names, and has come to those up to `through`, to none
+   * where that is absent: one name, as all agents are sent each step.
+   */
+  next: z.object({ version: pluginVersion, through: z.string().optional() }).optional(),
+});
+
+/** What became of a Plugin's versions. */
+export const rolloutRecord = z.object({
+  name: z.string(),
+  uid: z.string(),
+  /** Oldest first. */
+  history: z.array(pastVersion),
+  /** When the version that is under way was first given to nodes; ISO 8601, UTC. */
+  since: z.string().optional(),
+  /** The last one that went back: it is not tried again. `source` and `digest`: as its version had them. */
+  refused: z.object({ id: z.string(), source: z.string(), digest: z.string() }).optional(),
 });
 
 /** An id that its node no longer has stays as long as packets of it may be under way. */
@@ -189,6 +210,31 @@ export const blockRecord = z.object({ pool: z.string(), block: z.string(), node:
 
 export const wantRecord = z.object({ node: z.string(), pool: z.string(), blocks: z.int().min(0) });
 
+/** What became of a Plugin on a node. */
+const pluginReport = z.object({
+  name: z.string(),
+  /** Of the version that runs. */
+  generation: z.int().optional(),
+  /** Its id. */
+  version: z.string().optional(),
+  /** It has run well for as long as its roll-out says. */
+  settled: z.boolean().optional(),
+  /** Id of the version that the node does not run, or no longer, as it failed. */
+  refused: z.string().optional(),
+  /** Why the node does not run the version that it should. */
+  problem: z.string().optional(),
+  /** The last failure of its stages. */
+  failure: z
+    .object({
+      message: z.string(),
+      source: z.string().optional(),
+      packet: z.string().optional(),
+      /** ISO 8601, UTC. */
+      time: z.string(),
+    })
+    .optional(),
+});
+
 /** What the reflector makes the status of NodeConfig and events of. */
 export const nodeReportRecord = z.object({
   node: z.string(),
@@ -203,10 +249,9 @@ export const nodeReportRecord = z.object({
   ),
   /** Generation of the NodeConfig that the conditions are about, and its name. */
   nodeConfig: z.object({ name: z.string(), generation: z.int() }).optional(),
-  /** Plugins that the node runs, with the generation of their version, or why it does not run the one that it should. */
-  plugins: z
-    .array(z.object({ name: z.string(), generation: z.int().optional(), problem: z.string().optional() }))
-    .optional(),
+  plugins: z.array(pluginReport).optional(),
+  /** That the node runs with; `problem`: why it does not run with the one that holds for it. */
+  pipeline: z.object({ name: z.string(), generation: z.int(), problem: z.string().optional() }).optional(),
 });
 
 export const endpointRecord = z.object({
@@ -228,10 +273,13 @@ export type Selector = z.output<typeof selector>;
 export type PolicyPeer = z.output<typeof policyPeer>;
 export type PolicyPort = z.output<typeof policyPort>;
 export type NetworkPolicyRecord = z.output<typeof networkPolicyRecord>;
+export type ServiceCidrRecord = z.output<typeof serviceCidrRecord>;
 export type NodeConfigRecord = z.output<typeof nodeConfigRecord>;
 export type IpPoolRecord = z.output<typeof ipPoolRecord>;
 export type PipelineRecord = z.output<typeof pipelineRecord>;
 export type PluginVersion = z.output<typeof pluginVersion>;
+export type RolloutRecord = z.output<typeof rolloutRecord>;
+export type PluginReport = z.output<typeof pluginReport>;
 export type PluginRecord = z.output<typeof pluginRecord>;
 export type IdRecord = z.output<typeof idRecord>;
 export type NodeIdRecord = z.output<typeof nodeIdRecord>;

@@ -17,6 +17,12 @@ export interface ObjectMeta {
   readonly annotations?: Record<string, string>;
 }
 
+/** Which object of a kind that has namespaces. */
+export interface NamespacedName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
 /** What all objects of the API have. What else one holds is for its reader to check. */
 export interface KubeObject {
   readonly metadata: ObjectMeta;
@@ -34,7 +40,11 @@ export interface WatchEvent {
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** Objects of one answer: memory is bounded by it. */
+export const PAGE_OBJECTS = 500;
 const REQUEST_MS = 30_000;
+/** What the client falls back to where it finds no configuration at all. */
+const NO_SERVER = "http://localhost:8080";
 /** Bookmarks come each minute: a watch without them has lost its server. */
 const WATCH_SILENCE_MS = 150_000;
 /** Certificates in files may be renewed: connections are made with those of not long ago. */
@@ -56,9 +66,10 @@ export class KubeApi {
 
   /**
    * @param kubeconfig absent: that of the pod this runs in, or what kubectl would use
+   * @param context of it; absent: its current one
    * @throws SluiceError "kubeconfig"
    */
-  static load(kubeconfig?: string): KubeApi {
+  static load(kubeconfig?: string, context?: string): KubeApi {
     const config = new KubeConfig();
     try {
       if (kubeconfig === undefined) config.loadFromDefault();
@@ -66,15 +77,60 @@ export class KubeApi {
     } catch (error) {
       throw SluiceError.of("kubeconfig", kubeconfig ?? "", messageOf(error), { cause: error });
     }
+    if (context !== undefined) {
+      const known = config.getContexts().map(({ name }) => name);
+      if (!known.includes(context)) {
+        throw SluiceError.of("kubeconfig", context, `no such context; there are: ${known.join(", ")}`);
+      }
+      config.setCurrentContext(context);
+    }
     const server = config.getCurrentCluster()?.server;
     if (server === undefined) {
       throw SluiceError.of("kubeconfig", kubeconfig ?? "", "its current context names no cluster");
     }
+    if (kubeconfig === undefined && server === NO_SERVER) {
+      const remedy = "there is none; name one with --kubeconfig, or in KUBECONFIG as for kubectl";
+      throw SluiceError.of("kubeconfig", "", remedy);
+    }
     return new KubeApi(config, server.replace(/\/$/, ""));
+  }
+
+  /** For connections that are no requests, such as those into containers. */
+  get config(): KubeConfig {
+    return this.#config;
+  }
+
+  /** The API server's URL, without a slash at its end. */
+  get server(): string {
+    return this.#server;
   }
 
   get<T>(path: string, query: Query = {}): Promise<T> {
     return this.#request(HttpMethod.GET, path, query);
+  }
+
+  /** All objects of a kind, a page at a time. @param path such as /api/v1/pods */
+  async list<T>(path: string, query: Query = {}): Promise<T[]> {
+    const all: T[] = [];
+    let next: string | undefined;
+    do {
+      const page: ObjectList<T> = await this.get(path, { ...query, limit: PAGE_OBJECTS, continue: next });
+      all.push(...page.items);
+      next = page.metadata.continue === "" ? undefined : page.metadata.continue;
+    } while (next !== undefined);
+    return all;
+  }
+
+  /** What is no JSON, such as a container's log. */
+  async text(path: string, query: Query = {}): Promise<string> {
+    const { httpStatusCode, body } = await this.#answer(HttpMethod.GET, path, query);
+    if (httpStatusCode >= 300) throw fromStatus(httpStatusCode, parsed(body), path);
+    return body;
+  }
+
+  /** Deletes an object; finalizers may keep it for a while. */
+  async delete(path: string, query: Query = {}): Promise<void> {
+    await this.#request(HttpMethod.DELETE, path, query);
   }
 
   create<T>(path: string, object: object): Promise<T> {
@@ -117,24 +173,29 @@ export class KubeApi {
     }
   }
 
-  async #request<T>(
+  async #request<T>(method: HttpMethod, path: string, query: Query, body?: object, contentType?: string): Promise<T> {
+    const answer = await this.#answer(method, path, query, body, contentType);
+    const value = parsed(answer.body);
+    if (answer.httpStatusCode >= 300) throw fromStatus(answer.httpStatusCode, value, path);
+    return value as T;
+  }
+
+  async #answer(
     method: HttpMethod,
     path: string,
     query: Query,
     body?: object,
-    contentType = "application/json",
-  ): Promise<T> {
+    contentType?: string,
+  ): Promise<{ httpStatusCode: number; body: string }> {
     try {
       const context = await this.#context(method, path, query);
       context.setSignal(AbortSignal.timeout(REQUEST_MS));
       if (body !== undefined) {
-        context.setHeaderParam("Content-Type", contentType);
+        context.setHeaderParam("Content-Type", contentType ?? "application/json");
         context.setBody(JSON.stringify(body));
       }
-      const response = await this.#http.send(context).toPromise();
-      const answer = parsed(await response.body.text());
-      if (response.httpStatusCode >= 300) throw fromStatus(response.httpStatusCode, answer, path);
-      return answer as T;
+      const { httpStatusCode, body: answered } = await this.#http.send(context).toPromise();
+      return { httpStatusCode, body: await answered.text() };
     } catch (error) {
       throw unavailable(error, path);
     }

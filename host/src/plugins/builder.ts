@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import type { Manifest } from "@sluice/native";
 import type { BuildError, BuildOptions, ModuleError } from "@sluice/sdk/build";
-import { messageOf, type Problem, SluiceError } from "../errors.js";
+import { type Problem, SluiceError } from "../errors.js";
+import { readBytes } from "../readable-file.js";
 
 /** A compiled plugin and what it says of itself. */
 export interface BuiltModule {
@@ -28,7 +28,7 @@ export async function buildModule(file: string): Promise<BuiltModule> {
       "allowed: AssemblyScript source (.ts) or a compiled module (.wasm)",
     );
   }
-  const wasm = await read(file);
+  const wasm = await readBytes(file);
   return { wasm, digest: digestOf(wasm), manifest: await inspect(wasm, file), origin: file };
 }
 
@@ -47,17 +47,32 @@ export function digestOf(wasm: Uint8Array): string {
 }
 
 async function compile(entry: string): Promise<BuiltModule> {
-  await read(entry);
+  await readBytes(entry);
   return build({ entry }, entry);
 }
 
+/** What the SDK calls a source without a file. */
+const TEXT_FILE = "plugin.ts";
+
 /**
  * The module of AssemblyScript that can import nothing but the SDK.
- * @param name the plugin's, where its source says none; its mistakes are placed in NAME.ts
- * @throws SluiceError with every mistake in the source, or what is wrong with the module
+ * @throws SluiceError with every mistake in the source, or what is wrong with the module; textPlacedIn() says where that is
  */
-export async function compileText(source: string, name: string): Promise<BuiltModule> {
-  return build({ source }, `${name}.ts`);
+export async function compileText(source: string): Promise<BuiltModule> {
+  // Who compiles texts is a process for nothing else, which is ended when its time has come.
+  return build({ source, keepMs: Number.POSITIVE_INFINITY }, TEXT_FILE);
+}
+
+export const refusedText = (code: string, message: string): SluiceError => SluiceError.of(code, TEXT_FILE, message);
+
+/** A text's problems, where its author finds them. @param place of the text, which line and column follow */
+export function textPlacedIn(place: string, error: SluiceError): SluiceError {
+  const problems = error.problems.map((problem) =>
+    problem.path.split(":")[0] === TEXT_FILE
+      ? { ...problem, path: `${place}${problem.path.slice(TEXT_FILE.length)}` }
+      : problem,
+  );
+  return new SluiceError(problems, { cause: error });
 }
 
 /** The compiler is a large module: loaded only when there is something to compile. */
@@ -69,14 +84,6 @@ async function build(options: BuildOptions, entry: string): Promise<BuiltModule>
   } catch (error) {
     if (isBuildError(error)) throw new SluiceError(buildProblems(error, entry), { cause: error });
     throw isModuleError(error) ? new SluiceError([moduleProblem(error, entry)], { cause: error }) : error;
-  }
-}
-
-async function read(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw SluiceError.of("unreadable-file", file, messageOf(error), { cause: error });
   }
 }
 

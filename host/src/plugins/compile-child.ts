@@ -4,8 +4,8 @@ import { messageOf, SluiceError } from "../errors.js";
 import { compileText } from "./builder.js";
 import type { CompileAnswer, CompileRequest } from "./compiler.js";
 
-process.on("message", async ({ source, name }: CompileRequest) => {
-  const answer = await compileText(source, name).then(
+process.on("message", async ({ source }: CompileRequest) => {
+  const answer = await compileText(source).then(
     (module): CompileAnswer => ({ module }),
     (error: unknown): CompileAnswer =>
       error instanceof SluiceError ? { problems: error.problems } : { failure: messageOf(error) },

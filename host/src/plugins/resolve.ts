@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import { ConfigDocument } from "../config/document.js";
-import { type LoadedNodeFile, readText } from "../config/load.js";
+import type { LoadedNodeFile } from "../config/load.js";
 import type { NodeFile, NodeSpec, PluginFile, PluginSpec } from "../config/schema.js";
 import { SluiceError } from "../errors.js";
+import { readText } from "../readable-file.js";
 import { type BuiltModule, buildModule } from "./builder.js";
 import { checkPluginConfig } from "./config-schema.js";
 

@@ -41,7 +41,7 @@ const CHUNK_NODES = 128;
 export class Allocator {
   readonly #options: AllocatorOptions;
   readonly #releases: Releases;
-  readonly #pacer = new Pacer(GATHER_MS, REVISIT_MS);
+  readonly #pacer = new Pacer({ gatherMs: GATHER_MS, revisitMs: REVISIT_MS, isPrompt: true });
   #settled = false;
 
   constructor(options: AllocatorOptions) {

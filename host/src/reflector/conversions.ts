@@ -6,6 +6,7 @@ import type {
   V1Node,
   V1Pod,
   V1Service,
+  V1ServiceCIDR,
   V1ServicePort,
 } from "@kubernetes/client-node";
 import type {
@@ -17,9 +18,12 @@ import type {
   PolicyPeer,
   PolicyPort,
   Selector,
+  ServiceCidrRecord,
   ServiceRecord,
 } from "../cluster/records.js";
+import { parseAddress, parsePrefix } from "../config/addresses.js";
 import type { KubeObject } from "../kube/api.js";
+import { present } from "../present.js";
 import { GRANTED } from "./granted.js";
 
 // Objects of the API, as they come in JSON, to records. Pure. What the API server fills in by default may be absent of objects
@@ -40,7 +44,7 @@ export function podOf({ metadata, spec, status }: Loose<V1Pod>): PodRecord {
     ...present({ node: spec?.nodeName }),
     phase: (status?.phase ?? "Pending") as PodRecord["phase"],
     ...(spec?.hostNetwork === true ? { hostNetwork: true } : {}),
-    ips: (status?.podIPs ?? []).map(({ ip }) => ip),
+    ips: addressesIn((status?.podIPs ?? []).map(({ ip }) => ip)),
     labels: metadata.labels ?? {},
     annotations: ownAnnotations(metadata),
     ports: ports.flatMap(({ name, containerPort, protocol }) =>
@@ -59,7 +63,9 @@ export function nodeOf({ metadata, status }: Loose<V1Node>): NodeRecord {
     uid: metadata.uid,
     labels: metadata.labels ?? {},
     annotations: ownAnnotations(metadata),
-    addresses: (status?.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+    addresses: addressesIn(
+      (status?.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+    ),
   };
 }
 
@@ -71,9 +77,9 @@ export function serviceOf({ metadata, spec, status }: Loose<V1Service>): Service
     ...namespaced(metadata),
     uid: metadata.uid,
     type: (spec?.type ?? "ClusterIP") as ServiceRecord["type"],
-    clusterIPs: clusterIPs.filter((ip) => ip !== "None" && ip !== ""),
-    externalIPs: spec?.externalIPs ?? [],
-    loadBalancerIPs: (status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip])),
+    clusterIPs: addressesIn(clusterIPs), // a headless service has "None"
+    externalIPs: addressesIn(spec?.externalIPs ?? []),
+    loadBalancerIPs: addressesIn((status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip)),
     ports: (spec?.ports ?? []).map(servicePortOf),
     ...present({ affinitySeconds: affinity }),
     internalTrafficPolicy: (spec?.internalTrafficPolicy ?? "Cluster") as ServiceRecord["internalTrafficPolicy"],
@@ -92,6 +98,10 @@ function servicePortOf({ name, protocol, port, nodePort }: V1ServicePort): Servi
   };
 }
 
+export function serviceCidrOf({ metadata, spec }: Loose<V1ServiceCIDR>): ServiceCidrRecord {
+  return { name: metadata.name, cidrs: (spec?.cidrs ?? []).filter((cidr) => parsePrefix(cidr) !== undefined) };
+}
+
 export function endpointSliceOf(object: Loose<V1EndpointSlice>): EndpointSliceRecord {
   const { metadata, addressType, ports, endpoints } = object;
   return {
@@ -104,7 +114,7 @@ export function endpointSliceOf(object: Loose<V1EndpointSlice>): EndpointSliceRe
       ...present({ port: port ?? undefined }),
     })),
     endpoints: (endpoints ?? []).map(({ addresses, conditions, nodeName, zone }) => ({
-      addresses,
+      addresses: addressesIn(addresses),
       // Of unknown readiness: ready (the API's own rule); serving as it is ready.
       ready: conditions?.ready ?? true,
       serving: conditions?.serving ?? conditions?.ready ?? true,
@@ -156,13 +166,11 @@ function ownAnnotations({ annotations }: KubeObject["metadata"]): Record<string,
   );
 }
 
-function protocolOf(protocol: string | undefined): "TCP" | "UDP" | "SCTP" {
-  return (protocol ?? "TCP") as "TCP";
+/** Agents take every one of a record's addresses for an address. */
+function addressesIn(texts: readonly (string | undefined)[]): string[] {
+  return texts.filter((text) => text !== undefined && parseAddress(text) !== undefined) as string[];
 }
 
-/** Only the keys that have a value. */
-function present<T extends object>(fields: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [Key in keyof T]?: Exclude<T[Key], undefined>;
-  };
+function protocolOf(protocol: string | undefined): "TCP" | "UDP" | "SCTP" {
+  return (protocol ?? "TCP") as "TCP";
 }

@@ -6,13 +6,22 @@ import {
   networkPolicyRecord,
   nodeRecord,
   podRecord,
+  serviceCidrRecord,
   serviceRecord,
 } from "../cluster/records.js";
 import { explainIssues } from "../config/explain.js";
 import { SluiceError } from "../errors.js";
 import type { KubeObject } from "../kube/api.js";
 import { parseIpPool, parseNodeConfig, parsePipeline } from "../resources/parse.js";
-import { endpointSliceOf, namespaceOf, networkPolicyOf, nodeOf, podOf, serviceOf } from "./conversions.js";
+import {
+  endpointSliceOf,
+  namespaceOf,
+  networkPolicyOf,
+  nodeOf,
+  podOf,
+  serviceCidrOf,
+  serviceOf,
+} from "./conversions.js";
 
 /** A mirrored kind: where the API has it, and what of an object agents need. */
 export interface Kind {
@@ -21,6 +30,8 @@ export interface Kind {
   /** As objects of it name their kind. */
   readonly name: string;
   readonly path: string;
+  /** An API server of an earlier version does not know it: then there is nothing of it. */
+  readonly isOptional?: true;
   /** Undefined: not for agents. @throws SluiceError "malformed-object" with the places in the record, or in the object */
   readonly record: (object: KubeObject) => object | undefined;
 }
@@ -41,6 +52,10 @@ export const KINDS: readonly Kind[] = [
   kind("Namespace", "v1", "namespaces", checked(namespaceRecord, namespaceOf)),
   kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", checked(networkPolicyRecord, networkPolicyOf)),
   kind("Service", "v1", "services", checked(serviceRecord, serviceOf)),
+  {
+    ...kind("ServiceCIDR", "networking.k8s.io/v1", "servicecidrs", checked(serviceCidrRecord, serviceCidrOf)),
+    isOptional: true,
+  },
   kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices", (object) =>
     isOfAgents(object) ? checked(endpointSliceRecord, endpointSliceOf)(object) : undefined,
   ),

@@ -8,7 +8,7 @@ export interface LeaseOptions {
   readonly api: KubeApi;
   readonly namespace: string;
   readonly name: string;
-  /** Of this process, different from all others. */
+  /** Of this process and of no other one that runs. A process that has its predecessor's takes the Lease up again at once. */
   readonly identity: string;
   readonly log: Logger;
 }
@@ -38,8 +38,8 @@ export class LeaseHolder {
   #read = false;
   /** What kept it from the Lease last time: said once. */
   #failure = "";
-  /** The last change seen, and when, in milliseconds since this process began. */
-  #change: { version: string; at: number } | undefined;
+  /** The last change seen, and when it expires, in milliseconds since this process began. */
+  #change: { version: string; expires: number } | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -74,7 +74,7 @@ export class LeaseHolder {
         active = undefined;
       }
       if (active?.end.signal.aborted) await active.done; // it failed
-      await sleep(RENEW_MS * (0.8 + 0.4 * Math.random()), undefined, { signal }).catch(() => undefined);
+      await sleep(this.#pauseMs(), undefined, { signal }).catch(() => undefined);
     }
     await active?.done;
     await this.#release();
@@ -120,10 +120,20 @@ export class LeaseHolder {
     }
   }
 
+  /** Until the next try: another one's Lease is looked at again no later than when it expires. */
+  #pauseMs(): number {
+    const pause = RENEW_MS * (0.8 + 0.4 * Math.random());
+    const left = this.#held || this.#change === undefined ? 0 : this.#change.expires - performance.now();
+    return left > 0 ? Math.min(pause, left + 1) : pause;
+  }
+
   #expired({ metadata, spec }: Lease): boolean {
     const version = metadata.resourceVersion ?? "";
-    if (this.#change?.version !== version) this.#change = { version, at: performance.now() };
-    return performance.now() - this.#change.at > (spec?.leaseDurationSeconds ?? DURATION_S) * 1000;
+    if (this.#change?.version !== version) {
+      const expires = performance.now() + (spec?.leaseDurationSeconds ?? DURATION_S) * 1000;
+      this.#change = { version, expires };
+    }
+    return performance.now() > this.#change.expires;
   }
 
   #next(lease: Lease | undefined): object {

@@ -1,19 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+export interface PacerOptions {
+  /** What changes within this time is dealt with in one pass. */
+  readonly gatherMs: number;
+  /** The longest time between two passes: what failed, and what only time makes due. */
+  readonly revisitMs: number;
+  /** The first change after a time of quiet does not wait for others. */
+  readonly isPrompt?: boolean;
+}
+
 /** Runs passes over a state: soon after it is poked, and every now and then without. Never two at a time. */
 export class Pacer {
-  readonly #gatherMs: number;
-  readonly #revisitMs: number;
+  readonly #options: PacerOptions;
   #wake: (() => void) | undefined;
   #poked = false;
+  /** When the last pass began, in milliseconds of this process. */
+  #begun = 0;
 
-  /**
-   * @param gatherMs what changes within this time is dealt with in one pass
-   * @param revisitMs the longest time between two passes: what failed, and what only time makes due
-   */
-  constructor(gatherMs: number, revisitMs: number) {
-    this.#gatherMs = gatherMs;
-    this.#revisitMs = revisitMs;
+  constructor(options: PacerOptions) {
+    this.#options = options;
   }
 
   /** Something has changed. */
@@ -27,6 +32,7 @@ export class Pacer {
       await this.#untilDue(signal);
       if (signal.aborted) return;
       this.#poked = false;
+      this.#begun = performance.now();
       await pass();
     }
   }
@@ -35,9 +41,11 @@ export class Pacer {
     const due = new AbortController();
     this.#wake = () => due.abort();
     signal.addEventListener("abort", this.#wake);
-    if (!this.#poked) await sleep(this.#revisitMs, undefined, { signal: due.signal }).catch(() => undefined); // woken
+    if (!this.#poked) await sleep(this.#options.revisitMs, undefined, { signal: due.signal }).catch(() => undefined); // woken
     signal.removeEventListener("abort", this.#wake);
     this.#wake = undefined;
-    await sleep(this.#gatherMs);
+    const { gatherMs, isPrompt = false } = this.#options;
+    const waited = isPrompt ? performance.now() - this.#begun : 0;
+    if (waited < gatherMs) await sleep(gatherMs - waited);
   }
 }

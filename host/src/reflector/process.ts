@@ -1,20 +1,20 @@
-import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
 import { pino } from "pino";
 import { Monitor } from "../http/monitor.js";
 import { KubeApi } from "../kube/api.js";
 import { signalled } from "../signals.js";
-import type { EtcdTls } from "../store/connection.js";
-import { EtcdStore } from "../store/etcd-store.js";
+import { type EtcdSource, FollowedEtcd } from "../store/followed.js";
 import { metricsOf } from "./metrics.js";
+import type { PluginLimits } from "./plugin-versions.js";
 import { Reflector } from "./reflector.js";
 
 export interface ReflectorProcessOptions {
-  readonly etcd: readonly string[];
-  readonly tls?: EtcdTls;
+  readonly etcd: EtcdSource;
   /** Absent: that of the pod this runs in, or what kubectl would use. */
   readonly kubeconfig?: string;
   readonly leaseNamespace: string;
+  /** As LeaseOptions has it. */
+  readonly identity: string;
+  readonly pluginLimits: PluginLimits;
   /** "host:port" or ":port". */
   readonly listen: string;
   readonly logLevel: string;
@@ -27,12 +27,14 @@ export interface ReflectorProcessOptions {
  * @throws SluiceError when it can't start; what is away only is waited for
  */
 export async function runReflector(options: ReflectorProcessOptions): Promise<void> {
-  const identity = `${hostname()}_${randomUUID()}`;
+  const { identity } = options;
   const log = pino({ level: options.logLevel, base: { reflector: identity } }, pino.destination({ fd: 2, sync: true }));
   const stopping = signalled(log);
   const api = KubeApi.load(options.kubeconfig);
-  const store = EtcdStore.open({ endpoints: options.etcd, ...(options.tls === undefined ? {} : { tls: options.tls }) });
-  const reflector = new Reflector({ api, store, leaseNamespace: options.leaseNamespace, identity, log });
+  const etcd = await FollowedEtcd.open(options.etcd, { log });
+  const { store } = etcd;
+  const { leaseNamespace, pluginLimits } = options;
+  const reflector = new Reflector({ api, store, leaseNamespace, pluginLimits, identity, log });
   const metrics = metricsOf(reflector);
   try {
     const monitor = await Monitor.start({ listen: options.listen, metrics, unready: () => reflector.unready() });
@@ -46,7 +48,7 @@ export async function runReflector(options: ReflectorProcessOptions): Promise<vo
       await monitor.close();
     }
   } finally {
-    await store.close();
+    await etcd.close();
   }
   log.info("stopped");
 }

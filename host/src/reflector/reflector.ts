@@ -4,6 +4,7 @@ import { messageOf, SluiceError } from "../errors.js";
 import type { KubeApi } from "../kube/api.js";
 import type { EtcdStore } from "../store/etcd-store.js";
 import { LeaseHolder } from "./lease.js";
+import { PLUGIN_LIMITS, type PluginLimits } from "./plugin-versions.js";
 import { RELEASE_TIMES, type ReleaseTimes } from "./releases.js";
 import { Session } from "./session.js";
 
@@ -15,6 +16,7 @@ export interface ReflectorOptions {
   readonly identity: string;
   readonly log: Logger;
   readonly times?: ReleaseTimes;
+  readonly pluginLimits?: PluginLimits;
 }
 
 const LEASE = "sluice-reflector";
@@ -57,12 +59,13 @@ export class Reflector {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const { log, times = RELEASE_TIMES } = this.#options;
+    const { log, times = RELEASE_TIMES, pluginLimits = PLUGIN_LIMITS } = this.#options;
     const backoff = new Backoff();
     while (!signal.aborted) {
       const session = new Session({
         ...this.#options,
         times,
+        pluginLimits,
         onMalformed: (kind) => this.malformed.set(kind, (this.malformed.get(kind) ?? 0) + 1),
       });
       this.#session = session;

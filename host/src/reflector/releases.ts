@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { type AddressRange, overlap, rangeOf } from "../cluster/blocks.js";
 import { ENDPOINTS_PREFIX, idKey, mirrorKey, nodeIdKey, wantKey } from "../cluster/keys.js";
 import { type EndpointRecord, endpointRecord, type IdRecord, podRecord } from "../cluster/records.js";
+import { familyOf } from "../config/addresses.js";
 import type { EtcdStore } from "../store/etcd-store.js";
 import type { Claim } from "./claims.js";
 import type { IpamState } from "./ipam-state.js";
@@ -130,7 +131,7 @@ function releasedId(node: string, id: number): Claim {
 
 function uses(endpoint: Endpoint, range: AddressRange): boolean {
   return endpoint.addresses.some((address) => {
-    const text = address.includes("/") ? address : `${address}/${address.includes(":") ? 128 : 32}`;
+    const text = address.includes("/") ? address : `${address}/${familyOf(address) === 6 ? 128 : 32}`;
     return overlap(rangeOf(text), range);
   });
 }

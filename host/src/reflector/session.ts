@@ -11,7 +11,9 @@ import type {
 import { formatProblem, messageOf, type SluiceError } from "../errors.js";
 import type { KubeApi, KubeObject } from "../kube/api.js";
 import { Informer } from "../kube/informer.js";
-import { Compiler } from "../plugins/compiler.js";
+import { COMPILE_LIMITS } from "../plugins/compiler.js";
+import { Compilers } from "../plugins/compilers.js";
+import { FETCH_LIMITS } from "../plugins/fetch.js";
 import { holdingFor, selectsNode } from "../resources/select.js";
 import type { EtcdStore } from "../store/etcd-store.js";
 import { ModuleStore } from "../store/module-store.js";
@@ -26,10 +28,11 @@ import { KINDS, type Kind, kindOf } from "./kinds.js";
 import { Mirror } from "./mirror.js";
 import { PluginPublisher } from "./plugin-publisher.js";
 import { pipelineStatus, pluginStatus } from "./plugin-statuses.js";
-import { PluginVersions } from "./plugin-versions.js";
+import { type PluginLimits, PluginVersions } from "./plugin-versions.js";
 import { checkPools } from "./pools.js";
 import type { ReleaseTimes } from "./releases.js";
 import { NodeReports } from "./reports.js";
+import { reportOf } from "./rollout.js";
 import { type Member, Roster } from "./roster.js";
 import { type StatusSource, StatusWriter } from "./status-writer.js";
 import { nodeConfigStatus, poolStatus } from "./statuses.js";
@@ -40,6 +43,7 @@ export interface SessionOptions {
   readonly store: EtcdStore;
   readonly identity: string;
   readonly times: ReleaseTimes;
+  readonly pluginLimits: PluginLimits;
   readonly log: Logger;
   /** Told the kind of each object that can't be used. */
   readonly onMalformed: (kind: string) => void;
@@ -74,7 +78,10 @@ export class Session {
     this.#reports = new NodeReports(
       log,
       (report, before) => this.#tellFaults(report, before),
-      () => this.#statuses.poke(),
+      () => {
+        this.#statuses.poke();
+        this.#plugins?.poke();
+      },
     );
     this.#statuses = new StatusWriter(api, this.#sources(), log);
   }
@@ -128,8 +135,9 @@ export class Session {
     setMaxListeners(4 * KINDS.length, ended); // all of the work listens, which Node takes for a leak
     const allocator = this.#makeAllocator(fence);
     this.#allocator = allocator;
-    const compiler = new Compiler();
-    const plugins = this.#makePublisher(fence, compiler);
+    const compilers = new Compilers({ ...COMPILE_LIMITS, timeMs: this.#options.pluginLimits.compileMs });
+    compilers.warmUp().catch((error) => log.warn({ error: messageOf(error) }, "the compiler is not ready yet"));
+    const plugins = this.#makePublisher(fence, compilers);
     this.#plugins = plugins;
     const watches = [store.watch(IPAM_PREFIX, this.#ipam), store.watch(NODE_REPORTS_PREFIX, this.#reports)];
     const work = [
@@ -140,7 +148,7 @@ export class Session {
       plugins.run(ended),
       new Informer(api, PLUGINS_PATH, plugins).run(ended),
       ...watches.map((watch) => watch.ended),
-      ...KINDS.map((kind) => new Informer(api, kind.path, this.#mirror(kind, writer)).run(ended)),
+      ...KINDS.map((kind) => new Informer(api, kind.path, this.#mirror(kind, writer), kind).run(ended)),
     ];
     try {
       await Promise.race(work); // the first that ends ends all
@@ -148,20 +156,43 @@ export class Session {
       this.#end.abort();
       await Promise.all(watches.map((watch) => watch.close()));
       await Promise.allSettled(work);
-      await compiler.close();
+      await compilers.close();
     }
   }
 
-  #makePublisher(fence: Fence, compiler: Compiler): PluginPublisher {
-    const { api, store, log } = this.#options;
+  #makePublisher(fence: Fence, compilers: Compilers): PluginPublisher {
+    const { api, store, log, pluginLimits } = this.#options;
     const modules = new ModuleStore(store);
-    const versions = new PluginVersions({ api, modules, compiler, fence: fence.condition });
-    const changed = () => this.#statuses.poke();
-    return new PluginPublisher({ store, modules, versions, fence: fence.condition, log, changed });
+    const limits = { ...FETCH_LIMITS, timeMs: pluginLimits.fetchMs };
+    const versions = new PluginVersions({ api, modules, compilers, limits, fence: fence.condition });
+    return new PluginPublisher({
+      api,
+      store,
+      modules,
+      versions,
+      fence: fence.condition,
+      log,
+      progress: (plugin, nodeSelector) => {
+        if (!this.#nodes.complete) return undefined;
+        const reports = this.#reportsOf(nodeSelector);
+        return [...reports].map(([node, report]) => ({ node, report: reportOf(report, plugin) }));
+      },
+      changed: () => this.#statuses.poke(),
+    });
+  }
+
+  /** Of the nodes that it selects, by their names. */
+  #reportsOf(nodeSelector: Readonly<Record<string, string>>): Map<string, NodeReportRecord | undefined> {
+    const selected = [...this.#nodes.members].filter(([, { record }]) =>
+      selectsNode(nodeSelector, record?.labels ?? {}),
+    );
+    const names = selected.map(([node]) => node).sort();
+    return new Map(names.map((node) => [node, this.#reports.reports.get(node)]));
   }
 
   #poke(): void {
     this.#allocator?.poke();
+    this.#plugins?.poke();
     this.#statuses.poke();
   }
 
@@ -288,25 +319,24 @@ export class Session {
     const plugins = this.#plugins;
     if (plugins?.complete !== true || !this.#nodes.complete) return undefined;
     return [...plugins.members].map(([name, member]) => {
-      const record = plugins.record(name);
-      const selector = (record?.live ?? member.record?.spec)?.placement.nodeSelector;
-      const nodes = [...this.#nodes.members].filter(
-        ([, node]) => selector !== undefined && selectsNode(selector, node.record?.labels ?? {}),
-      );
-      const reports = new Map(nodes.map(([node]) => [node, this.#reports.reports.get(node)]));
-      return { member, status: pluginStatus(member, { outcome: plugins.outcome(name), record, reports }, new Date()) };
+      const rollout = plugins.rollout(name);
+      const { next, live } = rollout?.record ?? {};
+      const selector = (next?.version ?? live ?? member.record?.spec)?.placement.nodeSelector;
+      const reports = selector === undefined ? new Map() : this.#reportsOf(selector);
+      return { member, status: pluginStatus(member, { outcome: plugins.outcome(name), rollout, reports }, new Date()) };
     });
   }
 
   #pipelineStatuses() {
     if (!this.#pipelines.complete || !this.#nodes.complete) return undefined;
     const records = [...this.#pipelines.members.values()].flatMap(({ record }) => record ?? []);
-    const holding = [...this.#nodes.members.values()].map(
-      ({ record }) => holdingFor(record?.labels ?? {}, records)?.name,
-    );
+    const reports = new Map([...this.#pipelines.members.keys()].map((name) => [name, new Map()]));
+    for (const [node, { record }] of this.#nodes.members) {
+      const name = holdingFor(record?.labels ?? {}, records)?.name ?? "";
+      reports.get(name)?.set(node, this.#reports.reports.get(node));
+    }
     return [...this.#pipelines.members].map(([name, member]) => {
-      const nodes = holding.filter((each) => each === name).length;
-      return { member, status: pipelineStatus(member, nodes, new Date()) };
+      return { member, status: pipelineStatus(member, reports.get(name) ?? new Map(), new Date()) };
     });
   }
 

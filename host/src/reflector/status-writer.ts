@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { sortedKeys } from "../cluster/versions.js";
 import { messageOf, SluiceError } from "../errors.js";
 import type { KubeApi } from "../kube/api.js";
 import { hasKubeCode } from "../kube/errors.js";
@@ -21,7 +22,7 @@ export class StatusWriter {
   readonly #api: KubeApi;
   readonly #sources: readonly StatusSource[];
   readonly #log: Logger;
-  readonly #pacer = new Pacer(GATHER_MS, REVISIT_MS);
+  readonly #pacer = new Pacer({ gatherMs: GATHER_MS, revisitMs: REVISIT_MS });
 
   constructor(api: KubeApi, sources: readonly StatusSource[], log: Logger) {
     this.#api = api;
@@ -42,7 +43,7 @@ export class StatusWriter {
     for (const { path, statuses } of this.#sources) {
       for (const { member, status } of statuses() ?? []) {
         if (signal.aborted) return;
-        if (!isDeepStrictEqual(sorted(member.status), sorted(status))) await this.#write(path, member, status);
+        if (!isDeepStrictEqual(sortedKeys(member.status), sortedKeys(status))) await this.#write(path, member, status);
       }
     }
   }
@@ -56,15 +57,4 @@ export class StatusWriter {
       this.#log.warn({ path, name, error: messageOf(error) }, "a status was not written; it is tried again");
     }
   }
-}
-
-/** The API gives keys in an order of its own. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, one]) => [key, sorted(one)]),
-  );
 }

@@ -10,6 +10,8 @@ export interface EtcdTls {
   /** The client's own, where etcd asks for one. */
   readonly cert?: string;
   readonly key?: string;
+  /** The name that etcd's certificate is to have; absent: that of the endpoint. */
+  readonly serverName?: string;
 }
 
 export interface EtcdOptions {
@@ -38,6 +40,7 @@ export function connect(options: EtcdOptions): Etcd3 {
     defaultCallOptions: ({ isStream }) =>
       isStream ? { interceptors: [requireLeader] } : { deadline: Date.now() + DEADLINE_MS },
     grpcOptions: {
+      ...(options.tls?.serverName === undefined ? {} : { "grpc.ssl_target_name_override": options.tls.serverName }),
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       // A peer that is gone without a word is noticed.
       "grpc.keepalive_time_ms": 10_000,

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Etcd3 } from "etcd3";
 import { INSTANCE_KEY } from "../cluster/keys.js";
+import { SluiceError } from "../errors.js";
 import { connect, type EtcdOptions } from "./connection.js";
 import { fromEtcd } from "./errors.js";
 import { type Condition, compareOf, requestOf, type Write } from "./transaction.js";
@@ -27,7 +28,7 @@ export interface TransactionResult {
 }
 
 /** What an answer is to hold: memory is bounded by it. */
-const PAGE_BYTES = 2 << 20;
+const PAGE_BYTES = 1 << 20;
 /** For each page etcd goes through all keys that are left, so pages are as large as may be; the first finds out. */
 const PAGE_ENTRIES = { first: 500, most: 4000 };
 
@@ -36,23 +37,46 @@ const PAGE_ENTRIES = { first: 500, most: 4000 };
  * or "etcd-failed" may have been done. All methods throw SluiceError, with EtcdErrorCode's codes.
  */
 export class EtcdStore {
-  /** For messages. */
-  readonly endpoints: string;
-  readonly #client: Etcd3;
+  #endpoints = "";
+  #client: Etcd3 | undefined;
   readonly #watches = new Set<PrefixWatch>();
 
-  private constructor(client: Etcd3, endpoints: string) {
-    this.#client = client;
-    this.endpoints = endpoints;
-  }
+  private constructor() {}
 
   /** Does not wait for etcd. @throws SluiceError "etcd-endpoint", "etcd-tls" */
   static open(options: EtcdOptions): EtcdStore {
-    return new EtcdStore(connect(options), options.endpoints.join(","));
+    const store = new EtcdStore();
+    store.use(options);
+    return store;
+  }
+
+  /** One of which it is not known yet where it is: requests fail until use(). */
+  static unplaced(): EtcdStore {
+    return new EtcdStore();
+  }
+
+  /** For messages. */
+  get endpoints(): string {
+    return this.#endpoints;
+  }
+
+  /**
+   * Goes on with these: etcd is elsewhere, or has other certificates. Watches go on, and requests in work may fail.
+   * @throws SluiceError "etcd-endpoint", "etcd-tls": it goes on as before
+   */
+  use(options: EtcdOptions): void {
+    const client = connect(options);
+    const endpoints = options.endpoints.join(",");
+    const isElsewhere = endpoints !== this.#endpoints;
+    this.#client?.close();
+    this.#client = client;
+    this.#endpoints = endpoints;
+    // Of a client that is closed the streams last as long as their server.
+    if (isElsewhere) for (const watch of this.#watches) watch.reconnect();
   }
 
   async get(key: string): Promise<Entry | undefined> {
-    const { kvs } = await this.#call(() => this.#client.kv.range({ key: Buffer.from(key) }));
+    const { kvs } = await this.#call((client) => client.kv.range({ key: Buffer.from(key) }));
     return kvs.map(entryOf)[0];
   }
 
@@ -67,7 +91,7 @@ export class EtcdStore {
     let limit = PAGE_ENTRIES.first;
     for (;;) {
       const request = { key: start, range_end: end, limit, revision: revision ?? 0 };
-      const { kvs, more, header } = await this.#call(() => this.#client.kv.range(request));
+      const { kvs, more, header } = await this.#call((client) => client.kv.range(request));
       revision ??= Number(header.revision);
       yield { entries: kvs.map(entryOf), revision };
       const last = kvs.at(-1);
@@ -90,7 +114,7 @@ export class EtcdStore {
   /** Does all `writes`, at most MAX_WRITES and one a key, or nothing where a condition does not hold. */
   async transaction(conditions: readonly Condition[], writes: readonly Write[]): Promise<TransactionResult> {
     const request = { compare: conditions.map(compareOf), success: writes.map(requestOf) };
-    const { succeeded, header } = await this.#call(() => this.#client.kv.txn(request));
+    const { succeeded, header } = await this.#call((client) => client.kv.txn(request));
     return { done: succeeded, revision: Number(header.revision) };
   }
 
@@ -104,7 +128,7 @@ export class EtcdStore {
       end: prefixEnd(prefix),
       handler,
       list: () => this.list(prefix),
-      stream: () => this.#call(() => this.#client.watchClient.watch()),
+      stream: () => this.#call((client) => client.watchClient.watch()),
       instance: () => this.#instance(),
       complete: async () => whenPresent === undefined || (await this.get(whenPresent)) !== undefined,
       errorOf: (error) => fromEtcd(error, this.endpoints),
@@ -117,7 +141,7 @@ export class EtcdStore {
   /** Ends its watches too. */
   async close(): Promise<void> {
     await Promise.all([...this.#watches].map((watch) => watch.close()));
-    this.#client.close();
+    this.#client?.close();
   }
 
   async #instance(): Promise<string> {
@@ -127,9 +151,12 @@ export class EtcdStore {
     return this.#instance();
   }
 
-  async #call<T>(request: () => Promise<T>): Promise<T> {
+  async #call<T>(request: (client: Etcd3) => Promise<T>): Promise<T> {
+    if (this.#client === undefined) {
+      throw SluiceError.of("etcd-unavailable", "", "it is not known yet where etcd is; it is looked for");
+    }
     try {
-      return await request();
+      return await request(this.#client);
     } catch (error) {
       throw fromEtcd(error, this.endpoints);
     }

@@ -22,15 +22,15 @@ export class ModuleStore {
   /** Who reads meanwhile finds all of it or nothing. @returns false when a condition does not hold */
   async put(wasm: Uint8Array, conditions: readonly Condition[] = []): Promise<boolean> {
     const digest = digestOf(wasm);
-    const parts = Math.ceil(wasm.length / PART_BYTES);
+    const parts = Math.max(1, Math.ceil(wasm.length / PART_BYTES));
     for (let part = 0; part < parts; part++) {
       const bytes = wasm.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
-      const value = Buffer.from(bytes).toString("base64");
-      const { done } = await this.store.transaction(conditions, [{ put: modulePartKey(digest, part), value }]);
-      if (!done) return false;
+      const write = { put: modulePartKey(digest, part), value: Buffer.from(bytes).toString("base64") };
+      // With the last one: most modules are one transaction.
+      const head = part === parts - 1 ? [{ put: moduleKey(digest), value: String(parts) }] : [];
+      if (!(await this.store.transaction(conditions, [write, ...head])).done) return false;
     }
-    const head = { put: moduleKey(digest), value: String(parts) };
-    return (await this.store.transaction(conditions, [head])).done;
+    return true;
   }
 
   /** @throws SluiceError "unknown-module", "digest-mismatch" */

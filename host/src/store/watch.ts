@@ -63,6 +63,7 @@ export class PrefixWatch {
   /** From which revision on changes are missing; undefined: nothing can be resumed. */
   #next: number | undefined;
   #lost = false;
+  #cancel: () => void = () => undefined;
   #onSynced: () => void = () => undefined;
 
   constructor(options: WatchOptions) {
@@ -86,6 +87,11 @@ export class PrefixWatch {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.ended.catch(() => undefined); // told to whoever waits for `ended`
+  }
+
+  /** Goes on by a new stream: the one that it has leads elsewhere. */
+  reconnect(): void {
+    this.#cancel();
   }
 
   async #run(): Promise<void> {
@@ -151,6 +157,7 @@ export class PrefixWatch {
       stream.cancel();
     };
     this.#stop.signal.addEventListener("abort", cancel);
+    this.#cancel = cancel;
     const overdue = setTimeout(cancel, CREATED_MS);
     try {
       // Progress notifications are not asked for: etcd before 3.4.25 and 3.5.8 may send them ahead of events.
