@@ -3,15 +3,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import type { PluginRecord, PodRecord } from "../cluster/records.js";
-import type { NodeSpec } from "../config/schema.js";
+import type { PodRecord } from "../cluster/records.js";
+import type { NodePlugin } from "../cluster/versions.js";
+import type { NodeSpec, PluginSpec } from "../config/schema.js";
 import { DataplaneClient } from "../dataplane/client.js";
+import { shadowProblem } from "../dataplane/shadow-parts.js";
 import { readSettings, type StartSettings, startedFile, startFile, writeSettings } from "../dataplane/start-file.js";
 import { formatProblem, type Problem, SluiceError } from "../errors.js";
 import { attachmentId } from "../ipam/attachment.js";
 import { Ipam } from "../ipam/ipam.js";
-import type { EtcdOptions } from "../store/connection.js";
-import { EtcdStore } from "../store/etcd-store.js";
+import type { EtcdStore } from "../store/etcd-store.js";
 import { ModuleStore } from "../store/module-store.js";
 import { ClusterPlugins } from "./cluster-plugins.js";
 import { ClusterView } from "./cluster-view.js";
@@ -22,19 +23,19 @@ import { DataplaneSync, type SyncState } from "./dataplane-sync.js";
 import { podMtu, portName } from "./desired.js";
 import { EtcdReport } from "./etcd-report.js";
 import { LostPods } from "./lost-pods.js";
-import { ModuleCache } from "./module-cache.js";
 import { startSettings } from "./node-config.js";
 import { NodeState } from "./node-state.js";
-import { type AgentPlugin, loadModules, type PluginModule } from "./plugins.js";
-import { pluginReports, reportPrefixes, reports } from "./reports.js";
+import { loadModules, type OwnModules } from "./plugins.js";
+import { reportPrefixes, reports } from "./reports.js";
 import { readSnapshot } from "./snapshot.js";
 import { SnapshotSaver } from "./snapshot-saver.js";
 import { UplinkWatch } from "./uplink-watch.js";
-import { UserPlugins } from "./user-plugins.js";
+import { UserStages } from "./user-stages.js";
 
 export interface AgentOptions {
   readonly node: string;
-  readonly etcd: EtcdOptions;
+  /** Its owner closes it after the agent. */
+  readonly store: EtcdStore;
   /** Of the dataplane. */
   readonly socket: string;
   /** Of the node: the settings of the dataplane's start are in it, the agent's own files in its folder "agent". */
@@ -62,12 +63,8 @@ const MODULES_WAIT_MS = 3000;
 export class Agent implements CniNode {
   readonly without = new Map<string, SluiceError | undefined>();
   readonly view: ClusterView;
-  private readonly modules: Record<AgentPlugin, PluginModule> = loadModules();
-  /** The users' Plugins. */
-  private readonly users: UserPlugins;
-  /** Those of the state that is being sent, and those that the dataplane has. */
-  private sending: readonly PluginRecord[] = [];
-  private programmed: readonly PluginRecord[] = [];
+  private readonly modules: OwnModules = loadModules();
+  private readonly users: UserStages;
   private hasTriedUsers = false;
   private readonly plugins: ClusterPlugins;
   private readonly state: NodeState;
@@ -97,21 +94,23 @@ export class Agent implements CniNode {
     this.view = new ClusterView(node, (change) => {
       this.state.changed(change);
       this.plugins.changed(change);
-      if (change.aspect === "plugins") this.users.set(change.name, change.record);
+      this.users.changed(change);
     });
     this.plugins = new ClusterPlugins(this.view, this.modules);
     const where = isOwnStateDir ? { stateDir } : {};
     this.state = new NodeState({ view: this.view, plugins: this.plugins, serviceCidrs, ...where });
-    this.store = EtcdStore.open(options.etcd);
+    this.store = options.store;
     const modules = new ModuleStore(this.store);
-    this.users = new UserPlugins({
-      node,
-      cache: new ModuleCache(join(stateDir, "agent", "modules"), (digest) => modules.get(digest)),
+    this.users = new UserStages({
+      folder: join(stateDir, "agent"),
+      view: this.view,
+      state: this.state,
+      module: (digest) => modules.get(digest),
       log,
-      changed: () => {
-        this.report?.touch();
-        this.sync?.touch();
-      },
+      stages: (users) => this.state.stages(this.uplinks.uplink, this.ipam.all(), users),
+      compare: (plugin, stages, signal) => this.compare(plugin, stages, signal),
+      changed: () => this.sync?.touch(),
+      reported: () => this.report?.touch(),
     });
     this.client = new DataplaneClient(options.socket);
     this.snapshot = new SnapshotSaver(join(stateDir, "agent", "snapshot"), this.view, log);
@@ -123,7 +122,9 @@ export class Agent implements CniNode {
     const folder = join(options.stateDir, "agent");
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const ipam = await Ipam.open({ folder, coolDownMs: options.coolDownMs });
-    return new Agent(options, ipam, await UplinkWatch.open(join(folder, "uplink.json"), options.log));
+    const agent = new Agent(options, ipam, await UplinkWatch.open(join(folder, "uplink.json"), options.log));
+    await agent.users.restore();
+    return agent;
   }
 
   /** Resolves once it works, with etcd or without. */
@@ -144,9 +145,11 @@ export class Agent implements CniNode {
       desired: () => this.desired(),
       module: (digest) => this.wasm(digest),
       leaveOut: (port, problem) => this.leaveOut(port, problem),
-      leaveOutPlugin: (name, problem) => this.users.refuse(name, problem),
+      leaveOutPlugin: (stage, problem) => this.plugins.refused(stage, problem) || this.users.refuse(stage, problem),
+      isWatchful: () => this.users.areOnTrial,
       changed: (state) => {
-        if (state.problems !== this.syncState.problems && state.problems.length === 0) this.tellProgrammed();
+        if (state.status !== this.syncState.status) this.users.look(state.status?.native.stages ?? []);
+        if (state.problems !== this.syncState.problems && state.problems.length === 0) this.users.confirm();
         this.syncState = state;
         this.reportConditions();
       },
@@ -163,7 +166,6 @@ export class Agent implements CniNode {
     await this.users.close();
     await this.report?.close();
     await this.snapshot.close();
-    await this.store.close();
     await this.ipam.close();
     this.client.close();
   }
@@ -208,10 +210,10 @@ export class Agent implements CniNode {
     return this.sync?.failures ?? 0;
   }
 
-  /** Conditions that are not met, each in one line. */
-  unreadyReasons(): string[] {
+  /** Conditions that are not met, each in one line; of `only` one, where that is given. */
+  unreadyReasons(only?: Condition["type"]): string[] {
     return this.conditions().flatMap(({ type, status, reason, message }) =>
-      status === "True" ? [] : [`${type}: ${reason}: ${message}`],
+      status === "True" || (only ?? type) !== type ? [] : [`${type}: ${reason}: ${message}`],
     );
   }
 
@@ -271,17 +273,25 @@ export class Agent implements CniNode {
     if (!this.hasTriedUsers) await Promise.race([this.users.tried(), sleep(MODULES_WAIT_MS)]);
     this.hasTriedUsers = true;
     const attachments = this.lostPods.without(this.ipam.all(), this.without);
-    this.sending = this.users.usable;
-    const spec = state.spec(settings, this.uplinks.uplink, attachments, this.sending);
+    const spec = this.users.fitted((users) => state.spec(settings, this.uplinks.uplink, attachments, users));
     this.tellTranslation();
     return spec;
   }
 
-  private tellProgrammed(): void {
-    if (this.programmed === this.sending) return;
-    this.programmed = this.sending;
-    this.users.confirm(this.programmed);
-    this.report?.touch();
+  private async compare(
+    { version }: NodePlugin,
+    stages: readonly PluginSpec[],
+    signal: AbortSignal,
+  ): Promise<Problem | undefined> {
+    const { packets, maxDifferences, timeoutSeconds } = version.rollout.shadow;
+    const request = {
+      pluginsJson: stages.map((stage) => JSON.stringify(stage)),
+      modules: [{ digest: version.digest, wasm: this.wasm(version.digest) }],
+      limits: { packets, maxDifferences, timeoutMs: timeoutSeconds * 1000 },
+    };
+    const timeoutMs = stages.length * timeoutSeconds * 1000 + STATUS_MS;
+    const { shadows } = await this.client.call("shadow", request, timeoutMs, signal);
+    return shadows.filter(({ passed }) => !passed).map(shadowProblem)[0];
   }
 
   /** @returns whether it is a pod's port, which is left out until its next ADD */
@@ -371,12 +381,7 @@ export class Agent implements CniNode {
       wants: this.ipam.wants(),
       conditions: this.conditions(),
       config: this.state.config,
-      plugins: pluginReports({
-        node,
-        wanted: this.view.plugins.values(),
-        programmed: this.programmed,
-        problemOf: (name) => this.users.problemOf(name) ?? this.state.problemOf(name),
-      }),
+      ...this.users.reports(),
     });
   }
 }

@@ -8,7 +8,7 @@ import { NatTranslation } from "../translate/nat.js";
 import { PolicyTranslation } from "../translate/policies.js";
 import type { OwnPlugin } from "../translate/stages.js";
 import type { ClusterView, ViewChange } from "./cluster-view.js";
-import { type AgentPlugin, type PluginModule, pluginSpec } from "./plugins.js";
+import { type OwnModules, pluginSpec } from "./plugins.js";
 
 export interface PluginsInput {
   /** The node's InternalIP addresses. */
@@ -26,18 +26,22 @@ const INGRESS = "policy-ingress";
 /** Services and policies of the cluster as the configurations of the node's plugins. */
 export class ClusterPlugins {
   private readonly nat = new NatTranslation();
-  private readonly policies = new PolicyTranslation();
+  private readonly policies: PolicyTranslation;
   private services = 0;
   private selections = 0;
-  /** Addresses that the node's pods were given, which the API learns later. */
-  private given = new Map<string, string[]>();
   private lastHostPorts: readonly HostPort[] = [];
+  private served = 0;
+  private mostServed: number | undefined;
+  private rules = 0;
+  private mostRules: number | undefined;
   problems: readonly Problem[] = [];
 
   constructor(
     private readonly view: ClusterView,
-    private readonly modules: Record<AgentPlugin, PluginModule>,
-  ) {}
+    private readonly modules: OwnModules,
+  ) {
+    this.policies = new PolicyTranslation(view.pods);
+  }
 
   /** Takes a change of the view. */
   changed({ aspect, name, record }: ViewChange): void {
@@ -64,7 +68,7 @@ export class ClusterPlugins {
         else this.policies.setNamespace(record);
         break;
       case "pods":
-        this.setPod(name);
+        this.selections++;
         break;
       default:
     }
@@ -74,10 +78,27 @@ export class ClusterPlugins {
   own(input: PluginsInput): readonly OwnPlugin[] {
     this.takeAttachments(input.attachments);
     const { addresses, podCidrs, masquerade } = input;
-    const nat = this.natSpec(this.services, addresses, podCidrs, masquerade, this.hostPorts(input.attachments));
-    const policies = this.policies.isEmpty ? NO_POLICIES : this.policySpecs(this.selections, addresses);
+    const hostPorts = this.hostPorts(input.attachments);
+    const nat = this.natSpec(this.services, addresses, podCidrs, masquerade, hostPorts, this.mostServed);
+    const policies = this.policies.isEmpty ? NO_POLICIES : this.policySpecs(this.selections, addresses, this.mostRules);
     this.problems = [...nat.problems, ...policies.problems];
     return this.all(nat.stage, policies.stages);
+  }
+
+  /**
+   * Takes what the dataplane has said against one of them. @returns whether it is asked for less from now on: services that a plugin has
+   * no room for must not keep all else from being changed
+   */
+  refused(stage: string, problem: Problem): boolean {
+    if (!isTooLarge(problem)) return false;
+    if (stage === NAT && this.served > 0) {
+      this.mostServed = Math.floor(this.served * LESS);
+      return true;
+    }
+    const mostRules = Math.floor((this.mostRules ?? this.rules) * LESS);
+    if ((stage !== EGRESS && stage !== INGRESS) || mostRules === this.mostRules) return false;
+    this.mostRules = mostRules;
+    return true;
   }
 
   private readonly all = latest((nat: OwnPlugin, policies: readonly OwnPlugin[]): readonly OwnPlugin[] => [
@@ -85,21 +106,9 @@ export class ClusterPlugins {
     ...policies,
   ]);
 
-  private setPod(key: string): void {
-    if (!this.view.pods.keepsOthers) return;
-    const [namespace = "", name = ""] = key.split("/");
-    const pod = this.view.pods.record(key);
-    this.selections++;
-    if (pod === undefined) this.policies.removePod(namespace, name);
-    else this.policies.setPod({ ...pod, ips: this.given.get(key) ?? pod.ips });
-  }
-
   private readonly takeAttachments = latest((attachments: readonly Attachment[]): void => {
-    const before = this.given;
-    this.given = new Map(attachments.map((each) => [keyOf(each), each.interfaces[0]?.addresses ?? []]));
-    for (const key of new Set([...before.keys(), ...this.given.keys()])) {
-      if (before.get(key)?.join() !== this.given.get(key)?.join()) this.setPod(key);
-    }
+    const given = new Map(attachments.map((each) => [keyOf(each), each.interfaces[0]?.addresses ?? []]));
+    if (this.view.pods.give(given)) this.selections++;
   });
 
   private readonly hostPorts = latest((attachments: readonly Attachment[]): readonly HostPort[] => {
@@ -122,22 +131,37 @@ export class ClusterPlugins {
       podCidrs: readonly string[],
       masquerade: boolean,
       hostPorts: readonly HostPort[],
+      most: number | undefined,
     ) => {
       const { node: name } = this.view;
-      const { config, problems } = this.nat.translate({ name, addresses, podCidrs, masquerade, hostPorts });
+      const node = { name, addresses, podCidrs, masquerade, hostPorts };
+      const { config, problems } = this.nat.translate(most === undefined ? node : { ...node, most });
+      this.served = config.services.length;
       const plugin = pluginSpec(this.modules.nat, NAT, config);
       return { stage: { role: "nat", hooks: this.modules.nat.hooks, plugin } satisfies OwnPlugin, problems };
     },
   );
 
-  private readonly policySpecs = latest((_selections: number, addresses: readonly string[]): PolicySpecs => {
-    const { egress, ingress, problems } = this.policies.translate({ name: this.view.node, addresses });
-    const plugins = [
-      pluginSpec(this.modules.policy, EGRESS, egress, { before: [INGRESS] }),
-      pluginSpec(this.modules.policy, INGRESS, ingress),
-    ];
-    return { stages: plugins.map((plugin) => ({ role: "policy", hooks: POLICY_HOOKS, plugin })), problems };
-  });
+  private readonly policySpecs = latest(
+    (_selections: number, addresses: readonly string[], most?: number): PolicySpecs => {
+      const node = { name: this.view.node, addresses };
+      const { egress, ingress, problems } = this.policies.translate(most === undefined ? node : { ...node, most });
+      this.rules = Math.max(egress.rules.length, ingress.rules.length);
+      const plugins = [
+        pluginSpec(this.modules.policy, EGRESS, egress, { before: [INGRESS] }),
+        pluginSpec(this.modules.policy, INGRESS, ingress),
+      ];
+      return { stages: plugins.map((plugin) => ({ role: "policy", hooks: POLICY_HOOKS, plugin })), problems };
+    },
+  );
+}
+
+/** What is tried next, of what was too much. */
+const LESS = 0.75;
+
+/** The plugin's memory or its tables are full: it says so, or ends while it allocates. */
+function isTooLarge({ code, message }: Problem): boolean {
+  return code === "config-too-large" || (code === "config-failed" && message.includes("memory is full"));
 }
 
 /** Of its manifest's the one that is judged here: what the node itself sends and gets is not. */

@@ -8,10 +8,11 @@ import {
   NODE_IDS_PREFIX,
   PLUGINS_PREFIX,
 } from "../cluster/keys.js";
+import { PackedSlice } from "../cluster/packed-slice.js";
+import { PodTable } from "../cluster/pod-table.js";
 import {
   type BlockRecord,
   blockRecord,
-  type EndpointSliceRecord,
   endpointSliceRecord,
   type IpPoolRecord,
   ipPoolRecord,
@@ -29,10 +30,11 @@ import {
   pipelineRecord,
   pluginRecord,
   podRecord,
+  type ServiceCidrRecord,
   type ServiceRecord,
+  serviceCidrRecord,
   serviceRecord,
 } from "../cluster/records.js";
-import { PodTable } from "./pod-table.js";
 
 /** What a change is about: who computes something looks at its own only. */
 export type Aspect = MirroredKind | "blocks" | "ids" | "plugins";
@@ -41,10 +43,11 @@ interface Records {
   namespaces: NamespaceRecord;
   nodes: NodeRecord;
   services: ServiceRecord;
-  endpointslices: EndpointSliceRecord;
+  endpointslices: PackedSlice;
   networkpolicies: NetworkPolicyRecord;
   nodeconfigs: NodeConfigRecord;
   ippools: IpPoolRecord;
+  servicecidrs: ServiceCidrRecord;
   pipelines: PipelineRecord;
   plugins: PluginRecord;
 }
@@ -59,17 +62,20 @@ export class ClusterView {
   readonly namespaces = new Map<string, NamespaceRecord>();
   readonly nodes = new Map<string, NodeRecord>();
   readonly services = new Map<string, ServiceRecord>();
-  readonly endpointslices = new Map<string, EndpointSliceRecord>();
+  readonly endpointslices = new Map<string, PackedSlice>();
   readonly networkpolicies = new Map<string, NetworkPolicyRecord>();
   readonly nodeconfigs = new Map<string, NodeConfigRecord>();
   readonly ippools = new Map<string, IpPoolRecord>();
+  readonly servicecidrs = new Map<string, ServiceCidrRecord>();
   readonly pipelines = new Map<string, PipelineRecord>();
+  /** Counts changes of Pipelines. */
+  pipelineChanges = 0;
   /** The users'. */
   readonly plugins = new Map<string, PluginRecord>();
   readonly blocks = new Map<string, BlockRecord>();
   /** This node's. */
   id: number | undefined;
-  pods: PodTable;
+  readonly pods: PodTable;
   /** Keys whose values can't be used, of a newer version or not of Sluice, with why. What was known of them stays. */
   readonly bad = new Map<string, string>();
 
@@ -78,7 +84,7 @@ export class ClusterView {
     /** Told of each change that is kept. */
     private readonly told: (change: ViewChange) => void = () => undefined,
   ) {
-    this.pods = new PodTable(node, false);
+    this.pods = new PodTable(node);
   }
 
   /** Pods of other nodes matter where there are policies, and only there; once they do, all pods must be told anew. */
@@ -88,7 +94,7 @@ export class ClusterView {
 
   /** Forgets all pods, and keeps those of other nodes from now on. */
   keepAllPods(): void {
-    this.pods = new PodTable(this.node, true);
+    this.pods.keepOthers();
   }
 
   /** @param value absent: deleted. @returns what it was about; undefined where nothing changed that is kept */
@@ -140,8 +146,19 @@ export class ClusterView {
   }
 
   private get maps() {
-    const { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, pipelines } = this;
-    return { namespaces, nodes, services, endpointslices, networkpolicies, nodeconfigs, ippools, pipelines };
+    const { namespaces, nodes, services, endpointslices, networkpolicies } = this;
+    const { nodeconfigs, ippools, servicecidrs, pipelines } = this;
+    return {
+      namespaces,
+      nodes,
+      services,
+      endpointslices,
+      networkpolicies,
+      nodeconfigs,
+      ippools,
+      servicecidrs,
+      pipelines,
+    };
   }
 
   private tell(aspect: Aspect, name: string): void {
@@ -160,14 +177,17 @@ export class ClusterView {
       case "services":
         return put(this.services, name, serviceRecord, value);
       case "endpointslices":
-        return put(this.endpointslices, name, endpointSliceRecord, value);
+        return put(this.endpointslices, name, packedSlice, value);
       case "networkpolicies":
         return put(this.networkpolicies, name, networkPolicyRecord, value);
       case "nodeconfigs":
         return put(this.nodeconfigs, name, nodeConfigRecord, value);
       case "ippools":
         return put(this.ippools, name, ipPoolRecord, value);
+      case "servicecidrs":
+        return put(this.servicecidrs, name, serviceCidrRecord, value);
       case "pipelines":
+        this.pipelineChanges++;
         return put(this.pipelines, name, pipelineRecord, value);
       case "plugins":
         return put(this.plugins, name, pluginRecord, value);
@@ -181,6 +201,8 @@ export class ClusterView {
   }
 }
 
+const packedSlice = endpointSliceRecord.transform((slice) => new PackedSlice(slice));
+
 class InvalidRecord extends Error {}
 
 function placeOf(key: string): { aspect: Aspect; name: string } | undefined {
@@ -188,8 +210,10 @@ function placeOf(key: string): { aspect: Aspect; name: string } | undefined {
   if (key.startsWith(PLUGINS_PREFIX)) return { aspect: "plugins", name: key.slice(PLUGINS_PREFIX.length) };
   if (key.startsWith(NODE_IDS_PREFIX)) return { aspect: "ids", name: key.slice(NODE_IDS_PREFIX.length) };
   if (!key.startsWith(MIRROR_PREFIX)) return undefined;
-  const [kind = "", ...rest] = key.slice(MIRROR_PREFIX.length).split("/");
-  return Object.hasOwn(MIRRORED, kind) ? { aspect: kind as MirroredKind, name: rest.join("/") } : undefined;
+  const end = key.indexOf("/", MIRROR_PREFIX.length);
+  const kind = key.slice(MIRROR_PREFIX.length, end);
+  // A part of the key, and no new text: there are many, and the watch keeps the keys.
+  return Object.hasOwn(MIRRORED, kind) ? { aspect: kind as MirroredKind, name: key.slice(end + 1) } : undefined;
 }
 
 function put<Value>(

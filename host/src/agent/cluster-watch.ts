@@ -33,11 +33,18 @@ const ASPECTS: Record<Aspect, string> = {
   ids: NODE_IDS_PREFIX,
 };
 
+/** In which order they are read: one after the other, so that no more than a page is in memory; pods last, since policies say which. */
+const ORDER: readonly Aspect[] = [
+  "networkpolicies",
+  ...(Object.keys(ASPECTS) as Aspect[]).filter((aspect) => aspect !== "networkpolicies" && aspect !== "pods"),
+  "pods",
+];
+
 /** Keeps a view as etcd is. */
 export class ClusterWatch {
   private readonly watches = new Map<Aspect, PrefixWatch>();
   private readonly lost = new Map<Aspect, SluiceError>();
-  private readonly unread = new Set<Aspect>(Object.keys(ASPECTS) as Aspect[]);
+  private readonly unread = new Set<Aspect>(ORDER);
   /** Keys that were told of each aspect until it is read; only where the view has records of before. */
   private readonly told = new Map<Aspect, Set<string>>();
   private onRead = () => {};
@@ -47,7 +54,7 @@ export class ClusterWatch {
   });
 
   constructor(private readonly options: ClusterWatchOptions) {
-    for (const aspect of this.unread) this.open(aspect);
+    this.openNext();
   }
 
   /** Why what is known may be old; undefined: etcd tells every change. */
@@ -61,6 +68,11 @@ export class ClusterWatch {
 
   async close(): Promise<void> {
     await Promise.all([...this.watches.values()].map((watch) => watch.close()));
+  }
+
+  private openNext(): void {
+    const next = ORDER.find((aspect) => !this.watches.has(aspect));
+    if (next !== undefined) this.open(next);
   }
 
   private open(aspect: Aspect): void {
@@ -103,9 +115,10 @@ export class ClusterWatch {
   private readAllPods(): void {
     this.options.view.keepAllPods();
     const old = this.watches.get("pods");
+    if (old === undefined) return;
     this.unread.add("pods");
     this.open("pods");
-    void old?.close();
+    void old.close();
   }
 
   private synced(aspect: Aspect): void {
@@ -116,6 +129,7 @@ export class ClusterWatch {
     this.lost.delete(aspect);
     this.unread.delete(aspect);
     this.options.changed(new Set([aspect]));
+    this.openNext();
     if (this.unread.size === 0) this.onRead();
   }
 }

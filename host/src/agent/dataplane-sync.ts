@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { Backoff } from "../backoff.js";
+import { parseNodeSpec } from "../config/load.js";
 import type { NodeSpec } from "../config/schema.js";
 import type { DataplaneClient } from "../dataplane/client.js";
 import { difference } from "../dataplane/difference.js";
 import type { Module, StatusResponse } from "../dataplane/protocol.js";
+import { specDigest } from "../dataplane/spec-digest.js";
 import { type Problem, SluiceError } from "../errors.js";
 
 export interface SyncOptions {
@@ -21,8 +23,11 @@ export interface SyncOptions {
   readonly leaveOut: (port: string, problem: Problem) => boolean;
   /** Likewise of a plugin. */
   readonly leaveOutPlugin: (name: string, problem: Problem) => boolean;
+  /** Whether what stages count matters soon. */
+  readonly isWatchful: () => boolean;
   /** Told when what it says has changed. */
   readonly changed: (state: SyncState) => void;
+  readonly compareMs?: number;
 }
 
 export interface SyncState {
@@ -35,8 +40,9 @@ export interface SyncState {
 const CALL_MS = 60_000;
 /** How often the dataplane is asked whether it is still the one, and what it counts. */
 const LOOK_MS = 1000;
-/** Everything is sent anew this often, whatever is thought to be known. */
-const ALL_MS = 5 * 60_000;
+const WATCHFUL_LOOK_MS = 200;
+/** How often what the dataplane has is compared with what was sent, whatever is thought to be known. */
+const COMPARE_MS = 5 * 60_000;
 
 /**
  * Keeps the dataplane as it should be: sends differences, as one transaction all that has changed by then, and everything when the dataplane is
@@ -52,7 +58,7 @@ export class DataplaneSync {
   failures = 0;
   private wake = () => {};
   private readonly stopping = new AbortController();
-  private allAt = 0;
+  private compareAt = 0;
   private readonly backoff = new Backoff(100, 3000);
   private readonly running: Promise<void>[];
 
@@ -87,9 +93,8 @@ export class DataplaneSync {
   private async run(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
-      if (!this.isDirty) await this.woken(this.allAt - Date.now());
+      if (!this.isDirty) await this.woken(this.compareAt - Date.now());
       if (signal.aborted) break;
-      if (Date.now() >= this.allAt) this.sent = undefined;
       this.isDirty = false;
       const waiting = this.waiting;
       this.waiting = [];
@@ -138,8 +143,28 @@ export class DataplaneSync {
   private async send(): Promise<void> {
     const spec = await this.options.desired();
     if (spec === undefined) throw new SluiceError([notSent]);
+    if (this.sent !== undefined && Date.now() >= this.compareAt && !(await this.isAsSent(this.sent))) {
+      this.options.log.warn("the dataplane is not as it was made: all of the state is sent again");
+      this.sent = undefined;
+    }
     if (this.sent === undefined) await this.sendAll(spec);
     else await this.sendDifference(spec, this.sent);
+  }
+
+  private async isAsSent({ spec, revision }: { spec: NodeSpec; revision: string }): Promise<boolean> {
+    this.compareSoon();
+    try {
+      const found = await this.options.client.call("digest", {}, CALL_MS);
+      return found.revision === revision && found.digest === specDigest(parseNodeSpec(spec));
+    } catch (error) {
+      // A dataplane that is older than the agent, as while a node is upgraded.
+      if (error instanceof SluiceError && error.problems[0]?.code === "wrong-version") return false;
+      throw error;
+    }
+  }
+
+  private compareSoon(): void {
+    this.compareAt = Date.now() + (this.options.compareMs ?? COMPARE_MS);
   }
 
   private async sendAll(spec: NodeSpec): Promise<void> {
@@ -151,7 +176,7 @@ export class DataplaneSync {
     } catch (error) {
       throw error instanceof SluiceError ? byName(error, spec) : error;
     }
-    this.allAt = Date.now() + ALL_MS;
+    this.compareSoon();
     log.info({ ports: spec.ports.length, routes: spec.routes.length }, "all of the state sent");
   }
 
@@ -185,7 +210,8 @@ export class DataplaneSync {
         this.sent = undefined;
         this.touch();
       }
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+      const ms = this.options.isWatchful() ? WATCHFUL_LOOK_MS : LOOK_MS;
+      await sleep(ms, undefined, { signal }).catch(() => undefined);
     }
   }
 

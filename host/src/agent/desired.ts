@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { contains, formatAddress, formatPrefix, networkOf, parseAddress, parsePrefix } from "../config/addresses.js";
+import {
+  contains,
+  type Family,
+  familyOf,
+  formatAddress,
+  formatPrefix,
+  networkOf,
+  ofFamily,
+  parseAddress,
+  parsePrefix,
+} from "../config/addresses.js";
 import type { NodeSpec, PluginSpec, Port, Route } from "../config/schema.js";
 import { emptyNode, type StartSettings } from "../dataplane/start-file.js";
 import { type Attachment, attachmentId, type PodInterface } from "../ipam/attachment.js";
@@ -166,7 +176,7 @@ function nodePorts(
         ? { ...common, kind: "dpdk", devargs: config.uplink.devargs ?? uplink.device }
         : { ...common, kind: config.uplink.driver, device: uplink.device, ...(isTaken(config) && { take: true }) },
     );
-    const local = tunnelAddress(addresses);
+    const local = tunnelEnd(uplink, addresses);
     if (config.transport === "vxlan" && local !== undefined) {
       const mtu = uplink.mtu - VXLAN_OVERHEAD[familyOf(local)];
       made.push({
@@ -201,7 +211,7 @@ function nodePorts(
 
 /** Only a kernel's interface can be: a DPDK device is none. */
 function isTaken({ uplink }: NodeConfigSpec): boolean {
-  return uplink.take && uplink.driver === "af-packet";
+  return uplink.take && uplink.driver !== "dpdk";
 }
 
 /** Where the uplink is the dataplane's own, the node's processes reach its networks through the dataplane too. */
@@ -221,14 +231,14 @@ function routesToOthers(
   others: readonly OtherNode[],
 ): Route[] {
   if (uplink === undefined) return [];
-  const local = tunnelAddress(addresses);
+  const local = tunnelEnd(uplink, addresses);
   return others.flatMap((node) => {
-    const remote = local === undefined ? undefined : node.addresses.find((text) => familyOf(text) === familyOf(local));
+    const remote = local === undefined ? undefined : ofFamily(node.addresses, familyOf(local));
     return node.blocks.flatMap((block) => {
       if (config.transport === "vxlan") {
         return remote === undefined ? [] : [routeBy(block, { port: OVERLAY, remote })];
       }
-      const gateway = node.addresses.find((text) => familyOf(text) === familyOf(block));
+      const gateway = ofFamily(node.addresses, familyOf(block));
       // A route by a gateway that is on no link of the node would be refused, and all else with it.
       return gateway === undefined || !isOnLink(gateway, uplink) ? [] : [routeBy(block, { port: UPLINK, gateway })];
     });
@@ -256,19 +266,23 @@ function routeBy(prefix: string, hop: { port: string; gateway?: string; remote?:
   return { prefix, table: 0, blackhole: false, local: false, nextHops: [{ ...hop, weight: 1 }] };
 }
 
-/** The one that tunnels go from: IPv4 where the node has it. */
-export function tunnelAddress(addresses: readonly string[]): string | undefined {
-  return addresses.find((text) => familyOf(text) === 4) ?? addresses[0];
+/** Where tunnels go from: the Node's address, or what the uplink has in its place while the Node still says what it was. */
+function tunnelEnd(uplink: Uplink, addresses: readonly string[]): string | undefined {
+  const told = parseAddress(tunnelAddress(addresses) ?? "");
+  if (told === undefined) return undefined;
+  const found = uplink.addresses.flatMap((text) => parsePrefix(text) ?? []).map(formatAddress);
+  const address = formatAddress(told);
+  return found.includes(address) ? address : ofFamily(found, told.family);
 }
 
-function tunnelFamily(addresses: readonly string[]): 4 | 6 {
+/** The one that others reach the node's tunnels by: IPv4 where the node has it. */
+export function tunnelAddress(addresses: readonly string[]): string | undefined {
+  return ofFamily(addresses, 4) ?? addresses[0];
+}
+
+function tunnelFamily(addresses: readonly string[]): Family {
   const address = tunnelAddress(addresses);
   return address === undefined ? 4 : familyOf(address);
-}
-
-/** Of an address or a prefix. */
-export function familyOf(text: string): 4 | 6 {
-  return text.includes(":") ? 6 : 4;
 }
 
 export function hostPrefix(address: string): string {
@@ -276,6 +290,6 @@ export function hostPrefix(address: string): string {
   return parsed === undefined ? address : `${formatAddress(parsed)}/${parsed.bytes.length * 8}`;
 }
 
-function everything(family: 4 | 6): string {
+function everything(family: Family): string {
   return family === 4 ? "0.0.0.0/0" : "::/0";
 }

@@ -1,8 +1,10 @@
 import type { Logger } from "pino";
 import { Backoff } from "../backoff.js";
+import { INSTANCE_KEY } from "../cluster/keys.js";
 import type { SluiceError } from "../errors.js";
 import type { EtcdStore } from "../store/etcd-store.js";
 import { MAX_WRITES, type Write } from "../store/transaction.js";
+import type { PrefixWatch } from "../store/watch.js";
 
 export interface EtcdReportOptions {
   readonly store: EtcdStore;
@@ -15,15 +17,14 @@ export interface EtcdReportOptions {
 
 /** Changes that come within this time are written together. */
 const GATHER_MS = 50;
-/** What is in etcd is looked at again this often. */
-const READ_MS = 5 * 60_000;
-
 /** Keeps a part of etcd as the agent says, whatever becomes of the connection. */
 export class EtcdReport {
-  /** What etcd has; undefined: not known. */
-  private written: Map<string, string> | undefined;
-  private readAt = 0;
+  /** What etcd has, as far as it is known. */
+  private written: ReadonlyMap<string, string> = new Map();
+  private isKnown = false;
   private isDirty = true;
+  /** Tells of another etcd: what was written is not in it. */
+  private readonly instance: PrefixWatch;
   private wake = () => {};
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
@@ -31,6 +32,7 @@ export class EtcdReport {
 
   constructor(private readonly options: EtcdReportOptions) {
     this.running = this.run();
+    this.instance = options.store.watch(INSTANCE_KEY, { changed: () => this.replaced() });
   }
 
   touch(): void {
@@ -41,21 +43,27 @@ export class EtcdReport {
   async close(): Promise<void> {
     this.stopping.abort();
     this.wake();
+    await this.instance.close();
     await this.running;
+  }
+
+  private replaced(): void {
+    this.isKnown = false;
+    this.touch();
   }
 
   private async run(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
-      if (!this.isDirty) await this.pause(READ_MS);
-      await this.pause(GATHER_MS, false);
+      if (!this.isDirty) await this.pause();
+      await this.pause(GATHER_MS);
       if (signal.aborted) return;
       this.isDirty = false;
       try {
         await this.write();
         this.backoff.reset();
       } catch (error) {
-        this.written = undefined;
+        this.isKnown = false;
         this.isDirty = true;
         this.options.log.warn(
           { problems: (error as SluiceError).problems },
@@ -68,9 +76,9 @@ export class EtcdReport {
 
   private async write(): Promise<void> {
     const { store, wanted } = this.options;
-    if (this.written === undefined || Date.now() >= this.readAt) {
+    if (!this.isKnown) {
+      this.isKnown = true; // until another etcd is told of, maybe while this one is read
       this.written = await this.read();
-      this.readAt = Date.now() + READ_MS;
     }
     const target = wanted();
     const writes: Write[] = [];
@@ -92,14 +100,15 @@ export class EtcdReport {
     return found;
   }
 
-  private pause(ms: number, canWake = true): Promise<void> {
+  /** Until something changes, or for `ms`. */
+  private pause(ms?: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      const end = () => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      this.wake = () => {
+        if (ms !== undefined && !this.stopping.signal.aborted) return;
         clearTimeout(timer);
         resolve();
       };
-      this.wake = canWake ? end : () => this.stopping.signal.aborted && end();
     });
   }
 }

@@ -1,5 +1,6 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { writeDurably } from "../durable-file.js";
 import { systemCode } from "../errors.js";
 import { digestOf } from "../plugins/builder.js";
 
@@ -17,9 +18,7 @@ export class ModuleCache {
     if (known !== undefined) return known;
     const wasm = await this.fetch(digest);
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const part = `${this.file(digest)}.${process.pid}.part`;
-    await writeFile(part, wasm, { mode: 0o600 });
-    await rename(part, this.file(digest));
+    await writeDurably(this.file(digest), wasm);
     return wasm;
   }
 

@@ -1,4 +1,7 @@
-import type { NodeRecord, PluginRecord } from "../cluster/records.js";
+import { blockCount } from "../cluster/blocks.js";
+import type { NodeRecord, PipelineRecord } from "../cluster/records.js";
+import type { NodePlugin } from "../cluster/versions.js";
+import { familyOf } from "../config/addresses.js";
 import type { NodeSpec } from "../config/schema.js";
 import type { StartSettings } from "../dataplane/start-file.js";
 import type { Problem } from "../errors.js";
@@ -6,10 +9,10 @@ import type { Attachment } from "../ipam/attachment.js";
 import type { Block } from "../ipam/block.js";
 import type { Pool } from "../ipam/ipam.js";
 import { latest } from "../latest.js";
-import { nodeStages, type OwnPlugin, type PlacedPod } from "../translate/stages.js";
+import { type NodeStages, nodeStages, type OwnPlugin, type PlacedPod } from "../translate/stages.js";
 import type { ClusterPlugins } from "./cluster-plugins.js";
 import type { Aspect, ClusterView, ViewChange } from "./cluster-view.js";
-import { type DesiredInput, desiredNodes, familyOf, type OtherNode, portName, UPLINK } from "./desired.js";
+import { type DesiredInput, desiredNodes, type OtherNode, portName, UPLINK } from "./desired.js";
 import { type ChosenConfig, chooseConfig } from "./node-config.js";
 import type { Uplink } from "./uplink.js";
 
@@ -17,8 +20,14 @@ export interface NodeStateOptions {
   readonly view: ClusterView;
   readonly plugins: ClusterPlugins;
   readonly stateDir?: string;
-  /** Of services; without them the node's own processes reach services only where they are routed to the dataplane anyway. */
+  /** Of services; empty: those that the API server has. */
   readonly serviceCidrs: readonly string[];
+}
+
+/** What the node is to have of users. */
+export interface UserStages {
+  readonly plugins: readonly NodePlugin[];
+  readonly pipeline: PipelineRecord | undefined;
 }
 
 const NO_ADDRESSES: readonly string[] = [];
@@ -31,6 +40,7 @@ export class NodeState {
   private readonly plugins: ClusterPlugins;
   /** Of the users' Plugins and Pipelines. */
   problems: readonly Problem[] = [];
+  private owners: ReadonlyMap<string, string> = new Map();
 
   constructor(private readonly options: NodeStateOptions) {
     this.plugins = options.plugins;
@@ -50,29 +60,24 @@ export class NodeState {
 
   /** Enabled ones, by name. */
   get pools(): readonly Pool[] {
-    return this.poolsOf(this.version("ippools"));
+    return this.poolsOf(this.version("ippools"), this.version("blocks"));
   }
 
   get ownBlocks(): readonly Block[] {
     return this.blocksOf(this.version("blocks")).own;
   }
 
-  /** @param users Plugins whose modules are on the node */
+  /** @param users with Plugins whose modules are on the node */
   spec(
     settings: StartSettings,
     uplink: Uplink | undefined,
     attachments: readonly Attachment[],
-    users: readonly PluginRecord[],
+    users: UserStages,
   ): NodeSpec {
     const { stateDir } = this.options;
-    const own = this.plugins.own({
-      addresses: this.addresses,
-      podCidrs: this.podCidrs(this.version("ippools")),
-      masquerade: this.config.spec.masquerade,
-      attachments,
-    });
-    const stages = this.stagesOf(own, users, attachments, uplink !== undefined, this.placed);
+    const stages = this.stages(uplink, attachments, users);
     this.problems = stages.problems;
+    this.owners = stages.owners;
     const input: DesiredInput = {
       settings,
       config: this.config.spec,
@@ -80,13 +85,29 @@ export class NodeState {
       attachments,
       others: this.others(this.version("nodes"), this.version("blocks")),
       ownBlocks: this.ownCidrs(this.ownBlocks),
-      clusterCidrs: this.clusterCidrs(this.version("ippools")),
+      clusterCidrs: this.clusterCidrs(this.version("ippools"), this.version("servicecidrs")),
       plugins: stages.plugins,
       pipeline: stages.pipeline,
       ...(uplink === undefined ? {} : { uplink }),
       ...(stateDir === undefined ? {} : { stateDir }),
     };
     return this.compute(input);
+  }
+
+  /** As with these Plugins of users. */
+  stages(uplink: Uplink | undefined, attachments: readonly Attachment[], users: UserStages): NodeStages {
+    const own = this.plugins.own({
+      addresses: this.addresses,
+      podCidrs: this.podCidrs(this.version("ippools")),
+      masquerade: this.config.spec.masquerade,
+      attachments,
+    });
+    return this.stagesOf(own, users.plugins, users.pipeline, attachments, uplink !== undefined, this.placed);
+  }
+
+  /** The user's Plugin that a stage of the node is of, or undefined. */
+  ownerOf(stage: string): string | undefined {
+    return this.owners.get(stage);
   }
 
   get addresses(): readonly string[] {
@@ -104,7 +125,7 @@ export class NodeState {
 
   /** Of what users' stages are placed by. */
   private get placed(): number {
-    return (["pods", "namespaces", "nodes", "pipelines"] as const).reduce((sum, each) => sum + this.version(each), 0);
+    return (["pods", "namespaces", "nodes"] as const).reduce((sum, each) => sum + this.version(each), 0);
   }
 
   // The numbers are versions of what is read from the view.
@@ -112,7 +133,8 @@ export class NodeState {
   private readonly stagesOf = latest(
     (
       own: readonly OwnPlugin[],
-      users: readonly PluginRecord[],
+      plugins: readonly NodePlugin[],
+      pipeline: PipelineRecord | undefined,
       attachments: readonly Attachment[],
       hasUplink: boolean,
       _placed: number,
@@ -121,10 +143,10 @@ export class NodeState {
       return nodeStages({
         node: { name: view.node, labels: this.node?.labels ?? {} },
         own,
-        plugins: users,
-        pipelines: view.pipelines.values(),
+        plugins,
+        pipeline,
         uplinkPorts: hasUplink ? [UPLINK] : [],
-        pods: users.length === 0 ? [] : attachments.map((attachment) => this.placedPod(attachment)),
+        pods: plugins.length === 0 ? [] : attachments.map((attachment) => this.placedPod(attachment)),
       });
     },
   );
@@ -143,31 +165,39 @@ export class NodeState {
     chooseConfig(this.options.view.nodeconfigs.values(), this.node),
   );
 
-  private readonly poolsOf = latest((_pools: number): Pool[] =>
-    [...this.options.view.ippools.values()]
-      .filter(({ spec }) => !spec.disabled)
-      .map(({ name, spec }) => ({ name, family: familyOf(spec.cidr) }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1)),
-  );
+  private readonly poolsOf = latest((_pools: number, blocks: number): Pool[] => {
+    const { ofPools } = this.blocksOf(blocks);
+    return [...this.options.view.ippools.values()]
+      .map(({ name, spec }) => ({
+        name,
+        family: familyOf(spec.cidr),
+        isDisabled: spec.disabled,
+        isFull: BigInt(ofPools.get(name) ?? 0) >= blockCount(spec),
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  });
 
   private readonly podCidrs = latest((_pools: number): string[] =>
     [...this.options.view.ippools.values()].map(({ spec }) => spec.cidr).sort(),
   );
 
-  private readonly clusterCidrs = latest((pools: number): string[] => [
-    ...this.podCidrs(pools),
-    ...this.options.serviceCidrs,
-  ]);
+  private readonly clusterCidrs = latest((pools: number, _services: number): string[] => {
+    const { view, serviceCidrs } = this.options;
+    const known = [...new Set([...view.servicecidrs.values()].flatMap(({ cidrs }) => cidrs))].sort();
+    return [...this.podCidrs(pools), ...(serviceCidrs.length > 0 ? serviceCidrs : known)];
+  });
 
   private readonly blocksOf = latest((_blocks: number) => {
     const { view } = this.options;
     const own: Block[] = [];
     const others = new Map<string, string[]>();
+    const ofPools = new Map<string, number>();
     for (const { pool, block, node } of view.blocks.values()) {
+      ofPools.set(pool, (ofPools.get(pool) ?? 0) + 1);
       if (node === view.node) own.push({ pool, block });
       else others.set(node, [...(others.get(node) ?? []), block]);
     }
-    return { own, others };
+    return { own, others, ofPools };
   });
 
   private readonly ownCidrs = latest((blocks: readonly Block[]) => blocks.map(({ block }) => block));

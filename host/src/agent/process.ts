@@ -1,19 +1,21 @@
+import { join } from "node:path";
 import { pino } from "pino";
 import { FolderLock } from "../dataplane/folder-lock.js";
 import { defaultSocket, defaultStateDir } from "../dataplane/paths.js";
 import type { StartSettings } from "../dataplane/start-file.js";
 import { Monitor } from "../http/monitor.js";
 import { signalled } from "../signals.js";
-import type { EtcdTls } from "../store/connection.js";
+import type { EtcdStore } from "../store/etcd-store.js";
+import { type EtcdSource, FollowedEtcd } from "../store/followed.js";
 import { Agent } from "./agent.js";
 import { serveCni } from "./cni/server.js";
 import { cniHandlers } from "./cni/service.js";
+import { keepHeapSmall } from "./heap.js";
 import { AgentMetrics } from "./metrics.js";
 
 export interface AgentProcessOptions {
   readonly node: string;
-  readonly etcd: readonly string[];
-  readonly tls?: EtcdTls;
+  readonly etcd: EtcdSource;
   /** The dataplane's socket; absent: the default for the node. */
   readonly dataplane?: string;
   readonly stateDir?: string;
@@ -33,6 +35,7 @@ export interface AgentProcessOptions {
  * @throws SluiceError when it can't start; what is away only is waited for
  */
 export async function runAgent(options: AgentProcessOptions): Promise<void> {
+  keepHeapSmall();
   const { node, logLevel } = options;
   const log = pino({ level: logLevel, base: { node } }, pino.destination({ fd: 2, sync: true }));
   const stopping = signalled(log);
@@ -40,26 +43,41 @@ export async function runAgent(options: AgentProcessOptions): Promise<void> {
   // Before anything is read: the addresses are one agent's at a time.
   const lock = await FolderLock.acquire(`${stateDir}/agent`);
   try {
-    const agent = await Agent.open({
-      node,
-      stateDir,
-      logLevel,
-      log,
-      etcd: { endpoints: options.etcd, ...(options.tls === undefined ? {} : { tls: options.tls }) },
-      socket: options.dataplane ?? defaultSocket(node),
-      isOwnStateDir: options.stateDir !== undefined,
-      serviceCidrs: options.serviceCidr,
-      coolDownMs: options.coolDown,
-    });
+    const etcd = await FollowedEtcd.open(options.etcd, { file: join(stateDir, "agent", "etcd.json"), log });
     try {
-      await serve(agent, options, log, stopping);
+      await withAgent(etcd.store, options, log, stopping);
     } finally {
-      await agent.close();
+      await etcd.close();
     }
   } finally {
     await lock.release();
   }
   log.info("stopped");
+}
+
+async function withAgent(
+  store: EtcdStore,
+  options: AgentProcessOptions,
+  log: pino.Logger,
+  stopping: Promise<void>,
+): Promise<void> {
+  const { node, logLevel } = options;
+  const agent = await Agent.open({
+    node,
+    store,
+    stateDir: options.stateDir ?? defaultStateDir(node),
+    logLevel,
+    log,
+    socket: options.dataplane ?? defaultSocket(node),
+    isOwnStateDir: options.stateDir !== undefined,
+    serviceCidrs: options.serviceCidr,
+    coolDownMs: options.coolDown,
+  });
+  try {
+    await serve(agent, options, log, stopping);
+  } finally {
+    await agent.close();
+  }
 }
 
 async function serve(
@@ -69,8 +87,13 @@ async function serve(
   stopping: Promise<void>,
 ): Promise<void> {
   const metrics = new AgentMetrics(agent);
-  const unready = () => agent.unreadyReasons();
-  const monitor = await Monitor.start({ listen: options.listen, metrics: metrics.registry, unready });
+  const monitor = await Monitor.start({
+    listen: options.listen,
+    metrics: metrics.registry,
+    unready: () => agent.unreadyReasons(),
+    // Whatever the agent knows of the cluster, and however old that is.
+    unserving: () => agent.unreadyReasons("Programmed"),
+  });
   try {
     await agent.start();
     const cni = await serveCni(options.cniSocket, cniHandlers(agent), log, metrics.observeCall);

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
-import { open, rename } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import { writeDurably } from "../durable-file.js";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
 import type { ClusterView } from "./cluster-view.js";
 
@@ -13,22 +13,18 @@ const LINES_A_WRITE = 1000;
 
 /** Takes the place of the file at once or not at all. */
 export async function writeSnapshot(file: string, view: ClusterView): Promise<void> {
-  const part = `${file}.part`;
-  const handle = await open(part, "w", 0o600);
-  try {
-    let lines = [HEADER];
-    for (const record of view.records()) {
-      lines.push(JSON.stringify(record));
-      if (lines.length < LINES_A_WRITE) continue;
-      await handle.writeFile(`${lines.join("\n")}\n`);
-      lines = [];
-    }
-    await handle.writeFile(`${[...lines, END].join("\n")}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
+  await writeDurably(file, partsOf(view));
+}
+
+function* partsOf(view: ClusterView): Iterable<string> {
+  let lines = [HEADER];
+  for (const record of view.records()) {
+    lines.push(JSON.stringify(record));
+    if (lines.length < LINES_A_WRITE) continue;
+    yield `${lines.join("\n")}\n`;
+    lines = [];
   }
-  await rename(part, file);
+  yield `${[...lines, END].join("\n")}\n`;
 }
 
 /**
@@ -36,15 +32,16 @@ export async function writeSnapshot(file: string, view: ClusterView): Promise<vo
  * @throws SluiceError "snapshot-corrupt", with the view as it was
  */
 export async function readSnapshot(file: string, view: ClusterView): Promise<boolean> {
-  const records: [string, string][] = [];
+  let hasPolicies = false;
   try {
-    const lines = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
     let first: string | undefined;
     let last = "";
-    for await (const line of lines) {
+    for await (const line of linesOf(file)) {
       first ??= line;
       last = line;
-      if (line.startsWith("[")) records.push(JSON.parse(line) as [string, string]);
+      if (!line.startsWith("[")) continue;
+      const [key] = recordOf(line);
+      hasPolicies ||= key.includes("/networkpolicies/");
     }
     if (first !== HEADER || last !== END) throw new Error("it is of another version, or was cut short");
   } catch (error) {
@@ -53,7 +50,16 @@ export async function readSnapshot(file: string, view: ClusterView): Promise<boo
       cause: error,
     });
   }
-  if (records.some(([key]) => key.includes("/networkpolicies/"))) view.keepAllPods();
-  for (const [key, value] of records) view.apply(key, value);
+  if (hasPolicies) view.keepAllPods();
+  // Read twice: all of it at once is more than the view that it becomes.
+  for await (const line of linesOf(file)) if (line.startsWith("[")) view.apply(...recordOf(line));
   return true;
+}
+
+function linesOf(file: string): AsyncIterable<string> {
+  return createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+}
+
+function recordOf(line: string): [key: string, value: string] {
+  return JSON.parse(line) as [string, string];
 }

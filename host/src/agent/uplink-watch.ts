@@ -1,8 +1,9 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { NodeRecord } from "../cluster/records.js";
+import { writeDurably } from "../durable-file.js";
 import { messageOf, type Problem, SluiceError, systemCode } from "../errors.js";
 import type { NodeConfigSpec } from "../resources/node-config.js";
 import { findUplink, type Uplink } from "./uplink.js";
@@ -37,8 +38,7 @@ export class UplinkWatch {
       this.problems = [];
       if (isDeepStrictEqual(found, this.uplink)) return false;
       this.log.info({ uplink: found }, "the node's uplink");
-      await writeFile(`${this.file}.part`, JSON.stringify(found), { mode: 0o600 });
-      await rename(`${this.file}.part`, this.file);
+      await writeDurably(this.file, JSON.stringify(found));
       this.uplink = found;
       return true;
     } catch (error) {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { z } from "zod";
 import type { NodeRecord } from "../cluster/records.js";
-import { formatAddress, isLinkLocal, parseAddress, parsePrefix } from "../config/addresses.js";
+import { formatAddress, isLinkLocal, ofFamily, parseAddress, parsePrefix } from "../config/addresses.js";
 import { messageOf, SluiceError } from "../errors.js";
 import type { NodeConfigSpec } from "../resources/node-config.js";
 
@@ -53,7 +53,9 @@ export async function findUplink(
     named ??
     links.find(
       (link) => (link.ifname === known || !isTap(link.ifname)) && addressesOf(link).some((text) => isOf(text, node)),
-    );
+    ) ??
+    // A node that gets another address tells the API of it over that interface.
+    links.find((link) => link.ifname === known && isTap(known) && addressesOf(link).length > 0);
   if (found?.ifname === undefined) throw noUplink(device, node);
   const routes = [
     ...routesSchema.parse(await ip("-4", "route", "show", "default")),
@@ -118,8 +120,7 @@ function isTap(device: string | undefined): boolean {
 }
 
 function firstOfEachFamily(addresses: readonly string[]): string[] {
-  const of = (family: 4 | 6) => addresses.find((text) => parseAddress(text)?.family === family);
-  return [of(4), of(6)].filter((address) => address !== undefined);
+  return [ofFamily(addresses, 4), ofFamily(addresses, 6)].filter((address) => address !== undefined);
 }
 
 function listOf(text: string | undefined): string[] {

@@ -2,9 +2,18 @@ import { fileURLToPath } from "node:url";
 import { type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from "@grpc/proto-loader";
 
+// To read a file, and to make serializers on their first use, takes milliseconds: once each.
+const definitions = new Map<string, PackageDefinition>();
+const services = new Map<string, ServiceClientConstructor>();
+
 /** gRPC's view of a service: method paths and serializers. @param file below host/proto, such as "sluice/v1/cni.proto" */
 export function loadService(file: string, name: string): ServiceClientConstructor {
-  const path = pathOf(file);
+  const service = services.get(name) ?? serviceOf(pathOf(file), name);
+  services.set(name, service);
+  return service;
+}
+
+function serviceOf(path: string, name: string): ServiceClientConstructor {
   const definition = load(path);
   const parts = name.split(".");
   let object = loadPackageDefinition(definition);
@@ -24,7 +33,10 @@ export function messageType(file: string, name: string): MessageTypeDefinition<o
 const pathOf = (file: string): string => fileURLToPath(new URL(`../../proto/${file}`, import.meta.url));
 
 function load(path: string): PackageDefinition {
-  return loadSync(path, { longs: Number, enums: String, defaults: true, oneofs: false });
+  const definition =
+    definitions.get(path) ?? loadSync(path, { longs: Number, enums: String, defaults: true, oneofs: false });
+  definitions.set(path, definition);
+  return definition;
 }
 
 function child(object: GrpcObject, name: string, path: string): GrpcObject {

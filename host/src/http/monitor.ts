@@ -10,6 +10,8 @@ export interface MonitorOptions {
   readonly dead?: () => readonly string[];
   /** What keeps it from doing its work for now; empty: it is ready. */
   readonly unready: () => readonly string[];
+  /** Where it serves others while it is not ready: what keeps it from that, at /servingz. */
+  readonly unserving?: () => readonly string[];
 }
 
 /** What a probe and Prometheus ask of a process: /healthz, /readyz and /metrics. */
@@ -51,6 +53,8 @@ async function answer(options: MonitorOptions, request: IncomingMessage, respons
       return state(response, options.dead?.() ?? []);
     case "/readyz":
       return state(response, options.unready());
+    case "/servingz":
+      return state(response, (options.unserving ?? options.unready)());
     case "/metrics":
       return metrics(response, options.metrics);
     default:

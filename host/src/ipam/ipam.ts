@@ -12,10 +12,14 @@ import {
 import { type Block, BlockAddresses } from "./block.js";
 import { Journal } from "./journal.js";
 
-/** A pool that addresses may be given out of. */
+/** A pool of addresses. Pods get one of each family that there are pools of. */
 export interface Pool {
   readonly name: string;
   readonly family: 4 | 6;
+  /** Nothing new is given out of it. Pods still need an address of its family: a pod that lost one of its two would be noticed late. */
+  readonly isDisabled: boolean;
+  /** Nodes have all of its blocks. */
+  readonly isFull: boolean;
 }
 
 export interface IpamOptions {
@@ -172,7 +176,7 @@ export class Ipam {
   wants(): Map<string, number> {
     const wants = new Map<string, number>();
     const asked = new Set<number>();
-    for (const { name, family } of this.pools) {
+    for (const { name, family } of this.pools.filter(({ isDisabled }) => !isDisabled)) {
       const own = this.blocks.filter(({ pool }) => pool === name);
       const count = own.reduce((sum, { addresses }) => sum + addresses.count, 0);
       const free = count - this.takenOf(own);
@@ -206,18 +210,25 @@ export class Ipam {
   }
 
   private chooseOf(family: 4 | 6, but: ReadonlySet<string>): FreeAddress {
-    for (const { name } of this.pools.filter((pool) => pool.family === family)) {
+    const all = this.pools.filter((pool) => pool.family === family);
+    const pools = all.filter(({ isDisabled }) => !isDisabled);
+    if (pools.length === 0) {
+      const what = `every IPPool of IPv${family} addresses is disabled (${namesOf(all)})`;
+      const todo = `enable one, make another, or delete them if pods shall have no IPv${family} address`;
+      throw SluiceError.of("no-address", "", `${what}; ${todo}`);
+    }
+    for (const { name } of pools) {
       for (const block of this.blocks.filter(({ pool }) => pool === name)) {
         const free = this.freeOf(block, but);
         if (free !== undefined) return free;
       }
     }
-    const blocks = this.blocks.filter(({ addresses }) => addresses.prefix.family === family).length;
+    const blocks = this.blocks.filter(({ pool }) => pools.some(({ name }) => name === pool)).length;
     const why =
       blocks === 0
         ? `the node has no block of IPv${family} addresses yet`
         : `all IPv${family} addresses of the node's ${blocks} blocks are given out or rest after their release`;
-    throw SluiceError.of("no-address", "", `${why}; another block is asked for, try again`);
+    throw SluiceError.of("no-address", "", `${why}; ${prospect(pools)}`);
   }
 
   private freeOf(block: OwnBlock, but: ReadonlySet<string>): FreeAddress | undefined {
@@ -290,3 +301,11 @@ export class Ipam {
     return [...releases, ...adds];
   }
 }
+
+/** What is to be expected, or done, where pools of a family have no address for the node. */
+function prospect(pools: readonly Pool[]): string {
+  if (pools.some(({ isFull }) => !isFull)) return "another block is asked for, try again";
+  return `no block is left of ${pools.length === 1 ? "IPPool" : "IPPools"} ${namesOf(pools)}: make another IPPool, or remove pods`;
+}
+
+const namesOf = (pools: readonly Pool[]): string => pools.map(({ name }) => name).join(", ");

@@ -1,7 +1,8 @@
-import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncFolder } from "../durable-file.js";
+import { syncFolder, writeDurably } from "../durable-file.js";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
+import { faultPoint } from "../fault.js";
 
 const NEWLINE = 0x0a;
 
@@ -57,14 +58,7 @@ export class Journal {
     while (this.working !== undefined) await this.working;
     const records = make();
     const replaced = usable(this.file, async () => {
-      const next = await open(`${this.file}.next`, "w", 0o600);
-      try {
-        await next.writeFile(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
-        await next.sync();
-      } finally {
-        await next.close();
-      }
-      await rename(`${this.file}.next`, this.file);
+      await writeDurably(this.file, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
       await syncFolder(dirname(this.file));
       const old = this.handle;
       this.handle = await open(this.file, "a", 0o600);
@@ -88,6 +82,7 @@ export class Journal {
       try {
         await usable(this.file, async () => {
           await this.handle.writeFile(batch.map(({ line }) => line).join(""));
+          faultPoint("journal-written");
           await this.handle.datasync();
         });
         this.records += batch.length;

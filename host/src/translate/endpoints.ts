@@ -1,5 +1,5 @@
 import type { EndpointSliceRecord, ServiceRecord } from "../cluster/records.js";
-import { type Family, familyOf } from "./families.js";
+import { type Family, familyOf } from "../config/addresses.js";
 import type { NatBackend } from "./plugin-configs.js";
 
 type ServicePort = ServiceRecord["ports"][number];

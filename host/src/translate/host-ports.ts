@@ -1,4 +1,4 @@
-import { type Family, familyOf } from "./families.js";
+import { familyOf } from "../config/addresses.js";
 import type { L4Protocol, NatService } from "./plugin-configs.js";
 import type { ServiceNode } from "./services.js";
 
@@ -26,7 +26,7 @@ export function translateHostPorts(hostPorts: readonly HostPort[], node: Service
 const isAny = (hostIp: string): boolean => hostIp === "" || hostIp === "0.0.0.0" || hostIp === "::";
 
 function serviceAt({ pod, hostPort, containerPort, protocol, podAddresses }: HostPort, vip: string): NatService[] {
-  const family: Family | undefined = familyOf(vip);
+  const family = familyOf(vip);
   const backends = podAddresses
     .filter((address) => familyOf(address) === family)
     .map((address) => ({ address, port: containerPort }));

@@ -1,6 +1,7 @@
-import type { EndpointSliceRecord, ServiceRecord } from "../cluster/records.js";
+import type { PackedSlice } from "../cluster/packed-slice.js";
+import type { ServiceRecord } from "../cluster/records.js";
+import { familyOf, ofFamily } from "../config/addresses.js";
 import type { Problem } from "../errors.js";
-import { ofFamily } from "./families.js";
 import { type HostPort, translateHostPorts } from "./host-ports.js";
 import type { NatConfig, NatMasquerade, NatService } from "./plugin-configs.js";
 import { type ServiceNode, type TranslatedServices, translateService } from "./services.js";
@@ -11,6 +12,8 @@ export interface NatNode extends ServiceNode {
   /** Pods' connections to the outside get the node's address. */
   readonly masquerade: boolean;
   readonly hostPorts: readonly HostPort[];
+  /** Services' addresses and ports that the plugin has room for; absent: all. */
+  readonly most?: number;
 }
 
 export interface TranslatedNat {
@@ -24,10 +27,9 @@ export interface TranslatedNat {
  */
 export class NatTranslation {
   private readonly services = new Map<string, ServiceRecord>();
-  /** By service, then by the slice's own name. */
-  private readonly slices = new Map<string, Map<string, EndpointSliceRecord>>();
-  /** The service of each slice, which a slice that is removed no longer tells. */
-  private readonly serviceOfSlice = new Map<string, string>();
+  private readonly slices = new Map<string, PackedSlice>();
+  /** Of each service, in the order of their names. */
+  private readonly slicesOfService = new Map<string, readonly PackedSlice[]>();
   private readonly translated = new Map<string, TranslatedServices>();
   private translatedFor = "";
 
@@ -43,24 +45,29 @@ export class NatTranslation {
     this.translated.delete(key);
   }
 
-  setSlice(slice: EndpointSliceRecord): void {
+  setSlice(slice: PackedSlice): void {
     this.removeSlice(slice.namespace, slice.name);
-    const service = keyOf({ namespace: slice.namespace, name: slice.service });
-    const slices = this.slices.get(service) ?? new Map<string, EndpointSliceRecord>();
-    this.slices.set(service, slices.set(slice.name, slice));
-    this.serviceOfSlice.set(keyOf(slice), service);
-    this.translated.delete(service);
+    this.slices.set(keyOf(slice), slice);
+    this.placeSlices(slice, (slices) => [...slices, slice].sort((a, b) => (a.name < b.name ? -1 : 1)));
   }
 
   removeSlice(namespace: string, name: string): void {
     const key = keyOf({ namespace, name });
-    const service = this.serviceOfSlice.get(key);
-    if (service === undefined) return;
-    this.serviceOfSlice.delete(key);
-    const slices = this.slices.get(service);
-    slices?.delete(name);
-    if (slices?.size === 0) this.slices.delete(service);
-    this.translated.delete(service);
+    const slice = this.slices.get(key);
+    if (slice === undefined) return;
+    this.slices.delete(key);
+    this.placeSlices(slice, (slices) => slices.filter((each) => each !== slice));
+  }
+
+  private placeSlices(
+    { namespace, service }: PackedSlice,
+    change: (slices: readonly PackedSlice[]) => readonly PackedSlice[],
+  ): void {
+    const key = keyOf({ namespace, name: service });
+    const slices = change(this.slicesOfService.get(key) ?? []);
+    if (slices.length === 0) this.slicesOfService.delete(key);
+    else this.slicesOfService.set(key, slices);
+    this.translated.delete(key);
   }
 
   /** The configuration of the node's nat plugin. */
@@ -71,21 +78,22 @@ export class NatTranslation {
     this.translatedFor = servedFor;
     const services: NatService[] = [];
     const problems: Problem[] = [];
-    for (const key of [...this.services.keys()].sort()) {
+    for (const key of systemFirst([...this.services.keys()].sort())) {
       const translated = this.translatedService(key, view);
       services.push(...translated.services);
       problems.push(...translated.problems);
     }
     services.push(...translateHostPorts(node.hostPorts, view));
     const { distinct, repeats } = withoutRepeats(services);
-    const config = { services: distinct, masquerade: masqueradeOf(node), hairpin: hairpinOf(node) };
-    return { config, problems: [...problems, ...repeats] };
+    const served = distinct.slice(0, node.most);
+    const config = { services: served, masquerade: masqueradeOf(node), hairpin: hairpinOf(node) };
+    return { config, problems: [...problems, ...repeats, ...leftOut(distinct.length, served.length)] };
   }
 
   private translatedService(key: string, node: ServiceNode): TranslatedServices {
     const known = this.translated.get(key);
     if (known !== undefined) return known;
-    const slices = [...(this.slices.get(key)?.values() ?? [])];
+    const slices = (this.slicesOfService.get(key) ?? []).map((slice) => slice.record());
     const translated = translateService(this.services.get(key) as ServiceRecord, slices, node);
     this.translated.set(key, translated);
     return translated;
@@ -93,6 +101,18 @@ export class NatTranslation {
 }
 
 const keyOf = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
+
+/** Where there is not room for all, the cluster's DNS has it first. */
+function systemFirst(keys: readonly string[]): string[] {
+  const isSystem = (key: string) => key.startsWith("kube-system/");
+  return [...keys.filter(isSystem), ...keys.filter((key) => !isSystem(key))];
+}
+
+function leftOut(all: number, served: number): Problem[] {
+  if (all === served) return [];
+  const message = `the plugin has room for ${served} of ${all} addresses and ports; the others, the last by name, are not served`;
+  return [{ code: "too-many-services", path: "/services", message }];
+}
 
 /** The plugin refuses an address, port and protocol that it has already: the first one keeps it. */
 function withoutRepeats(services: readonly NatService[]): { distinct: NatService[]; repeats: Problem[] } {
@@ -117,10 +137,10 @@ function withoutRepeats(services: readonly NatService[]): { distinct: NatService
 function masqueradeOf({ masquerade, podCidrs, addresses }: NatNode): NatMasquerade[] {
   if (!masquerade) return [];
   return podCidrs.flatMap((source) => {
-    const family = source.includes(":") ? 6 : 4;
+    const family = familyOf(source);
     const to = ofFamily(addresses, family);
     if (to === undefined) return [];
-    const near = podCidrs.filter((prefix) => prefix.includes(":") === source.includes(":"));
+    const near = podCidrs.filter((prefix) => familyOf(prefix) === family);
     return [{ source, except: [...near, `${to}/${family === 4 ? 32 : 128}`], to }];
   });
 }

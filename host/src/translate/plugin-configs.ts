@@ -17,6 +17,8 @@ export interface NatService {
   readonly shared?: true;
   /** What backends see instead of the client's address. */
   readonly sourceNat?: string;
+  /** That a client stays with its backend. */
+  readonly affinitySeconds?: number;
   readonly backends: readonly NatBackend[];
 }
 

@@ -1,96 +1,65 @@
+import type { PodTable } from "../cluster/pod-table.js";
 import type { NamespaceRecord, PodRecord, Selector } from "../cluster/records.js";
 import { selects } from "./selectors.js";
 
-/** What policies need to know of a pod. */
-export interface PolicyPod {
-  readonly name: string;
-  readonly node: string | undefined;
-  readonly addresses: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly ports: PodRecord["ports"];
-}
-
-interface Group {
-  readonly pods: Map<string, PolicyPod>;
-  labels: Readonly<Record<string, string>>;
-  /** Another one after every change; unique over all groups. */
-  version: number;
-}
+/** Rows of the table of pods; good until one of their namespace's pods changes. */
+export type PodRows = readonly number[];
 
 interface Selected {
   readonly version: number;
-  readonly pods: readonly PolicyPod[];
+  readonly rows: PodRows;
 }
 
-/**
- * Pods by namespace. Pods on the host's network and those that have ended are no pods to a policy. What a selector selects is
- * remembered for each namespace until something there changes.
- */
+/** Finds pods of a table by selectors. What a selector selects is remembered for each namespace until something there changes. */
 export class PodIndex {
-  private readonly groups = new Map<string, Group>();
+  private readonly labels = new Map<string, NamespaceRecord["labels"]>();
   private readonly memory = new Map<string, Map<string, Selected>>();
-  private changes = 0;
+
+  constructor(private readonly pods: PodTable) {}
 
   setNamespace({ name, labels }: NamespaceRecord): void {
-    const group = this.group(name);
-    group.labels = labels;
-    this.touch(group);
+    this.labels.set(name, labels);
   }
 
   removeNamespace(name: string): void {
-    this.groups.delete(name);
+    this.labels.delete(name);
     for (const selected of this.memory.values()) selected.delete(name);
   }
 
-  setPod(record: PodRecord): void {
-    const ended = record.phase === "Succeeded" || record.phase === "Failed";
-    if (ended || record.hostNetwork === true || record.ips.length === 0) {
-      this.removePod(record.namespace, record.name);
-      return;
-    }
-    const group = this.group(record.namespace);
-    const { name, node, ips, labels, ports } = record;
-    group.pods.set(name, { name, node, addresses: ips, labels, ports });
-    this.touch(group);
-  }
-
-  removePod(namespace: string, name: string): void {
-    const group = this.groups.get(namespace);
-    if (group?.pods.delete(name) === true) this.touch(group);
-  }
-
   /** Pods of one namespace. */
-  inNamespace(namespace: string, selector: Selector): readonly PolicyPod[] {
-    const group = this.groups.get(namespace);
+  inNamespace(namespace: string, selector: Selector): PodRows {
+    const group = this.pods.inNamespace(namespace);
     if (group === undefined) return [];
     const key = JSON.stringify(selector);
     const known = this.memory.get(key) ?? new Map<string, Selected>();
     this.memory.set(key, known);
     const remembered = known.get(namespace);
-    if (remembered?.version === group.version) return remembered.pods;
-    const pods = [...group.pods.values()].filter(({ labels }) => selects(selector, labels));
-    known.set(namespace, { version: group.version, pods });
-    return pods;
+    if (remembered?.version === group.version) return remembered.rows;
+    const rows = [...group.rows.values()].filter((row) => selects(selector, this.pods.labelsOf(row)));
+    known.set(namespace, { version: group.version, rows });
+    return rows;
   }
 
   /** Pods of the namespaces that are selected. */
-  inNamespaces(namespaces: Selector, selector: Selector): readonly PolicyPod[] {
-    const selected = [...this.groups].filter(([, { labels }]) => selects(namespaces, labels));
-    return selected.flatMap(([namespace]) => this.inNamespace(namespace, selector));
+  inNamespaces(namespaces: Selector, selector: Selector): PodRows {
+    const selected = [...this.pods.namespaces()].filter((name) => selects(namespaces, this.labels.get(name) ?? {}));
+    return selected.flatMap((namespace) => this.inNamespace(namespace, selector));
+  }
+
+  addressesOf(rows: PodRows): string[] {
+    return rows.flatMap((row) => this.pods.addressesOf(row));
+  }
+
+  nodeOf(row: number): string | undefined {
+    return this.pods.nodeOf(row);
+  }
+
+  portsOf(row: number): PodRecord["ports"] {
+    return this.pods.portsOf(row);
   }
 
   /** Forgets what selectors that are used no more selected. */
   forgetAllBut(selectors: ReadonlySet<string>): void {
     for (const key of this.memory.keys()) if (!selectors.has(key)) this.memory.delete(key);
-  }
-
-  private group(namespace: string): Group {
-    const group = this.groups.get(namespace) ?? { pods: new Map(), labels: {}, version: ++this.changes };
-    this.groups.set(namespace, group);
-    return group;
-  }
-
-  private touch(group: Group): void {
-    group.version = ++this.changes;
   }
 }

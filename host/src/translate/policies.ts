@@ -1,7 +1,8 @@
-import type { NamespaceRecord, NetworkPolicyRecord, PodRecord } from "../cluster/records.js";
+import type { PodTable } from "../cluster/pod-table.js";
+import type { NamespaceRecord, NetworkPolicyRecord } from "../cluster/records.js";
 import type { Problem } from "../errors.js";
 import type { PolicyConfig, PolicyRule } from "./plugin-configs.js";
-import { PodIndex, type PolicyPod } from "./pod-index.js";
+import { PodIndex } from "./pod-index.js";
 import { type Direction, peerRules } from "./policy-rules.js";
 
 /** Of plugins/policy. */
@@ -11,6 +12,8 @@ export interface PolicyNode {
   readonly name: string;
   /** Sources of the node's own processes: they reach its pods, whatever the policies say. */
   readonly addresses: readonly string[];
+  /** Rules that the plugin has room for, which also depends on how long they are; absent: as many as it ever has. */
+  readonly most?: number;
 }
 
 export interface TranslatedPolicies {
@@ -23,7 +26,7 @@ export interface TranslatedPolicies {
 
 /** Pods of the node that the same policies select. */
 interface Selection {
-  readonly pods: PolicyPod[];
+  readonly pods: number[];
   readonly policies: NetworkPolicyRecord[];
 }
 
@@ -33,8 +36,13 @@ interface Selection {
  * come after destinations were translated, so that what they see are pods and not services.
  */
 export class PolicyTranslation {
-  private readonly index = new PodIndex();
+  private readonly index: PodIndex;
   private readonly policies = new Map<string, NetworkPolicyRecord>();
+
+  /** @param pods those that are there; they are looked at anew with each translation */
+  constructor(pods: PodTable) {
+    this.index = new PodIndex(pods);
+  }
 
   setPolicy(policy: NetworkPolicyRecord): void {
     this.policies.set(`${policy.namespace}/${policy.name}`, policy);
@@ -42,14 +50,6 @@ export class PolicyTranslation {
 
   removePolicy(namespace: string, name: string): void {
     this.policies.delete(`${namespace}/${name}`);
-  }
-
-  setPod(pod: PodRecord): void {
-    this.index.setPod(pod);
-  }
-
-  removePod(namespace: string, name: string): void {
-    this.index.removePod(namespace, name);
   }
 
   setNamespace(namespace: NamespaceRecord): void {
@@ -60,7 +60,7 @@ export class PolicyTranslation {
     this.index.removeNamespace(name);
   }
 
-  /** Without policies nothing of a pod is needed, and no pod need be set. */
+  /** Without policies nothing of a pod is needed. */
   get isEmpty(): boolean {
     return this.policies.size === 0;
   }
@@ -81,14 +81,15 @@ export class PolicyTranslation {
   /** Where there are too many rules, pods lose what allows their traffic and not what protects them. */
   private rules(direction: Direction, node: PolicyNode, first: PolicyRule[], problems: Problem[]): PolicyRule[] {
     const selections = this.selections(direction, node.name);
-    let room = MOST_RULES - first.length - selections.length;
+    const { most = MOST_RULES } = node;
+    let room = most - first.length - selections.length;
     const rules = [...first];
     for (const { pods, policies } of selections) {
-      const own = pods.flatMap(({ addresses }) => addresses);
+      const own = this.index.addressesOf(pods);
       const allowed = policies.flatMap((policy) => peerRules(direction, policy, pods, this.index));
       if (allowed.length > room) {
         const names = policies.map(({ namespace, name }) => `${namespace}/${name}`).join(", ");
-        const message = `its ${allowed.length} rules do not fit in the ${MOST_RULES} of a node; the pods selected get no ${direction} traffic`;
+        const message = `its ${allowed.length} rules do not fit in the ${most} of a node; the pods selected get no ${direction} traffic`;
         problems.push({ code: "too-many-rules", path: `/networkpolicies/${names}`, message });
       } else {
         room -= allowed.length;
@@ -102,11 +103,11 @@ export class PolicyTranslation {
 
   private selections(direction: Direction, node: string): Selection[] {
     const type = direction === "ingress" ? "Ingress" : "Egress";
-    const selecting = new Map<PolicyPod, NetworkPolicyRecord[]>();
+    const selecting = new Map<number, NetworkPolicyRecord[]>();
     for (const policy of this.sorted()) {
       if (!policy.policyTypes.includes(type)) continue;
       for (const pod of this.index.inNamespace(policy.namespace, policy.podSelector)) {
-        if (pod.node !== node) continue;
+        if (this.index.nodeOf(pod) !== node) continue;
         selecting.set(pod, [...(selecting.get(pod) ?? []), policy]);
       }
     }

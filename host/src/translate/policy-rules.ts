@@ -1,6 +1,6 @@
 import type { NetworkPolicyRecord, PolicyPeer, PolicyPort } from "../cluster/records.js";
 import type { L4Protocol, PolicyRule } from "./plugin-configs.js";
-import type { PodIndex, PolicyPod } from "./pod-index.js";
+import type { PodIndex, PodRows } from "./pod-index.js";
 import { subtractPrefixes } from "./subtract.js";
 
 export type Direction = "ingress" | "egress";
@@ -8,7 +8,7 @@ export type Direction = "ingress" | "egress";
 /** Addresses of the far side, and the pods among them, whose ports have names. */
 interface Peers {
   readonly prefixes: readonly string[];
-  readonly pods: readonly PolicyPod[];
+  readonly pods: PodRows;
 }
 
 interface PortMatch {
@@ -20,7 +20,7 @@ interface PortMatch {
 export function peerRules(
   direction: Direction,
   policy: NetworkPolicyRecord,
-  selected: readonly PolicyPod[],
+  selected: PodRows,
   index: PodIndex,
 ): PolicyRule[] {
   const lists =
@@ -31,27 +31,18 @@ export function peerRules(
     const far = peers === undefined || peers.length === 0 ? undefined : resolve(peers, policy.namespace, index);
     if (far !== undefined && far.prefixes.length === 0) return [];
     const name = `${policy.namespace}/${policy.name} ${direction} ${number + 1}`;
-    const rule = (near: readonly PolicyPod[], farSide: readonly string[] | undefined, match: PortMatch): PolicyRule => {
-      const own = near.flatMap(({ addresses }) => addresses);
+    const rule = (near: PodRows, farSide: readonly string[] | undefined, match: PortMatch): PolicyRule => {
+      const own = index.addressesOf(near);
       const [source, destination] = direction === "ingress" ? [farSide, own] : [own, farSide];
       return { name, action: "allow", ...present("source", source), ...present("destination", destination), ...match };
     };
     const named = ports.filter(({ port }) => typeof port === "string");
     const rules = numbered(ports).map((match) => rule(selected, far?.prefixes, match));
     if (direction === "ingress") {
-      return [...rules, ...byNumber(selected, named).map(({ pods, match }) => rule(pods, far?.prefixes, match))];
+      return [...rules, ...byNumber(index, selected, named).map(({ pods, match }) => rule(pods, far?.prefixes, match))];
     }
-    const farPods = byNumber(far?.pods ?? [], named);
-    return [
-      ...rules,
-      ...farPods.map(({ pods, match }) =>
-        rule(
-          selected,
-          pods.flatMap(({ addresses }) => addresses),
-          match,
-        ),
-      ),
-    ];
+    const farPods = byNumber(index, far?.pods ?? [], named);
+    return [...rules, ...farPods.map(({ pods, match }) => rule(selected, index.addressesOf(pods), match))];
   });
 }
 
@@ -69,7 +60,7 @@ function resolve(peers: readonly PolicyPeer[], namespace: string, index: PodInde
   const blocks = peers.flatMap(({ ipBlock }) =>
     ipBlock === undefined ? [] : subtractPrefixes(ipBlock.cidr, ipBlock.except ?? []),
   );
-  const prefixes = new Set([...blocks, ...pods.flatMap(({ addresses }) => addresses)]);
+  const prefixes = new Set([...blocks, ...index.addressesOf(pods)]);
   return { prefixes: [...prefixes], pods: [...new Set(pods)] };
 }
 
@@ -94,11 +85,15 @@ function numbered(ports: readonly PolicyPort[]): PortMatch[] {
 }
 
 /** Named ports have each pod's own number: pods with the same one go together. */
-function byNumber(pods: readonly PolicyPod[], named: readonly PolicyPort[]): { pods: PolicyPod[]; match: PortMatch }[] {
+function byNumber(
+  index: PodIndex,
+  pods: PodRows,
+  named: readonly PolicyPort[],
+): { pods: number[]; match: PortMatch }[] {
   return named.flatMap(({ protocol, port: name }) => {
-    const groups = new Map<number, PolicyPod[]>();
+    const groups = new Map<number, number[]>();
     for (const pod of pods) {
-      const found = pod.ports.find((candidate) => candidate.name === name && candidate.protocol === protocol);
+      const found = index.portsOf(pod).find((candidate) => candidate.name === name && candidate.protocol === protocol);
       if (found !== undefined) groups.set(found.port, [...(groups.get(found.port) ?? []), pod]);
     }
     return [...groups].map(([port, same]) => ({

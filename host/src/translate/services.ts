@@ -1,7 +1,8 @@
 import type { EndpointSliceRecord, ServiceRecord } from "../cluster/records.js";
+import { type Family, familyOf, ofFamily } from "../config/addresses.js";
 import type { Problem } from "../errors.js";
+import { present } from "../present.js";
 import { type BackendChoice, backendsOf } from "./endpoints.js";
-import { type Family, familyOf, ofFamily } from "./families.js";
 import type { L4Protocol, NatService } from "./plugin-configs.js";
 
 /** Of plugins/nat, for one service. */
@@ -33,7 +34,7 @@ interface Frontend {
 
 /**
  * A service as the node serves it: at its cluster addresses, node ports, external and load balancer addresses. Headless
- * services and those of type ExternalName have none. Session affinity is not served: each connection is placed on its own.
+ * services and those of type ExternalName have none.
  */
 export function translateService(
   service: ServiceRecord,
@@ -43,13 +44,6 @@ export function translateService(
   if (service.type === "ExternalName") return { services: [], problems: [] };
   const path = `/services/${service.namespace}/${service.name}`;
   const problems: Problem[] = [];
-  if (service.affinitySeconds !== undefined) {
-    problems.push({
-      code: "affinity-unsupported",
-      path,
-      message: "its session affinity is not kept; connections are spread",
-    });
-  }
   const services = service.ports.flatMap((port) =>
     frontendsOf(service, port, node).map((frontend) => {
       const backends = backendsOf(slices, port, choiceOf(service, frontend, node));
@@ -65,10 +59,7 @@ export function translateService(
 
 function frontendsOf(service: ServiceRecord, { port, nodePort }: ServicePort, node: ServiceNode): Frontend[] {
   const at = (vips: readonly string[], number: number, kind: { shared: boolean; external: boolean }): Frontend[] =>
-    vips.flatMap((vip) => {
-      const family = familyOf(vip);
-      return family === undefined ? [] : [{ vip, family, port: number, ...kind }];
-    });
+    vips.map((vip) => ({ vip, family: familyOf(vip), port: number, ...kind }));
   const inside = at(service.clusterIPs, port, { shared: false, external: false });
   const outside = at([...service.externalIPs, ...service.loadBalancerIPs], port, { shared: false, external: true });
   const families = new Set(inside.map(({ family }) => family));
@@ -99,7 +90,7 @@ function natService(
     port: frontend.port,
     protocol: protocol.toLowerCase() as L4Protocol,
     ...(frontend.shared ? { shared: true } : {}),
-    ...(sourceNat === undefined ? {} : { sourceNat }),
+    ...present({ sourceNat, affinitySeconds: service.affinitySeconds }),
     backends,
   };
 }

@@ -1,9 +1,10 @@
-import type { PipelineRecord, PluginRecord, PluginVersion } from "../cluster/records.js";
+import type { PipelineRecord, PluginVersion } from "../cluster/records.js";
+import type { NodePlugin } from "../cluster/versions.js";
 import { HOOKS, type Hook, type NodeSpec, type PluginSpec } from "../config/schema.js";
 import { type Problem, SluiceError } from "../errors.js";
 import { orderStages } from "../pipeline/order.js";
 import { OWN_STAGES, type OwnStage } from "../resources/plugin.js";
-import { holdingFor, selectsNode } from "../resources/select.js";
+import { selectsNode } from "../resources/select.js";
 import { selects } from "./selectors.js";
 
 /** A plugin on a node, and the hooks that it runs in. */
@@ -28,8 +29,10 @@ export interface PlacedPod {
 export interface StagesInput {
   readonly node: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
   readonly own: readonly OwnPlugin[];
-  readonly plugins: Iterable<PluginRecord>;
-  readonly pipelines: Iterable<PipelineRecord>;
+  /** The users', as the node is to run them. */
+  readonly plugins: readonly NodePlugin[];
+  /** That holds for the node. */
+  readonly pipeline: PipelineRecord | undefined;
   readonly uplinkPorts: readonly string[];
   readonly pods: readonly PlacedPod[];
 }
@@ -37,12 +40,8 @@ export interface StagesInput {
 export interface NodeStages extends Pick<NodeSpec, "plugins" | "pipeline"> {
   /** What can't be done, with the object in the path; all else is as it should be. */
   readonly problems: readonly Problem[];
-}
-
-/** A Plugin's version for the node. */
-interface Candidate {
-  readonly name: string;
-  readonly version: PluginVersion;
+  /** Users' Plugins by the names of the stages that they are on the node. */
+  readonly owners: ReadonlyMap<string, string>;
 }
 
 /**
@@ -53,33 +52,35 @@ export function nodeStages(input: StagesInput): NodeStages {
   const problems: Problem[] = [];
   const candidates = candidatesFor(input);
   const replacing = candidates.filter(({ version }) => version.replaces !== undefined);
-  const own = replaced(input.own, replacing, problems);
-  const pipeline = holdingFor(input.node.labels, input.pipelines);
+  const owners = new Map<string, string>();
+  const own = replaced(input.own, replacing, problems, owners);
+  const { pipeline } = input;
   const order = new StageOrders(pipeline, own);
-  if (pipeline !== undefined) problems.push(...unknownStages(pipeline, [...input.plugins]), ...order.refusedLists);
+  if (pipeline !== undefined) problems.push(...unknownStages(pipeline, input.plugins), ...order.refusedLists);
   for (const candidate of candidates) {
     if (candidate.version.replaces !== undefined) continue;
     const stage = stageOf(candidate, input);
     const refusal = stage === undefined ? undefined : order.add(stage);
     if (refusal !== undefined) problems.push(refusal);
+    owners.set(candidate.name, candidate.name);
   }
-  return { ...order.result(), problems };
+  return { ...order.result(), problems, owners };
 }
 
 /** Oldest first. */
-function candidatesFor({ node, plugins }: StagesInput): Candidate[] {
-  return [...plugins]
-    .sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.name, b.name))
-    .flatMap(({ name, live, next }) => {
-      const version = next?.nodes.includes(node.name) ? next.version : live;
-      return version !== undefined && selectsNode(version.placement.nodeSelector, node.labels)
-        ? [{ name, version }]
-        : [];
-    });
+function candidatesFor({ node, plugins }: StagesInput): NodePlugin[] {
+  return plugins
+    .filter(({ version }) => selectsNode(version.placement.nodeSelector, node.labels))
+    .sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.name, b.name));
 }
 
-function replaced(own: readonly OwnPlugin[], by: readonly Candidate[], problems: Problem[]): OwnPlugin[] {
-  const chosen = new Map<OwnStage, Candidate>();
+function replaced(
+  own: readonly OwnPlugin[],
+  by: readonly NodePlugin[],
+  problems: Problem[],
+  owners: Map<string, string>,
+): OwnPlugin[] {
+  const chosen = new Map<OwnStage, NodePlugin>();
   for (const candidate of by) {
     const { replaces } = candidate.version;
     if (replaces === undefined) continue;
@@ -91,15 +92,17 @@ function replaced(own: readonly OwnPlugin[], by: readonly Candidate[], problems:
     }
   }
   return own.map((stage) => {
-    const version = chosen.get(stage.role)?.version;
-    if (version === undefined) return stage;
+    const by = chosen.get(stage.role);
+    if (by === undefined) return stage;
+    const { version } = by;
+    owners.set(stage.plugin.name, by.name);
     const hooks = stage.hooks.filter((hook) => version.hooks.includes(hook));
     return { ...stage, hooks, plugin: { ...stage.plugin, ...moduleOf(version) } };
   });
 }
 
 /** Undefined where it has no packets on the node: an empty scope would be all of them. */
-function stageOf({ name, version }: Candidate, input: StagesInput): Stage | undefined {
+function stageOf({ name, version }: NodePlugin, input: StagesInput): Stage | undefined {
   const scope = scopeOf(version.placement, input);
   if (scope?.length === 0) return undefined;
   const { before, after, priority, config, hooks } = version;
@@ -125,7 +128,7 @@ function scopeOf(placement: PluginVersion["placement"], { uplinkPorts, pods }: S
 }
 
 /** A stage that is only on other nodes is no mistake. */
-function unknownStages({ name, spec }: PipelineRecord, plugins: readonly PluginRecord[]): Problem[] {
+function unknownStages({ name, spec }: PipelineRecord, plugins: readonly NodePlugin[]): Problem[] {
   const known = new Set<string>([...OWN_STAGES, ...plugins.map((plugin) => plugin.name)]);
   return HOOKS.flatMap((hook) =>
     (spec.hooks[hook] ?? []).flatMap((stage, index) => {

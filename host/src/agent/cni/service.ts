@@ -1,7 +1,8 @@
 import { mkdir, stat } from "node:fs/promises";
 import type { PodRecord } from "../../cluster/records.js";
-import { formatAddress, parsePrefix } from "../../config/addresses.js";
+import { familyOf, formatAddress, parsePrefix } from "../../config/addresses.js";
 import { SluiceError } from "../../errors.js";
+import { faultPoint } from "../../fault.js";
 import {
   type Attachment,
   type AttachmentName,
@@ -10,7 +11,7 @@ import {
   type PortMapping,
 } from "../../ipam/attachment.js";
 import type { Ipam } from "../../ipam/ipam.js";
-import { familyOf, GATEWAYS, hostPrefix, MEMIF_FOLDER, memifSocket, podMac, portName } from "../desired.js";
+import { GATEWAYS, hostPrefix, MEMIF_FOLDER, memifSocket, podMac, portName } from "../desired.js";
 import { CNI_CODE, CniError } from "./errors.js";
 import { interfacesOf } from "./interfaces.js";
 import type { AddRequest, AddResponse, AttachmentMessage, CheckRequest, DelRequest, GcRequest } from "./protocol.js";
@@ -74,6 +75,7 @@ export function cniHandlers(node: CniNode): CniHandlers {
 }
 
 async function add(node: CniNode, name: AttachmentName, request: AddRequest, limits: CallLimits): Promise<AddResponse> {
+  faultPoint("add-asked");
   await checkNetns(request.netns);
   const pod = request.pod ?? { namespace: "", name: "", uid: "" };
   const waitMs = Math.min(POD_WAIT_MS, limits.deadline - Date.now());
@@ -83,10 +85,20 @@ async function add(node: CniNode, name: AttachmentName, request: AddRequest, lim
   if (interfaces.some(({ kind }) => kind === "memif")) await mkdir(MEMIF_FOLDER, { recursive: true, mode: 0o755 });
   const portMappings = request.portMappings.map(portMapping);
   const id = attachmentId(name);
-  const attachment = await node.ipam.allocate({ ...name, netns: request.netns, pod, portMappings, interfaces });
+  const allocated = node.ipam
+    .allocate({ ...name, netns: request.netns, pod, portMappings, interfaces })
+    .finally(() => faultPoint("add-recorded"));
+  // The dataplane makes the port while the record is written: one that a crash leaves without a record, the next start takes away.
   node.without.delete(id);
+  const [recorded, applied] = await Promise.allSettled([allocated, node.flush()]);
+  if (recorded.status === "rejected") {
+    await flushIfThere(node);
+    throw recorded.reason;
+  }
+  const attachment = recorded.value;
   try {
-    await node.flush();
+    if (applied.status === "rejected") throw applied.reason;
+    faultPoint("add-applied");
     const refusal = node.without.get(id);
     if (refusal !== undefined) throw refusal;
     if (limits.isOver()) throw overdue();
@@ -96,6 +108,7 @@ async function add(node: CniNode, name: AttachmentName, request: AddRequest, lim
     throw error;
   }
   node.changed();
+  faultPoint("add-told");
   return answer(attachment, node.podMtu());
 }
 
@@ -104,18 +117,25 @@ async function remove(node: CniNode, names: readonly AttachmentName[]): Promise<
   const known = names.filter((name) => node.ipam.get(name) !== undefined);
   if (known.length === 0) return {};
   for (const name of known) node.without.set(attachmentId(name), undefined);
-  try {
-    await node.flush();
-  } catch (error) {
-    // A dataplane that is away is told when it is back, before it is told of anything new.
-    if (!(error instanceof SluiceError)) throw error;
-  }
+  faultPoint("del-asked");
+  await flushIfThere(node);
+  faultPoint("del-applied");
   for (const name of known) {
     await node.ipam.release(name);
     node.without.delete(attachmentId(name));
   }
+  faultPoint("del-released");
   node.changed();
   return {};
+}
+
+/** A dataplane that is away is told when it is back, before it is told of anything new. */
+async function flushIfThere(node: CniNode): Promise<void> {
+  try {
+    await node.flush();
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+  }
 }
 
 async function check(node: CniNode, { attachment, netns, addresses }: CheckRequest): Promise<Record<string, never>> {
