@@ -1,11 +1,21 @@
 import { open, rename } from "node:fs/promises";
 
-/** The file holds all of `data` or what it held before, whatever ends this process or the machine. Throws system errors. */
-export async function writeDurably(file: string, data: string | Uint8Array): Promise<void> {
+/**
+ * The file holds all of `data` or what it held before, whatever ends this process or the machine; what waits in `FILE.part` is of a
+ * process that was ended. One writer at a time. Throws system errors.
+ * @param mode of the file
+ */
+export async function writeDurably(
+  file: string,
+  data: string | Uint8Array | Iterable<string>,
+  mode = 0o600,
+): Promise<void> {
   const part = `${file}.part`;
-  const handle = await open(part, "w", 0o600);
+  const handle = await open(part, "w", mode);
   try {
-    await handle.writeFile(data);
+    await handle.chmod(mode); // a mask takes bits away, and a part may have been left
+    const parts = typeof data === "string" || data instanceof Uint8Array ? [data] : data;
+    for (const part of parts) await handle.writeFile(part);
     await handle.sync();
   } finally {
     await handle.close();

@@ -1,8 +1,10 @@
 import { isIPv4, isIPv6 } from "node:net";
 
+export type Family = 4 | 6;
+
 /** An address in network byte order: 4 or 16 bytes. */
 export interface IpAddress {
-  readonly family: 4 | 6;
+  readonly family: Family;
   readonly bytes: readonly number[];
 }
 
@@ -15,6 +17,16 @@ export function parseAddress(text: string): IpAddress | undefined {
   if (isIPv4(text)) return { family: 4, bytes: text.split(".").map(Number) };
   if (isIPv6(text) && !text.includes("%")) return { family: 6, bytes: ipv6Bytes(text) };
   return undefined;
+}
+
+/** Of an address or a prefix. */
+export function familyOf(text: string): Family {
+  return text.includes(":") ? 6 : 4;
+}
+
+/** The first of the addresses that is of the family. */
+export function ofFamily(addresses: readonly string[], family: Family): string | undefined {
+  return addresses.find((address) => familyOf(address) === family);
 }
 
 /** "address/length"; the host bits may be set. */

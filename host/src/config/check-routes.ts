@@ -1,19 +1,41 @@
 import { formatAddress, isLinkLocal, parseAddress, parsePrefix } from "./addresses.js";
 import { type PlacedProblem, placed } from "./explain.js";
-import { type CheckedNode, checkReference, duplicates, onLink, samePrefix } from "./relations.js";
+import { type CheckedNode, checkReference, duplicates, onLink, routeId } from "./relations.js";
 import type { NextHop, Port, Route } from "./schema.js";
 
 export function checkRoutes(node: CheckedNode): PlacedProblem[] {
   return [
-    ...duplicates(node.routes, (route) => `${route.table} ${samePrefix(route.prefix)}`).map(({ index, value, first }) =>
+    ...duplicates(node.routes, routeId).map(({ index, value, first }) =>
       placed(
         ["routes", index, "prefix"],
         `${value.prefix} is also the prefix of routes[${first}]; allowed: one route a prefix and table, with several next hops`,
       ),
     ),
-    ...node.routes.flatMap((route, index) => checkRoute(route, index, node)),
+    ...checkEachRoute(node),
     ...checkNeighbours(node),
   ];
+}
+
+/** What a route's check has looked at beside the route. */
+interface Around {
+  readonly ports: readonly (Port | undefined)[];
+  readonly neighbours: CheckedNode["neighbours"];
+}
+
+/** Nothing was wrong with them: a node has thousands, and the same again in each transaction. */
+const right = new WeakMap<Route, Around>();
+
+function checkEachRoute(node: CheckedNode): PlacedProblem[] {
+  const { neighbours } = node;
+  const byName = new Map(node.ports.map((port) => [port.name, port]));
+  return node.routes.flatMap((route, index) => {
+    const ports = route.nextHops.map(({ port }) => byName.get(port));
+    const before = right.get(route);
+    if (before?.neighbours === neighbours && before.ports.every((port, hop) => port === ports[hop])) return [];
+    const problems = checkRoute(route, index, node);
+    if (problems.length === 0) right.set(route, { ports, neighbours });
+    return problems;
+  });
 }
 
 function checkRoute(route: Route, index: number, node: CheckedNode): PlacedProblem[] {

@@ -1,4 +1,4 @@
-import { formatAddress, isLinkLocal, parseAddress, parsePrefix } from "./addresses.js";
+import { familyOf, formatAddress, isLinkLocal, parseAddress, parsePrefix } from "./addresses.js";
 import { checkPlugins } from "./check-plugins.js";
 import { checkRoutes } from "./check-routes.js";
 import { type PlacedProblem, placed, show } from "./explain.js";
@@ -55,7 +55,7 @@ function checkPorts(node: CheckedNode): PlacedProblem[] {
 function checkPort(port: Port, index: number): PlacedProblem[] {
   const problems: PlacedProblem[] = [];
   const peers = hasPeer(port) ? port.peerAddresses : [];
-  const carriesIpv6 = [...port.addresses, ...peers].some((address) => address.includes(":"));
+  const carriesIpv6 = [...port.addresses, ...peers].some((address) => familyOf(address) === 6);
   if (port.mtu !== undefined && port.mtu < 1280 && carriesIpv6) {
     problems.push(
       placed(
@@ -88,10 +88,14 @@ function checkPort(port: Port, index: number): PlacedProblem[] {
 
 /** What the interface was to the node must go on in its place. */
 function checkTaken(port: Port, index: number, ports: readonly Port[]): PlacedProblem[] {
-  if (port.kind !== "af-packet" || port.take !== true || ports.some((other) => standsFor(other, port.device)))
-    return [];
+  if (!isTaken(port) || ports.some((other) => standsFor(other, port.device))) return [];
   const allowed = `true with a port of kind tap, host: true and device: ${port.device}, without netns, which stands for it`;
   return [placed(["ports", index, "take"], `the node would lose ${port.device}; allowed: ${allowed}`)];
+}
+
+/** Whether the dataplane takes the port's interface from the node. */
+export function isTaken(port: Port): port is Extract<Port, { kind: "af-packet" | "af-xdp" }> {
+  return (port.kind === "af-packet" || port.kind === "af-xdp") && port.take === true;
 }
 
 /** Whether a port is the host stack's TAP in place of a taken interface. */
@@ -164,11 +168,10 @@ function deviceOf(port: Port): string | undefined {
     case "veth":
       return `interface ${port.device ?? port.name} in namespace ${port.netns ?? "of the dataplane"}`;
     case "af-packet":
+    case "af-xdp":
       return port.take === true
         ? `taken interface ${port.device}`
         : `interface ${port.device} in namespace of the dataplane`;
-    case "af-xdp":
-      return `interface ${port.device} in namespace of the dataplane`;
     case "memif":
       return `memif ${port.memifId} on socket ${port.socket}`;
     case "dpdk":

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { messageOf, type Problem, pointerSegments, SluiceError } from "../errors.js";
+import { type Problem, pointerSegments, SluiceError } from "../errors.js";
+import { readText } from "../readable-file.js";
 import { checkNode } from "./checks.js";
 import { ConfigDocument } from "./document.js";
 import { explainIssues, type PlacedProblem } from "./explain.js";
@@ -42,14 +42,6 @@ export function parseNodeSpec(value: unknown): NodeSpec {
   const problems = parsed.success ? checkNode(parsed.data) : explainIssues(parsed.error.issues, value);
   if (!parsed.success || problems.length > 0) throw new SluiceError(problems.map(({ problem }) => problem));
   return parsed.data;
-}
-
-export async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw SluiceError.of("unreadable-file", file, messageOf(error), { cause: error });
-  }
 }
 
 function inFile({ problem, segments, atKey }: PlacedProblem, document: ConfigDocument): Problem {

@@ -1,6 +1,7 @@
+import { perObject } from "../per-object.js";
 import { contains, formatPrefix, parseAddress, parsePrefix } from "./addresses.js";
 import { type PlacedProblem, placed } from "./explain.js";
-import { hasPeer, type NodeFile, type NodeSpec, type Port } from "./schema.js";
+import { hasPeer, type NodeFile, type NodeSpec, type Port, type Route } from "./schema.js";
 import { suggestion } from "./suggest.js";
 
 /** What a node file and a node spec have in common: all that relations are checked on. */
@@ -45,6 +46,11 @@ export function onLink(address: string, port: Port): boolean {
     return prefix !== undefined && contains(prefix, parsed);
   });
 }
+
+/** What tells a node's routes apart. */
+export const routeId = perObject(
+  ({ table, prefix }: Pick<Route, "table" | "prefix">): string => `${table} ${samePrefix(prefix)}`,
+);
 
 /** The texts of prefixes that were met last, canonical: a node has thousands of them, and the same again in each transaction. */
 const canonical = new Map<string, string>();

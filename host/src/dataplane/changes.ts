@@ -122,7 +122,8 @@ function nameOf(change: PluginChange): string {
   return "unload" in change ? change.unload.name : change.rollback.name;
 }
 
-function parsePlugin(json: string): PluginSpec {
+/** @throws SluiceError with pointers into the plugin */
+export function parsePlugin(json: string): PluginSpec {
   const value = parseJson(json, "");
   const parsed = pluginSpecSchema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -1,4 +1,4 @@
-import { type Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type Client, connectivityState, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { z } from "zod";
 import { SluiceError } from "../errors.js";
 import { probeSocket } from "../grpc/probe-socket.js";
@@ -19,7 +19,11 @@ const problemsSchema = z.array(z.object({ code: z.string(), path: z.string(), me
 export class DataplaneClient {
   private readonly client: Client;
 
-  constructor(readonly socket: string) {
+  /** @param place what errors say it is about */
+  constructor(
+    readonly socket: string,
+    private readonly place: string = socket,
+  ) {
     this.client = new (dataplaneService())(`unix:${socket}`, credentials.createInsecure(), {
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
@@ -27,11 +31,17 @@ export class DataplaneClient {
   }
 
   /** @throws SluiceError as the dataplane gave it; "not-running" when nobody answers */
-  async call<Name extends CallName>(name: Name, request: Calls[Name][0], timeoutMs: number): Promise<Calls[Name][1]> {
+  async call<Name extends CallName>(
+    name: Name,
+    request: Calls[Name][0],
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Calls[Name][1]> {
     await this.probe();
     const method = methodOf(name);
     return new Promise((resolve, reject) => {
-      this.client.makeUnaryRequest(
+      const cancel = () => call.cancel();
+      const call = this.client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
         (bytes) => method.responseDeserialize(bytes) as Calls[Name][1],
@@ -39,11 +49,13 @@ export class DataplaneClient {
         new Metadata(),
         { deadline: Date.now() + timeoutMs },
         (error, response) => {
-          if (error !== null) reject(toSluice(error, this.socket));
+          signal?.removeEventListener("abort", cancel);
+          if (error !== null) reject(toSluice(error, this.place));
           else if (response === undefined) reject(new Error(`${name} gave neither an error nor a response`));
           else resolve(response);
         },
       );
+      signal?.addEventListener("abort", cancel, { once: true });
     });
   }
 
@@ -71,7 +83,7 @@ export class DataplaneClient {
     try {
       for await (const message of call) yield message as Streams[Name][1];
     } catch (error) {
-      if (!signal.aborted) throw isServiceError(error) ? toSluice(error, this.socket) : error;
+      if (!signal.aborted) throw isServiceError(error) ? toSluice(error, this.place) : error;
     } finally {
       signal.removeEventListener("abort", cancel);
       call.cancel();
@@ -82,11 +94,13 @@ export class DataplaneClient {
     this.client.close();
   }
 
+  /** Where there is no connection yet: gRPC would tell no more than that there is none. */
   private async probe(): Promise<void> {
+    if (this.client.getChannel().getConnectivityState(false) === connectivityState.READY) return;
     if ((await probeSocket(this.socket)) === "alive") return;
     throw SluiceError.of(
       "not-running",
-      this.socket,
+      this.place,
       "no dataplane answers there; start one with sluice run, or name its socket with --socket",
     );
   }
@@ -96,7 +110,7 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "metadata" in error && error.metadata instanceof Metadata;
 }
 
-function toSluice(error: ServiceError, socket: string): Error {
+function toSluice(error: ServiceError, place: string): Error {
   const [encoded] = error.metadata.get(PROBLEMS_KEY);
   if (Buffer.isBuffer(encoded)) {
     return new SluiceError(problemsSchema.parse(JSON.parse(encoded.toString("utf8"))), { cause: error });
@@ -104,19 +118,19 @@ function toSluice(error: ServiceError, socket: string): Error {
   if (error.code === status.DEADLINE_EXCEEDED) {
     return SluiceError.of(
       "timed-out",
-      socket,
+      place,
       "the dataplane did not answer in time; see its log, and raise --timeout",
       { cause: error },
     );
   }
   // CANCELLED is what the server makes of a call that it can't wait for; who cancels a call here is not asked.
   if (error.code === status.UNAVAILABLE || error.code === status.CANCELLED) {
-    return SluiceError.of("connection-lost", socket, "the dataplane has ended; its log says why", { cause: error });
+    return SluiceError.of("connection-lost", place, "the dataplane has ended; its log says why", { cause: error });
   }
   if (error.code === status.UNIMPLEMENTED) {
     const remedy =
       "the dataplane there speaks another version of the protocol; use the sluice that it was started with";
-    return SluiceError.of("wrong-version", socket, remedy, { cause: error });
+    return SluiceError.of("wrong-version", place, remedy, { cause: error });
   }
-  return SluiceError.of("call-failed", socket, error.details || error.message, { cause: error });
+  return SluiceError.of("call-failed", place, error.details || error.message, { cause: error });
 }

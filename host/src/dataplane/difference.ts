@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { explainIssues } from "../config/explain.js";
-import { samePrefix } from "../config/relations.js";
+import { routeId } from "../config/relations.js";
 import {
   type Neighbour,
   type NodeSpec,
@@ -11,11 +11,11 @@ import {
   pipelineSchema,
   pluginSpecSchema,
   portSchema,
-  type Route,
   routeSchema,
 } from "../config/schema.js";
 import { mapping } from "../config/values.js";
 import { SluiceError } from "../errors.js";
+import { changed, withChanges } from "./list-change.js";
 
 // What makes one node spec of another: what goes over gRPC in Update. Ports and plugins are told apart by name, routes by
 // table and prefix, neighbours by port and address.
@@ -63,50 +63,14 @@ export function difference(from: NodeSpec, to: NodeSpec): Difference | undefined
 export function withDifference(spec: NodeSpec, { ports, routes, neighbours, plugins, pipeline }: Difference): NodeSpec {
   return {
     ...spec,
-    ports: merged(spec.ports, ports, portName, (name) => name),
-    routes: merged(spec.routes, routes, routeId, routeId),
-    neighbours: merged(spec.neighbours, neighbours, neighbourId, neighbourId),
-    plugins: merged(spec.plugins, plugins, pluginName, (name) => name),
+    ports: withChanges(spec.ports, ports, portName, (name) => name),
+    routes: withChanges(spec.routes, routes, routeId, routeId),
+    neighbours: withChanges(spec.neighbours, neighbours, neighbourId, neighbourId),
+    plugins: withChanges(spec.plugins, plugins, pluginName, (name) => name),
     pipeline: pipeline ?? spec.pipeline,
   };
 }
 
 const portName = ({ name }: Port): string => name;
 const pluginName = ({ name }: PluginSpec): string => name;
-const routeId = ({ table, prefix }: Pick<Route, "table" | "prefix">): string => `${table} ${samePrefix(prefix)}`;
 const neighbourId = ({ port, address }: Pick<Neighbour, "port" | "address">): string => `${port} ${address}`;
-
-interface Changes<Item, Key> {
-  set: Item[];
-  remove: Key[];
-}
-
-function changed<Item, Key>(
-  from: readonly Item[],
-  to: readonly Item[],
-  idOf: (item: Item) => string,
-  keyOf: (item: Item) => Key,
-): Changes<Item, Key> {
-  if (from === to) return { set: [], remove: [] };
-  const before = new Map(from.map((item) => [idOf(item), item]));
-  const set = to.filter((item) => {
-    const id = idOf(item);
-    const old = before.get(id);
-    before.delete(id);
-    return old !== item && !isDeepStrictEqual(old, item);
-  });
-  return { set, remove: [...before.values()].map(keyOf) };
-}
-
-function merged<Item, Key>(
-  items: Item[],
-  { set, remove }: Changes<Item, Key>,
-  idOf: (item: Item) => string,
-  idOfKey: (key: Key) => string,
-): Item[] {
-  if (set.length === 0 && remove.length === 0) return items;
-  const next = new Map(items.map((item) => [idOf(item), item]));
-  for (const key of remove) next.delete(idOfKey(key));
-  for (const item of set) next.set(idOf(item), item);
-  return [...next.values()];
-}

@@ -39,7 +39,11 @@ export function handlersOf(cell: Readonly<Cell>, name: string): Handlers {
     apply: async ({ specJson, modules }) => running().shell.apply(parseJson(specJson), byDigest(modules)),
     update: async ({ base, differenceJson, modules }) =>
       running().shell.update(base, parseJson(differenceJson), byDigest(modules)),
+    digest: async () => running().shell.digest(),
     changePlugins: async (request) => running().shell.change(request, byDigest(request.modules)),
+    shadow: async ({ pluginsJson, modules, limits }) => ({
+      shadows: await running().shell.compare(pluginsJson, byDigest(modules), limits),
+    }),
     listPlugins: async () => ({ plugins: running().shell.plugins() }),
     status: async () => {
       const { figures, observer, shell } = running();

@@ -1,6 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { PortStatus } from "@sluice/native";
+import type { Logger } from "pino";
 import { hasPeer, type NodeSpec, type Port } from "../config/schema.js";
+import type { Shell } from "./shell.js";
 
 /** Where `ip netns` keeps its names. */
 const NETNS_FOLDER = "/run/netns";
@@ -32,4 +35,41 @@ export function withoutPorts(spec: NodeSpec, names: ReadonlySet<string>): NodeSp
       .filter(({ scope }) => scope.length === 0 || scope.some((port) => !names.has(port)))
       .map((plugin) => ({ ...plugin, scope: plugin.scope.filter((port) => !names.has(port)) })),
   };
+}
+
+/** Tells of ports that are lost while the node runs, and has them opened again as soon as they can be. */
+export class PortKeeper {
+  /** Reasons by port. */
+  private lost = new Map<string, string>();
+  private isAtWork = false;
+
+  constructor(
+    private readonly shell: Pick<Shell, "reopenPorts">,
+    private readonly log: Logger,
+  ) {}
+
+  /** @param ports as they are now; called again and again */
+  async look(ports: readonly PortStatus[]): Promise<void> {
+    this.tell(ports);
+    if (this.isAtWork || !ports.some(({ canReturn }) => canReturn)) return;
+    this.isAtWork = true;
+    try {
+      await this.shell.reopenPorts();
+    } catch (error) {
+      this.log.error({ err: error }, "lost ports could not be opened again");
+    } finally {
+      this.isAtWork = false;
+    }
+  }
+
+  private tell(ports: readonly PortStatus[]): void {
+    const lost = new Map(ports.filter((port) => port.lost !== "").map(({ name, lost }) => [name, lost]));
+    for (const [port, reason] of lost) {
+      if (this.lost.get(port) !== reason) this.log.warn({ port, reason }, "lost a port");
+    }
+    for (const { name } of ports) {
+      if (this.lost.has(name) && !lost.has(name)) this.log.info({ port: name }, "has the port again");
+    }
+    this.lost = lost;
+  }
 }

@@ -14,17 +14,25 @@ export function defaultStateDir(name: string): string {
 
 export const DEFAULT_CACHE_DIR = "/var/cache/sluice";
 
+/** The agent's, beside the dataplane's. */
+const CNI_SOCKET = "cni.sock";
+
+/** Names of the dataplanes that have, or had, a socket on this machine. */
+export async function localNames(): Promise<string[]> {
+  return (await listFolder())
+    .filter((file) => file.endsWith(".sock") && file !== CNI_SOCKET)
+    .map((file) => file.slice(0, -".sock".length));
+}
+
 /** The socket meant when none is named: the only one there is. @throws SluiceError */
 export async function onlySocket(): Promise<string> {
-  const names = (await listFolder())
-    .filter((file) => file.endsWith(".sock"))
-    .map((file) => file.slice(0, -".sock".length));
+  const names = await localNames();
   const [only] = names;
   if (only === undefined) {
     throw SluiceError.of(
       "not-running",
       SOCKET_FOLDER,
-      "no dataplane runs here; start one with sluice run -f node.yaml, or name its --socket",
+      "no dataplane runs here; start one with sluice run -f node.yaml, or name its --socket, or a cluster's --kubeconfig",
     );
   }
   if (names.length > 1) {

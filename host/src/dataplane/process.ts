@@ -7,7 +7,7 @@ import { signalled } from "../signals.js";
 import { FileStore } from "./file-store.js";
 import { FolderLock } from "./folder-lock.js";
 import { type Cell, handlersOf, runningOf } from "./handlers.js";
-import { withoutLostPorts } from "./lost-ports.js";
+import { PortKeeper, withoutLostPorts } from "./lost-ports.js";
 import { fromNative } from "./native-errors.js";
 import { DEFAULT_CACHE_DIR, defaultSocket, defaultStateDir } from "./paths.js";
 import { PluginSources } from "./plugin-sources.js";
@@ -31,7 +31,7 @@ export interface RunOptions {
   readonly onReady?: (socket: string) => void;
 }
 
-/** How often the addon is asked for messages and traps. */
+/** How often the addon is asked for messages, traps and lost ports. */
 const MESSAGES_MS = 1000;
 
 /**
@@ -63,7 +63,13 @@ export async function runDataplane(options: RunOptions): Promise<void> {
     log.info({ socket: server.socket, pid: process.pid, resumed }, "ready");
     options.onReady?.(server.socket);
     const traps = new TrapLog(log);
-    const messages = setInterval(() => void running.figures().then((now) => traps.write(now)), MESSAGES_MS);
+    const keeper = new PortKeeper(shell, log);
+    const look = async () => {
+      const now = await running.figures();
+      traps.write(now);
+      await keeper.look(now.ports);
+    };
+    const messages = setInterval(() => void look(), MESSAGES_MS);
     const ending = options.ending?.then(() => {
       goesOn = true;
     });

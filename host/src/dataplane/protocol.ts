@@ -39,6 +39,12 @@ export interface UpdateRequest {
   modules: Module[];
 }
 
+export interface DigestResponse {
+  revision: string;
+  /** As specDigest() makes it. */
+  digest: string;
+}
+
 export type PluginChange =
   | { load: { pluginJson: string } }
   | { swap: { name: string; digest?: string; origin?: string; configJson?: string; resetFlowState: boolean } }
@@ -61,6 +67,13 @@ export interface ChangePluginsRequest {
   modules: Module[];
   shadow?: Shadow;
   probation?: Probation;
+}
+
+export interface ShadowRequest {
+  /** Of the node spec, as JSON. */
+  pluginsJson: string[];
+  modules: Module[];
+  limits: Shadow;
 }
 
 export type ShadowReport = NativeShadowReport & { plugin: string };
@@ -136,8 +149,9 @@ export interface CapturedPacket {
   /** Of the whole frame. */
   length: number;
   bytes: Uint8Array;
-  /** Of a drop. */
+  /** Of a drop; `stage` is there when a stage decided so. */
   reason?: string;
+  stage?: string;
 }
 
 export type CaptureRequest = Omit<CaptureOptions, "points"> & { points: string[] };
@@ -157,7 +171,9 @@ export type Profile = Omit<NativeProfile, "places"> & { places: Placed<NativePro
 export interface Calls {
   apply: [ApplyRequest, ApplyResponse];
   update: [UpdateRequest, ApplyResponse];
+  digest: [Record<string, never>, DigestResponse];
   changePlugins: [ChangePluginsRequest, ChangePluginsResponse];
+  shadow: [ShadowRequest, { shadows: ShadowReport[] }];
   listPlugins: [Record<string, never>, ListPluginsResponse];
   status: [Record<string, never>, StatusResponse];
   drops: [Record<string, never>, { drops: DropRecord[] }];
@@ -168,7 +184,9 @@ export type CallName = keyof Calls;
 export const CALL_NAMES: readonly CallName[] = [
   "apply",
   "update",
+  "digest",
   "changePlugins",
+  "shadow",
   "listPlugins",
   "status",
   "drops",

@@ -1,15 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
 import type { Dataplane, Manifest } from "@sluice/native";
 import type { Logger } from "pino";
 import { checkNode } from "../config/checks.js";
 import { parseNodeSpec } from "../config/load.js";
 import type { NodeSpec, PluginSpec } from "../config/schema.js";
 import { type Problem, SluiceError } from "../errors.js";
-import { checkPluginConfig } from "../plugins/config-schema.js";
 import { type History, recordRevision } from "../plugins/history.js";
-import { type Changed, changePlugins, type Histories } from "./changes.js";
+import { type Changed, changePlugins, type Histories, parsePlugin } from "./changes.js";
 import { parseDifference, withDifference } from "./difference.js";
+import { LoadedModules } from "./loaded-modules.js";
 import { fromNative } from "./native-errors.js";
 import type { PluginSources } from "./plugin-sources.js";
 import { failuresSince } from "./probation.js";
@@ -17,15 +16,20 @@ import type {
   ApplyResponse,
   ChangePluginsRequest,
   ChangePluginsResponse,
+  DigestResponse,
   NativeFigures,
   PluginInfo,
   Probation,
   Shadow,
   ShadowReport,
 } from "./protocol.js";
+import { inParts, shadowProblem } from "./shadow-parts.js";
+import { specDigest } from "./spec-digest.js";
+import { refuseRestartSettings, withStartSettings } from "./start-settings.js";
 import { desiredState } from "./state.js";
+import { type InForce, type StateText, stateText } from "./state-change.js";
 import type { Modules, Snapshot, Store } from "./store.js";
-import { trapPlace } from "./traps.js";
+import { failureOf, failureText, placeTrap } from "./traps.js";
 import type { Uplinks } from "./uplinks.js";
 
 export interface ShellOptions {
@@ -56,17 +60,16 @@ const WRITE_MS = 500;
  */
 export class Shell {
   private live: Live | undefined;
-  private readonly manifests = new Map<string, Manifest>();
-  /** Digests of the modules that the addon holds. */
-  private loaded = new Set<string>();
-  /** Configurations that fit their manifests. */
-  private readonly checked = new WeakSet<PluginSpec>();
+  private readonly loaded: LoadedModules;
+  private inForce: InForce | undefined;
   private queue: Promise<unknown> = Promise.resolve();
   private readonly process = randomUUID();
   private transactions = 0;
   private writing: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: ShellOptions) {}
+  constructor(private readonly options: ShellOptions) {
+    this.loaded = new LoadedModules(options);
+  }
 
   /** As ApplyResponse's. */
   get revision(): string {
@@ -81,10 +84,7 @@ export class Shell {
     return this.exclusive(async () => {
       const snapshot = await this.options.store.load();
       if (snapshot === undefined) return false;
-      const { started } = this.options;
-      const settings = Object.fromEntries(START_SETTINGS.map((key) => [key, started[key]]));
-      const conntrack = { ...snapshot.spec.conntrack, maxFlows: started.conntrack.maxFlows };
-      const spec = adjust(parseNodeSpec({ ...snapshot.spec, ...settings, conntrack }));
+      const spec = adjust(parseNodeSpec(withStartSettings(snapshot.spec, this.options.started)));
       await this.transact({ spec, histories: snapshot.histories, touched: [] }, new Map());
       return true;
     });
@@ -126,6 +126,26 @@ export class Shell {
     });
   }
 
+  /** Has the addon open lost ports again that can return; nothing else changes. @throws SluiceError when the addon refuses */
+  async reopenPorts(): Promise<void> {
+    return this.exclusive(async () => {
+      if (this.live === undefined) return;
+      const state = desiredState(this.live.spec, this.loaded.manifests);
+      const { text, configs } = stateText(state, this.inForce);
+      try {
+        const { generation } = await this.options.native.apply(text, configs);
+        this.inForce = { state, generation };
+      } catch (error) {
+        throw fromNative(error);
+      }
+    });
+  }
+
+  /** @throws SluiceError "not-running" */
+  digest(): DigestResponse {
+    return { revision: this.revision, digest: specDigest(this.current().spec) };
+  }
+
   /** @throws SluiceError, and nothing has changed (or, after a probation, it has changed back) */
   async change(request: ChangePluginsRequest, modules: Modules): Promise<ChangePluginsResponse> {
     return this.exclusive(async () => {
@@ -135,9 +155,9 @@ export class Shell {
         const spec = parseNodeSpec(changed.spec);
         const shadows: ShadowReport[] = [];
         const counted = this.status();
-        const beforePublish = async (stateJson: string) => {
+        const beforePublish = async (state: StateText) => {
           if (request.shadow !== undefined)
-            shadows.push(...(await this.shadow(stateJson, changed.touched, request.shadow)));
+            shadows.push(...(await this.shadow(state, changed.touched, request.shadow)));
         };
         const result = await this.transact({ ...changed, spec }, modules, { beforePublish });
         if (request.probation !== undefined) await this.probation(request.probation, changed.touched, counted, before);
@@ -150,11 +170,45 @@ export class Shell {
     });
   }
 
+  /**
+   * Compares plugins with the live ones of their names; those that are not live are not compared. Other transactions are done between parts of
+   * the run. @throws SluiceError when one of them can't run. @returns the reports, whatever they say
+   */
+  async compare(pluginsJson: readonly string[], modules: Modules, limits: Shadow): Promise<ShadowReport[]> {
+    const plugins = pluginsJson.map(parsePlugin);
+    const reports: ShadowReport[] = [];
+    for (const plugin of plugins) {
+      const report = await inParts(plugin.name, limits, (part) =>
+        this.exclusive(() => this.comparePart(plugin, modules, part)),
+      );
+      reports.push(report);
+    }
+    return reports;
+  }
+
+  /** @returns undefined where it is not live */
+  private async comparePart(plugin: PluginSpec, modules: Modules, limits: Shadow): Promise<ShadowReport | undefined> {
+    const { spec } = this.current();
+    if (!spec.plugins.some(({ name }) => name === plugin.name)) return undefined;
+    const plugins = spec.plugins.map((live) => (live.name === plugin.name ? plugin : live));
+    const next = parseNodeSpec({ ...spec, plugins });
+    try {
+      const wasms = await this.loaded.gather(next, modules);
+      this.loaded.checkConfigs(next);
+      await this.loaded.load(next, wasms);
+      const { text, configs } = stateText(desiredState(next, this.loaded.manifests), this.inForce);
+      return { ...(await this.options.native.shadow(text, configs, plugin.name, limits)), plugin: plugin.name };
+    } catch (error) {
+      const known = error instanceof SluiceError ? error : fromNative(error);
+      throw known instanceof SluiceError ? new SluiceError(byName(known.problems, next), { cause: known }) : known;
+    }
+  }
+
   plugins(): PluginInfo[] {
     const { spec, histories } = this.current();
     return spec.plugins.map((plugin) => {
       const { name, digest, origin, budgetUs, scope } = plugin;
-      const manifest = this.manifestOf(digest);
+      const manifest = this.loaded.manifestOf(digest);
       const revisions = (histories[name] ?? []).map((revision) => ({
         number: revision.number,
         version: revision.version,
@@ -199,11 +253,12 @@ export class Shell {
   ): Promise<ApplyResponse> {
     const { native, store, log, uplinks } = this.options;
     refuseRestartSettings(this.options.started, next.spec);
-    const wasms = await this.gather(next.spec, modules);
-    this.checkConfigs(next.spec);
-    const stateJson = JSON.stringify(desiredState(next.spec, this.manifests));
-    await this.load(next.spec, wasms);
-    await beforePublish?.(stateJson);
+    const wasms = await this.loaded.gather(next.spec, modules);
+    this.loaded.checkConfigs(next.spec);
+    const state = desiredState(next.spec, this.loaded.manifests);
+    const change = stateText(state, this.inForce);
+    await this.loaded.load(next.spec, wasms);
+    await beforePublish?.(change);
 
     const live = { spec: next.spec, histories: this.recorded(next) };
     const pending = writesLater ? undefined : await store.prepare(snapshotOf(live), wasms);
@@ -211,17 +266,17 @@ export class Shell {
     let result: Awaited<ReturnType<Dataplane["apply"]>>;
     try {
       taken = await uplinks.take(next.spec);
-      result = await native.apply(stateJson);
+      result = await native.apply(change.text, change.configs);
     } catch (error) {
       await pending?.abort();
       await uplinks.giveBack(taken);
       throw fromNative(error);
     }
+    this.inForce = { state, generation: result.generation };
     await uplinks.giveBackOthers(next.spec);
     this.live = live;
     this.transactions++;
-    this.loaded = new Set(next.spec.plugins.map(({ digest }) => digest));
-    for (const digest of this.manifests.keys()) if (!this.loaded.has(digest)) this.manifests.delete(digest);
+    this.loaded.keepOnly(next.spec);
     await pending?.commit();
     this.writeLater(pending === undefined);
     log.info({ generation: result.generation, plugins: result.plugins }, "applied");
@@ -250,45 +305,15 @@ export class Shell {
     await pending.commit();
   }
 
-  /** The bytes of the modules that the addon lacks, checked; their manifests are known after it. */
-  private async gather(spec: NodeSpec, sent: Modules): Promise<Map<string, Uint8Array>> {
-    const wasms = new Map<string, Uint8Array>();
-    for (const { digest, origin } of spec.plugins) {
-      if (this.loaded.has(digest) || wasms.has(digest)) continue;
-      const wasm = sent.get(digest) ?? (await this.options.store.module(digest));
-      if (!this.manifests.has(digest)) this.manifests.set(digest, await this.options.inspect(wasm, origin));
-      wasms.set(digest, wasm);
-    }
-    return wasms;
-  }
-
-  private checkConfigs(spec: NodeSpec): void {
-    const problems = spec.plugins.flatMap((plugin, index) =>
-      this.checked.has(plugin)
-        ? []
-        : checkPluginConfig(this.manifestOf(plugin.digest), plugin.config, `/plugins/${index}/config`),
-    );
-    if (problems.length > 0) throw new SluiceError(problems);
-    for (const plugin of spec.plugins) this.checked.add(plugin);
-  }
-
-  private async load(spec: NodeSpec, wasms: Modules): Promise<void> {
-    for (const [digest, wasm] of wasms) {
-      const origin = spec.plugins.find((plugin) => plugin.digest === digest)?.origin ?? "";
-      try {
-        this.manifests.set(digest, await this.options.native.addModule(digest, wasm));
-        this.loaded.add(digest);
-      } catch (error) {
-        throw fromNative(error, origin);
-      }
-    }
-  }
-
-  private async shadow(stateJson: string, plugins: readonly string[], limits: Shadow): Promise<ShadowReport[]> {
+  private async shadow(
+    { text, configs }: StateText,
+    plugins: readonly string[],
+    limits: Shadow,
+  ): Promise<ShadowReport[]> {
     const reports: ShadowReport[] = [];
     for (const plugin of plugins) {
       try {
-        reports.push({ ...(await this.options.native.shadow(stateJson, plugin, limits)), plugin });
+        reports.push({ ...(await this.options.native.shadow(text, configs, plugin, limits)), plugin });
       } catch (error) {
         throw fromNative(error);
       }
@@ -312,7 +337,7 @@ export class Shell {
         const problems = failing.map(async ({ name, failures, last, trap }) => ({
           code: "rolled-back",
           path: `/plugins/${name}`,
-          message: `failed ${failures} times on probation (allowed: ${maxFailures}), the previous version is live again: ${last}${await trapPlace(trap, this.options.sources)}`,
+          message: `failed ${failures} times on probation (allowed: ${maxFailures}), the previous version is live again: ${trap === null ? last : failureText(failureOf(await placeTrap(trap, this.options.sources)))}`,
         }));
         // The places first: the module that failed is forgotten with its version.
         const placed = await Promise.all(problems);
@@ -329,16 +354,10 @@ export class Shell {
     const now = new Date().toISOString();
     return Object.fromEntries(
       spec.plugins.map((plugin) => {
-        const { version } = this.manifestOf(plugin.digest);
+        const { version } = this.loaded.manifestOf(plugin.digest);
         return [plugin.name, recordRevision(histories[plugin.name] ?? [], plugin, version, now)];
       }),
     );
-  }
-
-  private manifestOf(digest: string): Manifest {
-    const manifest = this.manifests.get(digest);
-    if (manifest === undefined) throw new Error(`no manifest of module ${digest}`);
-    return manifest;
   }
 
   private current(): Live {
@@ -354,36 +373,9 @@ export class Shell {
   }
 }
 
-/** Settings that the addon takes at its start only. */
-const START_SETTINGS = [
-  "name",
-  "workers",
-  "workerCores",
-  "busyPoll",
-  "memory",
-  "stateDir",
-  "cacheDir",
-  "logLevel",
-] as const;
-
-function refuseRestartSettings(started: NodeSpec, next: NodeSpec): void {
-  const problems = START_SETTINGS.filter((key) => !isDeepStrictEqual(started[key], next[key])).map((key) => ({
-    code: "restart-required",
-    path: `/${key}`,
-    message: `found ${JSON.stringify(next[key])}; the running dataplane was started with ${JSON.stringify(started[key])}, and a restart is needed to change it`,
-  }));
-  if (problems.length > 0) throw new SluiceError(problems);
-}
-
-function shadowProblem(report: ShadowReport): Problem {
-  const { plugin, packets, differences, failures, first } = report;
-  const seen = `${packets} packets: ${differences} treated otherwise, ${failures} failures`;
-  return { code: "shadow-refused", path: `/plugins/${plugin}`, message: `${seen}; first: ${first}` };
-}
-
 interface TransactOptions {
   /** Called when all is prepared; what it throws ends the transaction. */
-  readonly beforePublish?: (stateJson: string) => Promise<void>;
+  readonly beforePublish?: (state: StateText) => Promise<void>;
   /** The store gets the new state a moment later. */
   readonly writesLater?: boolean;
 }

@@ -1,10 +1,11 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { explainIssues } from "../config/explain.js";
 import { parseNodeSpec } from "../config/load.js";
 import { type NodeSpec, nodeSpecSchema } from "../config/schema.js";
 import { integer, mapping } from "../config/values.js";
+import { writeDurably } from "../durable-file.js";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
 
 const { name, workers, workerCores, busyPoll, memory, logLevel } = nodeSpecSchema.shape;
@@ -45,9 +46,7 @@ export async function readSettings(file: string): Promise<StartSettings | undefi
 
 /** Atomically, so that who reads it sees all of it. */
 export async function writeSettings(file: string, settings: StartSettings): Promise<void> {
-  const part = `${file}.${process.pid}.part`;
-  await writeFile(part, `${JSON.stringify(settings, undefined, 2)}\n`, { mode: 0o600 });
-  await rename(part, file);
+  await writeDurably(file, `${JSON.stringify(settings, undefined, 2)}\n`);
 }
 
 /** A node of these settings without ports. */

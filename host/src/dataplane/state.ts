@@ -2,9 +2,20 @@ import { join } from "node:path";
 import type { HookName, Manifest } from "@sluice/native";
 import { formatAddress, parseAddress, parsePrefix } from "../config/addresses.js";
 import { standsFor } from "../config/checks.js";
-import { HOOKS, type NextHop, type NodeSpec, type PluginSpec, type Port, type PortKind } from "../config/schema.js";
+import {
+  HOOKS,
+  type Neighbour,
+  type NextHop,
+  type NodeSpec,
+  type PluginSpec,
+  type Port,
+  type PortKind,
+  type Route,
+} from "../config/schema.js";
 import { SluiceError } from "../errors.js";
+import { perObject } from "../per-object.js";
 import { orderStages } from "../pipeline/order.js";
+import { present } from "../present.js";
 import { netnsPath } from "./lost-ports.js";
 import { takenDevices, uplinkNetns } from "./uplinks.js";
 
@@ -56,10 +67,18 @@ export interface PluginState {
   resetFlowState: boolean;
 }
 
+export interface RouteState {
+  table: number;
+  prefix: string;
+  blackhole: boolean;
+  local: boolean;
+  nextHops: NextHopState[];
+}
+
 export interface DesiredState {
   ports: PortState[];
-  routes: { table: number; prefix: string; blackhole: boolean; local: boolean; nextHops: NextHopState[] }[];
-  neighbours: { port: string; address: string; mac: string }[];
+  routes: RouteState[];
+  neighbours: readonly Neighbour[];
   plugins: PluginState[];
   pipeline: Record<HookName, string[]>;
   conntrack: { maxFlows: number; file?: string; timeouts: Record<string, number> };
@@ -68,12 +87,16 @@ export interface DesiredState {
 /** Manifests by digest. */
 export type Manifests = ReadonlyMap<string, Manifest>;
 
-/** @throws SluiceError when the stages can't be ordered as asked, or a hook lists a plugin that has no such hook */
+/**
+ * What has not changed in the node is the same object as before.
+ * @throws SluiceError when the stages can't be ordered as asked, or a hook lists a plugin that has no such hook
+ */
 export function desiredState(spec: NodeSpec, manifests: Manifests): DesiredState {
+  const taken = takenDevices(spec.ports);
   return {
-    ports: spec.ports.map((port) => portState(port, spec)),
-    routes: spec.routes.map((route) => ({ ...route, nextHops: route.nextHops.map(nextHopState) })),
-    neighbours: spec.neighbours.map((neighbour) => ({ ...neighbour })),
+    ports: spec.ports.map((port) => portState(port, spec, taken)),
+    routes: routeStates(spec.routes),
+    neighbours: spec.neighbours,
     plugins: spec.plugins.map((plugin, index) => pluginState(plugin, manifestOf(plugin, index, manifests))),
     pipeline: pipelineOf(spec, manifests),
     conntrack: conntrackState(spec),
@@ -90,30 +113,31 @@ function conntrackState({ name, conntrack }: NodeSpec): DesiredState["conntrack"
   };
 }
 
-function portState(port: Port, { name: node, ports }: NodeSpec): PortState {
+const portStates = new WeakMap<Port, PortState>();
+
+function portState(port: Port, { name: node, ports }: NodeSpec, taken: readonly string[]): PortState {
+  const mtu = port.mtu ?? defaultMtu(port, ports);
+  const peerKept = taken.some((device) => standsFor(port, device));
+  const known = portStates.get(port);
+  if (known !== undefined && known.mtu === mtu && (known.peerKept ?? false) === peerKept) return known;
+  const state = makePortState(port, node, mtu, peerKept);
+  portStates.set(port, state);
+  return state;
+}
+
+function makePortState(port: Port, node: string, mtu: number, peerKept: boolean): PortState {
   const { name, kind, mac, addresses, proxy, host, table } = port;
-  const common = {
-    name,
-    kind,
-    ...present({ mac }),
-    mtu: port.mtu ?? defaultMtu(port, ports),
-    addresses,
-    proxy,
-    host,
-    table,
-  };
+  const common = { name, kind, ...present({ mac }), mtu, addresses, proxy, host, table };
   switch (port.kind) {
     case "tap":
     case "veth": {
       const { device = name, netns, peerMac, peerAddresses, peerDefaultRoute, peerRoutes } = port;
-      const peerKept = takenDevices(ports).some((taken) => standsFor(port, taken));
       const peer = { peerAddresses, peerDefaultRoute, peerRoutes, ...(peerKept && { peerKept }) };
       return { ...common, device, ...peer, ...present({ netns: netns && netnsPath(netns), peerMac }) };
     }
     case "af-packet":
-      return { ...common, device: port.device, ...(port.take === true && { netns: uplinkNetns(node, port.device) }) };
     case "af-xdp":
-      return { ...common, device: port.device };
+      return { ...common, device: port.device, ...(port.take === true && { netns: uplinkNetns(node, port.device) }) };
     case "memif":
       return { ...common, devargs: port.socket, memifId: port.memifId, memifServer: port.memifServer };
     case "pcap":
@@ -145,23 +169,31 @@ function sameAddress(prefix: string, address: string): boolean {
   return left !== undefined && right !== undefined && formatAddress(left) === formatAddress(right);
 }
 
+const routeState = perObject((route: Route): RouteState => ({ ...route, nextHops: route.nextHops.map(nextHopState) }));
+const routeStates = perObject((routes: readonly Route[]) => routes.map(routeState));
+
 function nextHopState({ port, weight, gateway, remote, mac }: NextHop): NextHopState {
   return { port, weight, ...present({ gateway, remote, mac }) };
 }
 
+const pluginStates = new WeakMap<PluginSpec, PluginState>();
+
 function pluginState(plugin: PluginSpec, manifest: Manifest): PluginState {
   const { name, digest, budgetUs, scope, resetFlowState, config, failure = manifest.failure } = plugin;
-  return { name, digest, budgetUs, scope, resetFlowState, failure, ...present({ config: configText(config) }) };
+  const state = pluginStates.get(plugin) ?? {
+    ...{ name, digest, budgetUs, scope, resetFlowState, failure },
+    ...present({ config: configText(config) }),
+  };
+  pluginStates.set(plugin, state);
+  return state;
 }
 
 /** Most transactions change no configuration, and some are megabytes of text. */
-const configTexts = new WeakMap<object, string>();
+const objectText = perObject((config: object): string => JSON.stringify(config));
 
 function configText(config: PluginSpec["config"]): string | undefined {
-  if (typeof config !== "object" || config === null) return config === undefined ? undefined : JSON.stringify(config);
-  const text = configTexts.get(config) ?? JSON.stringify(config);
-  configTexts.set(config, text);
-  return text;
+  if (typeof config === "object" && config !== null) return objectText(config);
+  return config === undefined ? undefined : JSON.stringify(config);
 }
 
 function pipelineOf(spec: NodeSpec, manifests: Manifests): Record<HookName, string[]> {
@@ -197,11 +229,4 @@ function manifestOf(plugin: PluginSpec, index: number, manifests: Manifests): Ma
     `/plugins/${index}/digest`,
     `no module ${plugin.digest} was sent or is loaded; send it along`,
   );
-}
-
-type Present<Record_> = { [Key in keyof Record_]?: Exclude<Record_[Key], undefined> };
-
-/** Without the keys that are undefined. */
-function present<Record_ extends object>(record: Record_): Present<Record_> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as Present<Record_>;
 }

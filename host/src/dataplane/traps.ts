@@ -6,24 +6,51 @@ import type { Figures, NativeFigures, Place, Source, Trap } from "./protocol.js"
 /** The figures with the frames of each stage's last trap placed in its source. */
 export async function withSources(figures: NativeFigures, sources: PluginSources): Promise<Figures> {
   const stages = await Promise.all(
-    figures.stages.map(async (stage) => ({ ...stage, lastTrap: await placed(stage.lastTrap, sources) })),
+    figures.stages.map(async (stage) => ({
+      ...stage,
+      lastTrap: stage.lastTrap && (await placeTrap(stage.lastTrap, sources)),
+    })),
   );
   return { ...figures, stages };
 }
 
-async function placed(trap: StageTrap | null, sources: PluginSources): Promise<Trap | null> {
-  return trap && { ...trap, frames: await sources.place(trap.digest, trap.frames) };
+/** At the end of an abort's message: the place of the "throw" or "assert". */
+const OWN_PLACE = / at \S+:\d+:\d+$/;
+
+/** The message without its own place where the frames have one: theirs is the plugin's own line also where the library aborts. */
+export async function placeTrap(trap: StageTrap, sources: PluginSources): Promise<Trap> {
+  const frames = await sources.place(trap.digest, trap.frames);
+  const isPlaced = trap.code === "abort" && frames.some(({ source }) => source !== null);
+  return { ...trap, frames, message: isPlaced ? trap.message.replace(OWN_PLACE, "") : trap.message };
 }
 
-/** Where a stage failed last, for the end of a line: " at assembly/index.ts:13:20 in process"; empty when unknown. */
-export async function trapPlace(trap: StageTrap | null, sources: PluginSources): Promise<string> {
-  const source = sourceOfTrap(await placed(trap, sources));
-  return source === undefined ? "" : ` at ${ownPlace(source)} in ${source.function}`;
+/** Why a stage failed, where in its source and with which packet, as far as that is known. */
+export interface Failure {
+  readonly message: string;
+  /** "assembly/index.ts:13:20 in process" */
+  readonly source?: string | undefined;
+  readonly packet?: string | undefined;
+}
+
+export function failureOf(trap: Trap): Failure {
+  const { code, message, packetSummary } = trap;
+  const source = sourceOfTrap(trap);
+  return {
+    message: message.startsWith(code) ? message : `${code}: ${message}`,
+    ...(source === undefined ? {} : { source: `${ownPlace(source)} in ${source.function}` }),
+    ...(packetSummary === "" ? {} : { packet: packetSummary }),
+  };
+}
+
+/** "abort: no room at guard.ts:5:3 in process, with packet IPv4 ..." */
+export function failureText({ message, source, packet }: Failure): string {
+  const at = source === undefined ? "" : ` at ${source}`;
+  return `${message}${at}${packet === undefined ? "" : `, with packet ${packet}`}`;
 }
 
 /** Of the innermost frame that has one. */
-function sourceOfTrap(trap: Trap | null): Source | undefined {
-  return trap?.frames.find(({ source }) => source !== null)?.source ?? undefined;
+function sourceOfTrap(trap: Trap): Source | undefined {
+  return trap.frames.find(({ source }) => source !== null)?.source ?? undefined;
 }
 
 /** "assembly/index.ts:13:20"; of a place in the library the plugin's own line that led there. */

@@ -1,14 +1,17 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
+import { Socket } from "node:net";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { isTaken } from "../config/checks.js";
 import type { NodeSpec, Port } from "../config/schema.js";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
 
 // Interfaces that the dataplane takes from the node. native/uplink does it; each has a record in the state directory from
-// before it is taken until it is back, and a process of its own that gives it back when this one ends in any way.
+// before it is taken until it is back, and a guard, a process of its own that gives it back when this one ends in any way.
 
 const PROGRAM = fileURLToPath(new URL("../../../build/native/sluice-uplink", import.meta.url));
 const RECORD = /^uplink-(.+)\.json$/;
@@ -20,11 +23,12 @@ const problemSchema = z.object({ code: z.string(), path: z.string(), message: z.
 export const uplinkNetns = (node: string, device: string): string => `/run/netns/sluice-${node}-${device}`;
 
 export function takenDevices(ports: readonly Port[]): string[] {
-  return ports.flatMap((port) => (port.kind === "af-packet" && port.take === true ? [port.device] : []));
+  return ports.filter(isTaken).map(({ device }) => device);
 }
 
 export class Uplinks {
-  private readonly guards = new Map<string, ChildProcess>();
+  /** By device what its guard holds open for as long as it lives: its standard output. */
+  private readonly guards = new Map<string, Readable>();
   private closed = false;
 
   constructor(
@@ -58,10 +62,13 @@ export class Uplinks {
 
   async giveBack(devices: readonly string[]): Promise<void> {
     for (const device of devices) {
-      await run("give-back", { record: this.record(device) });
-      const guard = this.guards.get(device);
-      this.guards.delete(device);
-      guard?.kill("SIGKILL");
+      const isGuarded = this.guards.delete(device); // its end is no news: it comes with the interface's return
+      try {
+        await run("give-back", { record: this.record(device) });
+      } catch (error) {
+        if (isGuarded) await this.guard(device);
+        throw error;
+      }
       this.log.info({ device }, "gave the interface back");
     }
   }
@@ -91,21 +98,26 @@ export class Uplinks {
     }
   }
 
-  /** In a session of its own: what ends the dataplane's group does not end it. One that ends too early is replaced. */
+  /**
+   * In a session of its own: what ends the dataplane's group does not end it. It takes the place of one that this process
+   * has already, which is so after a start with other settings. One that ends too early is replaced.
+   */
   private async guard(device: string): Promise<void> {
     const options = argumentsOf({ record: this.record(device), pid: process.pid });
-    const child = spawn(PROGRAM, ["guard", ...options], { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+    const { stdout } = spawn(PROGRAM, ["guard", ...options], {
+      detached: true,
+      stdio: ["ignore", "pipe", "inherit"],
+    }).once("error", (error) => stdout.destroy(error));
     await new Promise<void>((ready, fail) => {
-      child.once("error", (error) => fail(unusable(error)));
-      child.once("exit", (code, signal) => fail(unusable(new Error(`its guard ended with ${code ?? signal}`))));
-      child.stdout.once("data", () => ready());
+      stdout.once("data", () => ready());
+      stdout.once("error", (error) => fail(unusable(error)));
+      stdout.once("close", () => fail(unusable(new Error("its guard ended at once"))));
     });
-    child.stdout.destroy();
-    child.unref();
-    this.guards.set(device, child);
-    child.once("exit", (code, signal) => {
-      if (this.closed || this.guards.get(device) !== child) return;
-      this.log.warn({ device, code, signal }, "the interface's guard ended; another one takes over");
+    if (stdout instanceof Socket) stdout.unref();
+    this.guards.set(device, stdout);
+    stdout.once("close", () => {
+      if (this.closed || this.guards.get(device) !== stdout) return;
+      this.log.warn({ device }, "the interface's guard ended; another one takes over");
       this.replaceGuard(device);
     });
   }
@@ -153,7 +165,7 @@ function problemOf(line: string): SluiceError | undefined {
 /** With the port that it is about, where the program has none. */
 function placed(error: unknown, ports: readonly Port[]): unknown {
   if (!(error instanceof SluiceError)) return error;
-  const index = ports.findIndex((port) => port.kind === "af-packet" && port.take === true);
+  const index = ports.findIndex(isTaken);
   const problems = error.problems.map((problem) =>
     problem.path === "/device" ? { ...problem, path: `/ports/${index}/device` } : problem,
   );
