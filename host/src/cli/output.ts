@@ -86,6 +86,11 @@ export function wrap(text: string, indent: number, width = NARROW_WIDTH): string
   return [...lines, line].join("\n");
 }
 
+/** With one digit after the point; "-" where there is nothing to divide by. */
+export function ratio(value: number, by: number): string {
+  return by === 0 ? "-" : (value / by).toFixed(1);
+}
+
 /** A rate: what is below ten with one digit after the point. */
 export function rate(value: number): string {
   return value > 0 && value < 9.95 ? value.toFixed(1) : count(value);

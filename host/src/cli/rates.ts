@@ -1,5 +1,6 @@
 import type { FlowStatus, PortStatus, WorkerStatus } from "@sluice/native";
 import type { Figures, StageFigures, StatusResponse } from "../dataplane/protocol.js";
+import { sum } from "./counts.js";
 
 /** What a node does in a second, from two of its statuses. Rates are a second; null: there was nothing to divide by. */
 export interface Rates {
@@ -128,7 +129,7 @@ function stageRates(before: StageFigures | undefined, after: StageFigures, perSe
     version: after.version,
     state: after.state,
     packets: perSecond(delta("packets")),
-    dropped: perSecond(Object.values(countsSince(before?.drops, after.drops)).reduce((all, value) => all + value, 0)),
+    dropped: perSecond(sum(countsSince(before?.drops, after.drops))),
     failures: perSecond(delta("failures")),
     cyclesPerPacket: ratio(delta("cycles"), delta("packets")),
     workers: after.workers.map((worker, id) => {

@@ -1,6 +1,7 @@
 import type { ApplyResult, PortStatus, WorkerStatus } from "@sluice/native";
 import type { Figures, PluginInfo, ShadowReport, StageFigures, StatusResponse } from "../dataplane/protocol.js";
-import { bytes, count, duration, table } from "./output.js";
+import { sum } from "./counts.js";
+import { bytes, count, duration, ratio, table } from "./output.js";
 import { countersTable, metricsText } from "./views/metrics.js";
 import { trapLines } from "./views/traps.js";
 
@@ -18,6 +19,7 @@ export function statusText({ name, pid, version, native, observers }: StatusResp
   return [
     head,
     portsTable(native.ports),
+    lostPorts(native.ports),
     stagesTable(native.stages, isVerbose),
     isVerbose ? metricsText(native.stages) : countersTable(native.stages),
     workersTable(native),
@@ -55,6 +57,13 @@ function portsTable(ports: readonly PortStatus[]): string {
   return table(columns, rows);
 }
 
+function lostPorts(ports: readonly PortStatus[]): string {
+  return ports
+    .filter(({ lost }) => lost !== "")
+    .map(({ name, lost }) => `lost port ${name}:\n  ${lost}`)
+    .join("\n");
+}
+
 function stagesTable(stages: readonly StageFigures[], isVerbose: boolean): string {
   if (stages.length === 0) return "no plugins";
   const columns = [
@@ -73,7 +82,7 @@ function stagesTable(stages: readonly StageFigures[], isVerbose: boolean): strin
     stage.state,
     stage.hooks.join(","),
     count(stage.packets),
-    stage.packets === 0 ? "-" : (stage.cycles / stage.packets).toFixed(1),
+    ratio(stage.cycles, stage.packets),
     count(sum(stage.drops)),
     count(stage.failures + stage.invalidOutputs),
   ]);
@@ -177,12 +186,4 @@ function revisionsText({ revisions }: PluginInfo): string {
   return revisions
     .map(({ number }, index) => (index === revisions.length - 1 ? `[${number}]` : String(number)))
     .join(" ");
-}
-
-function ratio(value: number, by: number): string {
-  return by === 0 ? "-" : (value / by).toFixed(1);
-}
-
-function sum(values: Readonly<Record<string, number>>): number {
-  return Object.values(values).reduce((total, value) => total + value, 0);
 }

@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { parsePrefix } from "../../config/addresses.js";
 import type { StartSettings } from "../../dataplane/start-file.js";
 import { durationMs, nodeName } from "../arguments.js";
+import { type EtcdFlags, etcdOf, withEtcd } from "../etcd-options.js";
 import type { Io } from "../output.js";
-import { type EtcdFlags, tlsOf, withEtcd } from "./reflector.js";
 
 interface AgentFlags extends EtcdFlags, OutputOptions {
   node: string;
@@ -30,7 +30,7 @@ export function addAgent(program: Command, io: Io): void {
     .option("--listen <address>", "where /healthz, /readyz and /metrics are", "127.0.0.1:9466")
     .option(
       "--service-cidr <prefix>",
-      "addresses of services, which the node's own processes reach through the dataplane; may be repeated",
+      "addresses of services, which the node's own processes reach through the dataplane, where they are not those of the API server's ServiceCIDR objects; may be repeated",
       prefixes,
       [],
     )
@@ -45,10 +45,11 @@ export function addAgent(program: Command, io: Io): void {
         .default("info"),
     );
   withOutput(command).action(async (flags: AgentFlags) => {
+    const etcd = etcdOf(flags);
     const { runAgent } = await import("../../agent/process.js");
     await runAgent({
       ...flags,
-      ...tlsOf(flags),
+      etcd,
       onReady: (port) =>
         io.out(
           flags.output === "json"

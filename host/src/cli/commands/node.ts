@@ -1,15 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { example, type OutputOptions, withOutput } from "@sluice/sdk/cli";
 import type { Command } from "commander";
 import { nodeFileJsonSchema } from "../../config/schema.js";
-import type { StatusResponse } from "../../dataplane/protocol.js";
-import { SluiceError } from "../../errors.js";
-import { VERSION } from "../../version.js";
-import { durationMs } from "../arguments.js";
 import { type ConnectionOptions, connected, withConnection } from "../connection.js";
 import { located, readNode } from "../node-file.js";
 import type { Io } from "../output.js";
-import { outcomesText, statusText } from "../tables.js";
+import { outcomesText } from "../tables.js";
 
 interface FileOptions extends OutputOptions {
   file: string;
@@ -22,10 +17,8 @@ function withFile(command: Command): Command {
 export function addNodeCommands(program: Command, io: Io): void {
   addRun(program, io);
   addApply(program, io);
-  addStatus(program, io);
   addValidate(program, io);
   addSchema(program, io);
-  addVersion(program, io);
 }
 
 function addRun(program: Command, io: Io): void {
@@ -72,34 +65,6 @@ function addApply(program: Command, io: Io): void {
   example(command, "sluice apply -f node.yaml", "change the running node to what the file says now");
 }
 
-function addStatus(program: Command, io: Io): void {
-  const command = program
-    .command("status")
-    .summary("show ports, stages, drops and flows of a running node")
-    .description(
-      "Show ports, stages with their cycles for each packet, drops by reason, workers and flows of a running node.",
-    )
-    .option("--wait <time>", "wait this long for the node to be ready", durationMs)
-    .option("-v, --verbose", "with gauges and histograms, and all of stages' last failures");
-  withConnection(command).action(async (options: ConnectionOptions & { wait?: number; verbose?: boolean }) => {
-    const status = await readyStatus(options, Date.now() + (options.wait ?? 0));
-    io.out(options.output === "json" ? JSON.stringify(status) : statusText(status, options.verbose));
-  });
-  example(command, "sluice status --name node-a -o json", "all figures of node-a, for programs");
-}
-
-async function readyStatus(options: ConnectionOptions, deadline: number): Promise<StatusResponse> {
-  for (;;) {
-    try {
-      return await connected(options, (client) => client.call("status", {}, options.timeout));
-    } catch (error) {
-      const starting = error instanceof SluiceError && error.problems.every(({ code }) => code === "not-running");
-      if (!starting || Date.now() >= deadline) throw error;
-      await sleep(50);
-    }
-  }
-}
-
 function addValidate(program: Command, io: Io): void {
   const command = withFile(program.command("validate"))
     .summary("check a node file without running it")
@@ -134,19 +99,4 @@ function addSchema(program: Command, io: Io): void {
     io.out(JSON.stringify(nodeFileJsonSchema(), undefined, output === "json" ? 0 : 2)),
   );
   example(command, "sluice schema > node.schema.json", "completion and checks in an editor");
-}
-
-function addVersion(program: Command, io: Io): void {
-  const command = program
-    .command("version")
-    .summary("print the version")
-    .description("Print the version of Sluice and of Node.");
-  withOutput(command).action(({ output }: OutputOptions) =>
-    io.out(
-      output === "json"
-        ? JSON.stringify({ sluice: VERSION, node: process.versions.node })
-        : `sluice ${VERSION} (Node ${process.versions.node})`,
-    ),
-  );
-  example(command, "sluice version", "");
 }

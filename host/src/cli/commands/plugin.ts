@@ -3,35 +3,32 @@ import { example } from "@sluice/sdk/cli";
 import { type Command, InvalidArgumentError } from "commander";
 import { explainIssues } from "../../config/explain.js";
 import { pluginSpecSchema } from "../../config/schema.js";
-import type {
-  ChangePluginsRequest,
-  ChangePluginsResponse,
-  PluginChange,
-  Probation,
-  Shadow,
-} from "../../dataplane/protocol.js";
+import type { PluginChange, Probation, Shadow } from "../../dataplane/protocol.js";
 import { SluiceError } from "../../errors.js";
 import { type BuiltModule, buildModule } from "../../plugins/builder.js";
 import { checkPluginConfig } from "../../plugins/config-schema.js";
 import { readConfigFile } from "../../plugins/resolve.js";
 import { type Assignment, assignments, names, numbersByKey, signedNumber, wholeNumber } from "../arguments.js";
-import { type ConnectionOptions, connected, withConnection } from "../connection.js";
+import { type ConnectionOptions, withConnection } from "../connection.js";
 import type { Io } from "../output.js";
-import { outcomesText, shadowsText } from "../tables.js";
+import { change } from "./plugin-change.js";
+import { addPluginHistory } from "./plugin-history.js";
+import { addRollback } from "./plugin-rollback.js";
 import { addPluginViews } from "./plugin-views.js";
 
 export function addPluginCommands(program: Command, io: Io): void {
   const plugin = program
     .command("plugin")
-    .summary("load, swap, show, profile, roll back and unload plugins of a running node")
+    .summary("load, swap, show, profile, roll back and unload plugins")
     .description(
-      "Change and look at the plugins of a running node. No packet is lost by a change; each command is one transaction.",
+      "Look at the plugins of a node or a cluster, and change them. No packet is lost by a change; each command is one transaction. A cluster's plugins are its Plugin objects: kubectl apply makes and changes them, kubectl delete removes them.",
     );
   example(plugin, "sluice plugin swap policy=./policy.ts", "the new version of a plugin goes live, built on the way");
   addLoad(plugin, io);
   addSwap(plugin, io);
   addPluginViews(plugin, io);
   addRollback(plugin, io);
+  addPluginHistory(plugin, io);
   addUnload(plugin, io);
 }
 
@@ -138,39 +135,16 @@ function addSwap(plugin: Command, io: Io): void {
   );
 }
 
-function addRollback(plugin: Command, io: Io): void {
-  const command = plugin
-    .command("rollback")
-    .summary("make an earlier version live again")
-    .description("Make an earlier version of plugins live again, with the configuration that it had.")
-    .argument("<names...>", "the plugins; several are one transaction")
-    .option("--to <revision>", "the revision; default: the one before the live one", wholeNumber(1));
-  withConnection(command).action(async (plugins: string[], options: ConnectionOptions & { to?: number }) => {
-    const revision = options.to === undefined ? {} : { revision: options.to };
-    await change(io, options, { changes: plugins.map((name) => ({ rollback: { name, ...revision } })), modules: [] });
-  });
-  example(command, "sluice plugin rollback policy", "what was live before the last swap");
-}
-
 function addUnload(plugin: Command, io: Io): void {
   const command = plugin
     .command("unload")
     .summary("take plugins out of the pipeline")
     .description("Take plugins out of the pipeline, with their history and flow state.")
-    .argument("<names...>", "the plugins; several are one transaction");
+    .argument("<plugins...>", "the plugins; several are one transaction");
   withConnection(command).action(async (plugins: string[], options: ConnectionOptions) => {
     await change(io, options, { changes: plugins.map((name) => ({ unload: { name } })), modules: [] });
   });
   example(command, "sluice plugin unload guard", "");
-}
-
-async function change(io: Io, options: ConnectionOptions, request: ChangePluginsRequest): Promise<void> {
-  const result = await connected(options, (client) => client.call("changePlugins", request, options.timeout));
-  io.out(options.output === "json" ? JSON.stringify(result) : changeText(result));
-}
-
-function changeText(result: ChangePluginsResponse): string {
-  return [...(result.shadows.length === 0 ? [] : [shadowsText(result.shadows)]), outcomesText(result)].join("\n\n");
 }
 
 /** Checked here where the module is at hand, so that nothing is sent that will be refused. */

@@ -1,42 +1,19 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { example, type OutputOptions, withOutput } from "@sluice/sdk/cli";
 import { type Command, Option } from "commander";
-import type { EtcdTls } from "../../store/connection.js";
+import { durationMs } from "../arguments.js";
+import { type EtcdFlags, etcdOf, withEtcd } from "../etcd-options.js";
+import { logLevelOption } from "../log-level.js";
 import type { Io } from "../output.js";
 
-export interface EtcdFlags {
-  etcd: string[];
-  etcdCa?: string;
-  etcdCert?: string;
-  etcdKey?: string;
-}
-
-/** The options of commands that use Sluice's etcd. */
-export function withEtcd(command: Command): Command {
-  return command
-    .requiredOption("--etcd <urls>", "endpoints of Sluice's etcd, with commas between", (text) => text.split(","))
-    .option("--etcd-ca <file>", "PEM file of the CA that signed etcd's certificate")
-    .option("--etcd-cert <file>", "PEM file of a client certificate, where etcd asks for one")
-    .option("--etcd-key <file>", "PEM file of its key");
-}
-
-export function tlsOf({ etcdCa, etcdCert, etcdKey }: EtcdFlags): { tls?: EtcdTls } {
-  if (etcdCa === undefined) return {};
-  const client = {
-    ...(etcdCert === undefined ? {} : { cert: etcdCert }),
-    ...(etcdKey === undefined ? {} : { key: etcdKey }),
-  };
-  return { tls: { ca: etcdCa, ...client } };
-}
-
-export const logLevelOption = () =>
-  new Option("--log-level <level>", "how much is logged")
-    .choices(["trace", "debug", "info", "warn", "error", "fatal"])
-    .default("info");
-
 interface ReflectorFlags extends EtcdFlags, OutputOptions {
-  kubeconfig?: string;
   leaseNamespace: string;
+  identity?: string;
   listen: string;
+  /** Milliseconds. */
+  compileTime: number;
+  fetchTime: number;
   logLevel: string;
 }
 
@@ -46,15 +23,31 @@ export function addReflector(program: Command, io: Io): void {
     .description(
       "Mirror what agents need of the Kubernetes API into Sluice's etcd, and give node ids and blocks of addresses to nodes, until SIGINT or SIGTERM. Of several one is active, the one that has the Lease; another one takes over when it is gone. Logs go to stderr, as JSON lines.",
     )
-    .option("--kubeconfig <file>", "how to reach the API; default: that of the pod this runs in, or as kubectl")
     .option("--lease-namespace <namespace>", "where the Lease sluice-reflector is", "kube-system")
+    .option(
+      "--identity <name>",
+      "who holds the Lease. One that is killed and started again with the name that it had, as a pod's container is, need not wait until its Lease runs out. No two may run with one name. (default: the host's name and a random part)",
+    )
     .option("--listen <address>", "where /healthz, /readyz and /metrics are", ":9465")
+    .addOption(
+      new Option("--compile-time <time>", "CPU time that the source of a Plugin may take to compile")
+        .argParser(durationMs)
+        .default(60_000, "1m"),
+    )
+    .addOption(
+      new Option("--fetch-time <time>", "how long a request for a Plugin's module may take")
+        .argParser(durationMs)
+        .default(30_000, "30s"),
+    )
     .addOption(logLevelOption());
   withOutput(command).action(async (flags: ReflectorFlags) => {
+    const etcd = etcdOf(flags);
     const { runReflector } = await import("../../reflector/process.js");
     await runReflector({
       ...flags,
-      ...tlsOf(flags),
+      identity: flags.identity ?? `${hostname()}_${randomUUID()}`,
+      etcd,
+      pluginLimits: { compileMs: flags.compileTime, fetchMs: flags.fetchTime },
       onReady: (port) =>
         io.out(
           flags.output === "json"
