@@ -127,6 +127,64 @@ const WRONG: [string[], number, string][] = [
     EXIT.failed,
     "error: not-running /nowhere/s.sock: no dataplane answers there;",
   ]),
+  [["status", "--kubeconfig", "/nowhere"], EXIT.failed, "error: kubeconfig /nowhere: no such file or directory"],
+  [["status", "--socket", "s", "--context", "c"], EXIT.usage, "error: --socket and --context: allowed: one of them"],
+  [
+    ["observe", "--from-pod", "a/b/c"],
+    EXIT.usage,
+    "error: option '--from-pod <name>' argument 'a/b/c' is invalid. Found \"a/b/c\"; allowed: NAME, NAMESPACE/NAME or NAMESPACE/, with * for any characters.",
+  ],
+  [["observe", "--drop-reason", "policy", "--verdict", "forwarded"], EXIT.usage, "error: --drop-reason and --verdict"],
+  [["observe", "tcp"], EXIT.usage, "error: a filter: allowed: with --follow"],
+  [
+    ["connectivity", "test", "--outside", "example.com"],
+    EXIT.usage,
+    "error: option '--outside <target>' argument 'example.com' is invalid. Found \"example.com\"; allowed: HOST:PORT,",
+  ],
+  [["completion", "tcsh"], EXIT.usage, "error: command-argument value 'tcsh' is invalid for argument 'shell'."],
+  [["relay", "--socket", "/nowhere/s.sock"], EXIT.failed, "error: not-running /nowhere/s.sock: no dataplane answers"],
+  [["agent", "--node", "a"], EXIT.usage, "error: --etcd or --etcd-service is needed: where Sluice's etcd is"],
+  [
+    ["reflector", "--etcd", "http://a:1", "--etcd-service", "kube-system/etcd"],
+    EXIT.usage,
+    "error: --etcd and --etcd-service: allowed: one of them",
+  ],
+  [
+    ["reflector", "--etcd", "https://a:1", "--etcd-key", "tls.key"],
+    EXIT.usage,
+    "error: --etcd-cert, --etcd-key and --etcd-server-name: allowed: with --etcd-ca",
+  ],
+  [
+    ["agent", "--node", "a", "--etcd-service", "etcd"],
+    EXIT.usage,
+    "error: option '--etcd-service <namespace/name>' argument 'etcd' is invalid. Found \"etcd\"; allowed: a namespace and a name, such as kube-system/sluice.",
+  ],
+  [
+    ["node-install", "--daemonset", "Kube/Sluice"],
+    EXIT.usage,
+    "error: option '--daemonset <namespace/name>' argument 'Kube/Sluice' is invalid. Found \"Kube/Sluice\";",
+  ],
+  [
+    ["node-install", "--conflist", "/nowhere/a.conflist"],
+    EXIT.failed,
+    "error: unreadable-file /nowhere/a.conflist: no such file or directory",
+  ],
+  [
+    ["node-install", "--conflist", "package.json"],
+    EXIT.failed,
+    "error: conflist package.json: expected a CNI configuration list:",
+  ],
+  [["pki", "--secret", "a/b", "--service", "a/b"], EXIT.usage, "error: required option '--out <folder>' not specified"],
+  [
+    ["pki", "--secret", "a/b", "--service", "a/b", "--out", "/nowhere", "--days", "5000"],
+    EXIT.usage,
+    "error: --days 5000: allowed: up to 3000",
+  ],
+  [
+    ["pki", "--secret", "a/b", "--service", "a/b", "--out", "/nowhere", "--address", "10.0.0.1,::1,etcd-0"],
+    EXIT.usage,
+    "error: option '--address <addresses>' argument '10.0.0.1,::1,etcd-0' is invalid. Found \"etcd-0\"; allowed: IPv4 and IPv6 addresses.",
+  ],
   [["plugin", "swap"], EXIT.usage, "error: missing required argument 'name=file'"],
   [
     ["plugin", "swap", "=x"],
@@ -234,6 +292,9 @@ describe("tables", () => {
       PORT                               KIND       STATE   MTU     RX  RX BYTES      TX  TX BYTES  ERRORS
       pod-1                              tap        up     1500  1.23M  1.40 GiB  999999    1023 B       3
       a-port-with-quite-a-long-name-of…  af-packet  down   9000      0       0 B       0       0 B       0
+
+      lost port a-port-with-quite-a-long-name-of-its-own-that-fills-its-63-charact:
+        interface eth1 is gone
 
       STAGE   VERSION  STATE        HOOKS          PACKETS  CYCLES/PKT  DROPS  FAILURES
       policy  1.2.3    active       forward,input     1000        31.1      5         0

@@ -159,6 +159,12 @@ const ROWS: Row[] = [
   },
   {
     kind: "Service",
+    what: "with addresses that are none: they are left out, the others are served",
+    object: { spec: { clusterIPs: ["10.96.0.10", "fe80::1%eth0"], externalIPs: ["203.0.113.05", "203.0.113.5"] } },
+    record: { ...SERVICE, externalIPs: ["203.0.113.5"] },
+  },
+  {
+    kind: "Service",
     what: "stored by an old API server, without the list of addresses",
     object: { spec: { clusterIP: "10.96.0.10" } },
     record: SERVICE,
@@ -195,6 +201,12 @@ const ROWS: Row[] = [
     what: "with the affinity's time left out: three hours",
     object: { spec: { clusterIPs: ["10.96.0.10"], sessionAffinity: "ClientIP" } },
     record: { ...SERVICE, affinitySeconds: 10800 },
+  },
+  {
+    kind: "ServiceCIDR",
+    what: "of both families; what is no prefix is left out",
+    object: { metadata: { name: "kubernetes" }, spec: { cidrs: ["10.96.0.0/16", "fd00:96::/112", "all"] } },
+    record: { name: "kubernetes", cidrs: ["10.96.0.0/16", "fd00:96::/112"] },
   },
   {
     kind: "EndpointSlice",

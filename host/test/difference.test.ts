@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { difference, parseDifference, withDifference } from "../src/dataplane/difference.js";
+import { specDigest } from "../src/dataplane/spec-digest.js";
 import { node, plugin } from "./helpers.js";
 
 const PORTS = [
@@ -70,12 +71,15 @@ describe("the difference between two nodes", () => {
     expect(found).toEqual({ ports: NONE, routes: NONE, neighbours: NONE, plugins: NONE, ...expected });
     const made = withDifference(from, parseDifference(JSON.parse(JSON.stringify(found))));
     expect(difference(made, to)).toBeUndefined();
+    expect(specDigest(made)).toBe(specDigest(to));
+    expect(specDigest(from)).not.toBe(specDigest(to));
   });
 
   test("is none between equal ones, whatever their order", () => {
     const from = node({ ports: PORTS, routes: [ROUTE, OTHER] });
     const to = node({ ports: [...PORTS].reverse(), routes: [OTHER, ROUTE] });
     expect(difference(from, to)).toBeUndefined();
+    expect(specDigest(from)).toBe(specDigest(to));
   });
 
   test("leaves what does not change as it is", () => {

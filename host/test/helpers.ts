@@ -7,7 +7,15 @@ import type { Handlers } from "../src/dataplane/server.js";
 /** The transport alone: every call and stream ends with this error, but those given. */
 export function refusing(error: unknown, given: Partial<Handlers> = {}): Handlers {
   const refuse = () => Promise.reject(error);
-  const calls = { apply: refuse, update: refuse, changePlugins: refuse, listPlugins: refuse, status: refuse };
+  const calls = {
+    apply: refuse,
+    update: refuse,
+    digest: refuse,
+    changePlugins: refuse,
+    shadow: refuse,
+    listPlugins: refuse,
+    status: refuse,
+  };
   return { ...calls, drops: refuse, flows: refuse, profile: refuse, trace: refuse, capture: refuse, ...given };
 }
 
@@ -79,6 +87,7 @@ const TRAP: Trap = {
 export const FULL_STATUS: Figures = {
   generation: 7,
   uptimeMs: 3_723_000,
+  switchUs: 120,
   tscHz: 2_000_000_000,
   hugepages: true,
   memoryMb: 256,
@@ -102,6 +111,8 @@ export const FULL_STATUS: Figures = {
       id: 0,
       kind: "tap",
       up: true,
+      lost: "",
+      canReturn: false,
       mac: "02:00:00:00:00:01",
       mtu: 1500,
       rxPackets: 1_234_567,
@@ -116,6 +127,8 @@ export const FULL_STATUS: Figures = {
       id: 1,
       kind: "af-packet",
       up: false,
+      lost: "interface eth1 is gone",
+      canReturn: false,
       mac: "02:00:00:00:00:02",
       mtu: 9000,
       rxPackets: 0,

@@ -7,9 +7,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { EtcdServer } from "../../test/support/etcd.js";
 import { eventually } from "../../test/support/process.js";
 import { ModuleCache } from "../src/agent/module-cache.js";
+import { PluginTrials } from "../src/agent/plugin-trials.js";
 import { UserPlugins } from "../src/agent/user-plugins.js";
 import { MODULES_PREFIX, modulePartKey, REFLECTOR_KEY } from "../src/cluster/keys.js";
-import { type PluginRecord, pluginRecord } from "../src/cluster/records.js";
+import { pluginVersion } from "../src/cluster/records.js";
+import type { NodePlugin } from "../src/cluster/versions.js";
 import { SluiceError } from "../src/errors.js";
 import { digestOf } from "../src/plugins/builder.js";
 import { EtcdStore } from "../src/store/etcd-store.js";
@@ -119,58 +121,50 @@ describe("the users' Plugins on a node", () => {
   beforeEach(() => {
     changes = 0;
     plugins = new UserPlugins({
-      node: "node-a",
       cache: new ModuleCache(folder, (digest) => modules.get(digest)),
+      trials: new PluginTrials(() => undefined),
+      compare: async () => undefined,
       log: pino({ level: "silent" }),
       changed: () => changes++,
     });
   });
   afterEach(() => plugins.close());
 
-  const version = (wasm: Uint8Array) => ({
-    generation: 1,
-    digest: digestOf(wasm),
-    origin: "inline",
-    source: "",
-    hooks: [],
+  const plugin = (wasm: Uint8Array): NodePlugin => ({
+    name: "guard",
+    createdAt: "2026-01-01T00:00:00Z",
+    version: pluginVersion.parse({
+      ...{ id: digestOf(wasm), generation: 1, digest: digestOf(wasm), origin: "inline", source: "", hooks: [] },
+    }),
   });
-  const record = (change: object): PluginRecord =>
-    pluginRecord.parse({ name: "guard", uid: "1", createdAt: "2026-01-01T00:00:00Z", ...change });
-  const runs = (digest: string | undefined) =>
+  const runs = (digest: string) =>
     eventually(`guard with module ${digest}`, WAIT_MS, () =>
-      plugins.usable[0]?.live?.digest === digest ? true : undefined,
+      plugins.usable[0]?.version.digest === digest ? true : undefined,
     );
 
   test("a version comes once its module is there; the one before it runs until then", async () => {
     await modules.put(SMALL);
-    plugins.set("guard", record({ live: version(SMALL) }));
+    plugins.set("guard", plugin(SMALL));
     await runs(digestOf(SMALL));
-    plugins.set("guard", record({ live: version(LARGE) }));
-    await eventually("the module that is missed", WAIT_MS, () => plugins.problems[0]);
-    expect(plugins.problems[0]).toMatchObject({ code: "unknown-module", path: "/plugins/guard" });
-    expect(plugins.usable[0]?.live?.digest).toBe(digestOf(SMALL));
+    plugins.set("guard", plugin(LARGE));
+    const problem = await eventually("the module that is missed", WAIT_MS, () => plugins.problemOf("guard"));
+    expect(problem).toMatchObject({ code: "unknown-module", path: "/plugins/guard" });
+    await runs(digestOf(SMALL));
     expect(plugins.wasm(digestOf(SMALL))).toBeDefined();
     await modules.put(LARGE);
     await runs(digestOf(LARGE));
-    expect(plugins.problems).toEqual([]);
+    expect(plugins.problemOf("guard")).toBeUndefined();
     await eventually("no other module on the disk", WAIT_MS, async () =>
       (await readdir(folder)).join() === `${digestOf(LARGE)}.wasm` ? true : undefined,
     );
   });
 
-  test("a version of other nodes is not fetched", async () => {
-    await modules.put(SMALL);
-    plugins.set("guard", record({ live: version(SMALL), next: { version: version(LARGE), nodes: ["node-b"] } }));
-    await runs(digestOf(SMALL));
-    expect(plugins.problems).toEqual([]);
-  });
-
   test("one that is gone is gone, whatever it waited for", async () => {
-    plugins.set("guard", record({ live: version(LARGE) }));
-    await eventually("the module that is missed", WAIT_MS, () => plugins.problems[0]);
+    plugins.set("guard", plugin(LARGE));
+    await eventually("the module that is missed", WAIT_MS, () => plugins.problemOf("guard"));
     const before = changes;
     plugins.set("guard", undefined);
     await eventually("its end", WAIT_MS, () => (changes > before ? true : undefined));
-    expect([plugins.usable, plugins.problems]).toEqual([[], []]);
+    expect([plugins.usable, plugins.problemOf("guard")]).toEqual([[], undefined]);
   });
 });

@@ -11,7 +11,9 @@ async function started(
 ): Promise<(path: string, init?: RequestInit) => Promise<Response>> {
   const metrics = new Registry();
   new Gauge({ name: "sluice_test", help: "a figure", registers: [metrics] }).set(7);
-  const made = await Monitor.start({ listen: "127.0.0.1:0", metrics, unready: () => unready, dead: () => dead });
+  const listen = "127.0.0.1:0";
+  const unserving = () => unready.filter((reason) => reason.startsWith("ports"));
+  const made = await Monitor.start({ listen, metrics, unready: () => unready, unserving, dead: () => dead });
   monitor = made;
   return (path, init) => fetch(`http://127.0.0.1:${made.port}${path}`, init);
 }
@@ -23,6 +25,8 @@ describe("probes", () => {
     ["/healthz", [], ["the loop is stuck"], 503, "the loop is stuck\n"],
     ["/readyz", [], [], 200, "ok\n"],
     ["/readyz?verbose", ["pods: not listed", "nodes: not listed"], [], 503, "pods: not listed\nnodes: not listed\n"],
+    ["/servingz", ["pods: not listed"], [], 200, "ok\n"],
+    ["/servingz", ["pods: not listed", "ports: refused"], [], 503, "ports: refused\n"],
     ["/", [], [], 404, "/healthz, /readyz and /metrics are here\n"],
   ];
   test.each(ROWS)("%s, unready %j, dead %j: %i", async (path, unready, dead, status, text) => {

@@ -62,6 +62,17 @@ const MESSAGES: Messages = {
     },
     response: { generation: 4, plugins: [], revision: "x.4" },
   },
+  shadow: {
+    request: {
+      pluginsJson: ["{}", '{"name":"b"}'],
+      modules: [{ digest: digest("a"), wasm: Buffer.from("a") }],
+      limits: { packets: 1000, maxDifferences: 2, timeoutMs: 5000 },
+    },
+    response: {
+      shadows: [{ plugin: "a", passed: false, packets: 9, differences: 2, failures: 1, first: "trap" }],
+    },
+  },
+  digest: { request: {}, response: { revision: "x.3", digest: digest("a") } },
   changePlugins: {
     request: {
       changes: [
@@ -199,6 +210,7 @@ const MESSAGES: Messages = {
           length: 9000,
           bytes: Buffer.from([0, 1, 255]),
           reason: "policy",
+          stage: "egress-policy",
         },
         { seconds: 1, nanoseconds: 0, point: "rx", port: "pod-1", length: 60, bytes: Buffer.alloc(60) },
       ],
@@ -220,6 +232,10 @@ describe("messages come through whole", () => {
     const request = { changes: [{ unload: { name: "c" } }], modules: [] };
     expect(method.requestDeserialize(method.requestSerialize(request))).toEqual(request);
   });
+});
+
+test("a call's serializers are made once: the proto file takes milliseconds", () => {
+  expect(methodOf("status")).toBe(methodOf("status"));
 });
 
 describe("a refused call", () => {
@@ -286,6 +302,16 @@ describe("the socket", () => {
     await expect(serveDataplane(long, refusing(new Error()), log)).rejects.toThrow(
       /^socket-unusable .*up to 107 bytes/,
     );
+  });
+
+  test("whose process has ended since the call before says that nobody answers", async () => {
+    const server = await serveDataplane(socket, refusing(SluiceError.of("refused", "", "as asked")), log);
+    const client = new DataplaneClient(socket);
+    await expect(client.call("status", {}, 5000)).rejects.toThrow("refused");
+    await server.close();
+    await expect(client.call("status", {}, 5000)).rejects.toThrow(/^(not-running|connection-lost) /);
+    await expect(client.call("status", {}, 5000)).rejects.toThrow("not-running");
+    client.close();
   });
 
   test("where nobody listens gives one clear error", async () => {

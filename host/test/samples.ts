@@ -7,6 +7,7 @@ import { profileText } from "../src/cli/views/profile.js";
 import { topText } from "../src/cli/views/top.js";
 import { traceText, withFields } from "../src/cli/views/trace.js";
 import type { DropRecord, Profile } from "../src/dataplane/protocol.js";
+import { CLUSTER_SAMPLES } from "./cluster/samples.js";
 import { digest, FULL_STATUS } from "./helpers.js";
 
 // What a node says of itself, as the operators' tools show it; CLI.md has the same.
@@ -146,5 +147,6 @@ export const SAMPLES: Readonly<Record<string, readonly [line: string, text: stri
   trace: ["trace -c 1 tcp dst port 80", traceText(withFields(TRACED), false)],
   drops: ["drops", dropsText(DROPS, false)],
   flows: ["flows", flowsText(FLOWS, false)],
+  ...CLUSTER_SAMPLES,
   "plugin profile": ["plugin profile nat", profileText("nat", PROFILE, false)],
 };

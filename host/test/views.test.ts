@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { durationMs, sizeBytes } from "../src/cli/arguments.js";
 import { clock, rate, wrap } from "../src/cli/output.js";
 import { changedFields, frameSummary, packetSummary, rewritten } from "../src/cli/packets.js";
+import { clusterPlugin, clusterPluginText } from "../src/cli/views/cluster-plugin.js";
 import { dropsText, ratedDrops } from "../src/cli/views/drops.js";
 import { flowsText, protocolNumber, translation } from "../src/cli/views/flows.js";
 import { metricsText } from "../src/cli/views/metrics.js";
@@ -289,8 +290,8 @@ test("all about a plugin", () => {
     digest      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     from        /etc/sluice/policy.ts
     hooks       forward, input
-    sees        packets of pod-1
     on failure  FailClosed, after at most 5000 us a call
+    sees        packets of pod-1
     revisions   3 (1.2.3, 2024-01-02T03:04:05.678Z)
     state       active
     packets     1000, 31.1 cycles each
@@ -312,6 +313,49 @@ test("all about a plugin", () => {
     above      1  #####"
   `);
   expect(pluginText({ ...plugin, scope: [] }, undefined, false)).toContain("sees        all packets");
+});
+
+describe("a plugin of a cluster's nodes", () => {
+  const [stage] = FULL_STATUS.stages;
+  const plugin = {
+    ...{ name: "policy", version: "1.2.3", digest: digest("a"), origin: "inline", hooks: ["forward"] },
+    ...{ failure: "FailClosed", budgetUs: 5000, scope: ["one.1"], revisions: [] },
+  };
+  const elsewhere = { ...plugin, scope: ["far.2"] };
+
+  test("is told once, with a line of each node, where they run the same", () => {
+    const shown = clusterPlugin([
+      { node: "node1", plugin, stage },
+      { node: "node2", plugin: elsewhere, stage: undefined },
+    ]);
+    expect(shown.nodes.map(({ node, scope }) => [node, scope])).toEqual([
+      ["node1", ["one.1"]],
+      ["node2", ["far.2"]],
+    ]);
+    expect(clusterPluginText(shown)).toMatchInlineSnapshot(`
+      "plugin      policy 1.2.3
+      digest      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+      from        inline
+      hooks       forward
+      on failure  FailClosed, after at most 5000 us a call
+
+      NODE   STATE        PACKETS  CYCLES/PKT  DROPS  FAILURES
+      node1  active          1000        31.1      5         0
+      node2  not running"
+    `);
+  });
+
+  test("that is another one on some is asked for by node", () => {
+    const other = { ...elsewhere, version: "2.0.0", digest: digest("b") };
+    expect(() =>
+      clusterPlugin([
+        { node: "node1", plugin, stage },
+        { node: "node2", plugin: other, stage },
+      ]),
+    ).toThrow(
+      /^ambiguous-node policy: it is not the same on all nodes: node1 1\.2\.3 \(a{12}\), node2 2\.0\.0 \(b{12}\); choose one with --name$/,
+    );
+  });
 });
 
 test("counters, gauges and histograms", () => {

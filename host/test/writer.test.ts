@@ -98,8 +98,8 @@ describe("what is set is in etcd", () => {
   test("more than may wait: whoever sets it waits", async () => {
     const { writer: one } = await writer();
     await etcd.kill();
-    let waits: void | Promise<void>;
-    for (let i = 0; waits === undefined && i < 10_000; i++) waits = one.set(key(i), "v");
+    let waits: Promise<void> | undefined;
+    for (let i = 0; waits === undefined && i < 10_000; i++) waits = one.set(key(i), "v") ?? undefined;
     expect(waits).toBeInstanceOf(Promise);
     expect(one.pending).toBeLessThan(5000);
     await etcd.start();

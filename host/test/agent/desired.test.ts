@@ -84,6 +84,11 @@ const ROUTES: [string, Partial<DesiredInput>, string[]][] = [
     { addresses: ["2001:db8::1"], others: OTHERS.slice(0, 1), uplink: { ...UPLINK, gateways: [] } },
     ["10.0.1.0/26 overlay 2001:db8::2", "fd00:0:0:1::/122 overlay 2001:db8::2", "10.0.0.0/26 blackhole"],
   ],
+  [
+    "in VXLAN nobody is reached while the uplink has no address of the tunnels' family",
+    { uplink: { ...UPLINK, addresses: ["2001:db8::1/64"], gateways: [] } },
+    ["10.0.0.0/26 blackhole"],
+  ],
   ["without an uplink nobody else is reached", { uplink: undefined as never }, ["10.0.0.0/26 blackhole"]],
   [
     "a pod's addresses go to its port",
@@ -109,7 +114,17 @@ const PORTS: [string, Partial<DesiredInput>, Record<string, unknown>][] = [
     { name: "uplink", kind: "dpdk", devargs: "0000:00:05.0" },
   ],
   ["a tunnel goes from the node's address", {}, { name: "overlay", vni: 4096, local: "192.0.2.1", mtu: 1450 }],
+  [
+    "or from what the uplink has in its place, before the Node says so",
+    { uplink: { ...UPLINK, addresses: ["2001:db8::7/64", "192.0.2.7/24"] } },
+    { name: "overlay", local: "192.0.2.7" },
+  ],
   ["it is taken", {}, { name: "uplink", take: true }],
+  [
+    "it is taken where AF_XDP drives it too",
+    { config: config({ uplink: { driver: "af-xdp" } }) },
+    { name: "uplink", kind: "af-xdp", device: "eth0", take: true },
+  ],
   [
     "where it is not, it is the dataplane's own",
     { config: config({ uplink: { take: false } }) },

@@ -16,8 +16,8 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const COOL_DOWN_MS = 60_000;
 const POOLS = [
-  { name: "v4", family: 4 },
-  { name: "v6", family: 6 },
+  { name: "v4", family: 4, isDisabled: false, isFull: false },
+  { name: "v6", family: 6, isDisabled: false, isFull: false },
 ] as const;
 const BLOCKS = [
   { pool: "v4", block: "10.0.0.0/29" },
@@ -81,6 +81,21 @@ describe("addresses", () => {
     await ipam.close();
   });
 
+  /** Pools of IPv4 of which nodes have all blocks, and what a pod that gets no address is told. */
+  const PROSPECTS: [string[], RegExp][] = [
+    [[], /; another block is asked for, try again$/],
+    [["v4"], /; another block is asked for, try again$/],
+    [["v4", "v4b"], /; no block is left of IPPools v4, v4b: make another IPPool, or remove pods$/],
+  ];
+  test.each(PROSPECTS)("of full pools (%j) say that there will be no more", async (full, expected) => {
+    const ipam = await open();
+    const pools = ["v4", "v4b"].map((pool) => ({ ...POOLS[0], name: pool, isFull: full.includes(pool) }));
+    ipam.setBlocks(BLOCKS, pools);
+    for (const id of ["a", "b", "c", "d", "e", "f"]) await ipam.allocate(wanted(id));
+    await expect(ipam.allocate(wanted("g"))).rejects.toThrow(expected);
+    await ipam.close();
+  });
+
   test("of a family without a block, or without pools at all, are refused", async () => {
     const ipam = await open();
     ipam.setBlocks(BLOCKS.slice(0, 1), POOLS);
@@ -88,6 +103,22 @@ describe("addresses", () => {
     ipam.setBlocks([], []);
     await expect(ipam.allocate(wanted("a"))).rejects.toThrow("no-address: the node knows no IPPool yet");
     expect(ipam.all()).toEqual([]);
+    await ipam.close();
+  });
+
+  test("of a family whose pools are all disabled are refused, with what to do: a pod is not left without one", async () => {
+    const ipam = await open();
+    const disabled = { ...POOLS[0], isDisabled: true };
+    ipam.setBlocks(BLOCKS, [disabled, POOLS[1]]);
+    await expect(ipam.allocate(wanted("a"))).rejects.toThrow(
+      "no-address: every IPPool of IPv4 addresses is disabled (v4); enable one, make another, or delete them if pods shall have no IPv4 address",
+    );
+    expect([...ipam.wants().keys()]).toEqual(["v6"]);
+    ipam.setBlocks(
+      [...BLOCKS, { pool: "v4b", block: "10.0.1.0/29" }],
+      [disabled, { ...POOLS[0], name: "v4b" }, POOLS[1]],
+    );
+    expect(addressesOf(await ipam.allocate(wanted("a")))).toEqual(["10.0.1.1", "fd00::1"]);
     await ipam.close();
   });
 
@@ -125,7 +156,7 @@ describe("blocks", () => {
 
   test("of the next pool are wanted once the first one's are all given out", async () => {
     const ipam = await open();
-    const pools = [POOLS[0], { name: "v4b", family: 4 as const }];
+    const pools = [POOLS[0], { ...POOLS[0], name: "v4b" }];
     ipam.setBlocks(BLOCKS.slice(0, 1), pools);
     expect(ipam.wants()).toEqual(
       new Map([
@@ -209,7 +240,7 @@ describe("after a crash", () => {
     const at = join(folder, "half");
     await mkdir(at);
     await copyFile(join(folder, JOURNAL), join(at, JOURNAL));
-    await writeFile(join(at, `${JOURNAL}.next`), '{"add":{"conta');
+    await writeFile(join(at, `${JOURNAL}.part`), '{"add":{"conta');
     for (const each of [folder, at]) {
       const again = await open(each);
       expect(again.all().map(({ containerId }) => containerId)).toEqual(["kept"]);

@@ -69,7 +69,7 @@ describe("a journal", () => {
     const records = (await recordsOf(file)) as { sum?: number; n?: number }[];
     expect(records[0]).toEqual({ sum: atReplacement });
     expect(atReplacement + records.slice(1).reduce((total, { n = 0 }) => total + n, 0)).toBe(15);
-    await writeFile(`${file}.next`, '{"sum"');
+    await writeFile(`${file}.part`, '{"sum"');
     expect(await recordsOf(file)).toEqual(records);
   });
 

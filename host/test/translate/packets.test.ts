@@ -1,8 +1,9 @@
-import { describePacket, type HookName, ipv4, loadPlugin, packet, type Stage, tcp } from "@sluice/sdk/testing";
+import type { HookName } from "@sluice/sdk/build";
+import { describePacket, ipv4, loadPlugin, packet, type Stage, tcp } from "@sluice/sdk/testing";
 import { beforeAll, describe, expect, test } from "vitest";
 import { NatTranslation } from "../../src/translate/nat.js";
 import { PolicyTranslation } from "../../src/translate/policies.js";
-import { endpoint, namespace, pod, policy, service, slice } from "./records.js";
+import { endpoint, namespace, packed, pod, podsOf, policy, service } from "./records.js";
 
 // From Kubernetes' objects to the packet: the plugins with what the translations make of a service and of policies.
 
@@ -62,13 +63,10 @@ describe("a service under policies", () => {
         ports: [{ protocol: "TCP", port: 80, nodePort: 30080 }],
       }),
     );
-    services.setSlice(slice([endpoint("10.1.1.1")]));
-    const policies = new PolicyTranslation();
+    services.setSlice(packed([endpoint("10.1.1.1")]));
+    const pods = ["web", "client", "stranger", "prisoner"].map((name, i) => pod(name, `10.1.1.${i + 1}`));
+    const policies = new PolicyTranslation(podsOf("node-a", ...pods));
     policies.setNamespace(namespace("shop"));
-    policies.setPod(pod("web", "10.1.1.1"));
-    policies.setPod(pod("client", "10.1.1.2"));
-    policies.setPod(pod("stranger", "10.1.1.3"));
-    policies.setPod(pod("prisoner", "10.1.1.4"));
     const to = (app: string) => ({ podSelector: { matchLabels: { app } } });
     policies.setPolicy(
       policy({

@@ -1,27 +1,36 @@
 import { describe, expect, test } from "vitest";
+import type { PodTable } from "../../src/cluster/pod-table.js";
 import type { NetworkPolicyRecord } from "../../src/cluster/records.js";
 import type { PolicyConfig } from "../../src/translate/plugin-configs.js";
 import { PolicyTranslation } from "../../src/translate/policies.js";
 import { subtractPrefixes } from "../../src/translate/subtract.js";
-import { namespace, pod, policy } from "./records.js";
+import { namespace, pod, podKey, podsOf, policy } from "./records.js";
 
 const NODE = { name: "node-a", addresses: ["192.0.2.1"] };
 const OWN = "allow from 192.0.2.1";
 
+const ports = [{ name: "http", port: 8080, protocol: "TCP" as const }];
+
 /** web (two of them, one elsewhere), client, and in another namespace monitor. */
-function cluster(...policies: NetworkPolicyRecord[]): PolicyTranslation {
-  const translation = new PolicyTranslation();
+const clusterPods = (): PodTable =>
+  podsOf(
+    "node-a",
+    pod("web-1", "10.1.1.1", { labels: { app: "web" }, ports }),
+    pod("web-2", "10.1.2.1", { labels: { app: "web" }, ports, node: "node-b" }),
+    pod("client", "10.1.1.2", { labels: { app: "client", tier: "front" } }),
+    pod("monitor", "10.1.2.9", { namespace: "watch", node: "node-b" }),
+    pod("daemon", "192.0.2.1", { hostNetwork: true, labels: { app: "web" } }),
+  );
+
+function translationOf(pods: PodTable, ...policies: NetworkPolicyRecord[]): PolicyTranslation {
+  const translation = new PolicyTranslation(pods);
   translation.setNamespace(namespace("shop", { team: "shop" }));
   translation.setNamespace(namespace("watch", { team: "ops" }));
-  const ports = [{ name: "http", port: 8080, protocol: "TCP" as const }];
-  translation.setPod(pod("web-1", "10.1.1.1", { labels: { app: "web" }, ports }));
-  translation.setPod(pod("web-2", "10.1.2.1", { labels: { app: "web" }, ports, node: "node-b" }));
-  translation.setPod(pod("client", "10.1.1.2", { labels: { app: "client", tier: "front" } }));
-  translation.setPod(pod("monitor", "10.1.2.9", { namespace: "watch", node: "node-b" }));
-  translation.setPod(pod("daemon", "192.0.2.1", { hostNetwork: true, labels: { app: "web" } }));
   for (const each of policies) translation.setPolicy(each);
   return translation;
 }
+
+const cluster = (...policies: NetworkPolicyRecord[]) => translationOf(clusterPods(), ...policies);
 
 interface Row {
   what: string;
@@ -152,14 +161,18 @@ describe("policies of a node together", () => {
   });
 
   test("follow pods, namespaces and policies", () => {
-    const translation = cluster(
-      policy({ ingress: [{ from: [{ namespaceSelector: { matchLabels: { team: "ops" } } }] }] }),
-    );
+    const pods = clusterPods();
+    const monitor = (ip: string, change = {}) => {
+      const record = pod("monitor", ip, { namespace: "watch", node: "node-b", ...change });
+      pods.set(podKey(record), record);
+    };
+    const ops = { namespaceSelector: { matchLabels: { team: "ops" } } };
+    const translation = translationOf(pods, policy({ ingress: [{ from: [ops] }] }));
     const allowed = () => lines(translation.translate(NODE).ingress)[1];
     expect(allowed()).toBe("allow from 10.1.2.9 to 10.1.1.1");
-    translation.setPod(pod("monitor", "10.1.2.8", { namespace: "watch", node: "node-b" }));
+    monitor("10.1.2.8");
     expect(allowed()).toBe("allow from 10.1.2.8 to 10.1.1.1");
-    translation.setPod(pod("monitor", "10.1.2.8", { namespace: "watch", node: "node-b", phase: "Succeeded" }));
+    monitor("10.1.2.8", { phase: "Succeeded" });
     expect(allowed()).toBe("deny to 10.1.1.1");
     translation.setNamespace(namespace("shop", { team: "ops" }));
     expect(allowed()).toBe("allow from 10.1.1.1,10.1.2.1,10.1.1.2 to 10.1.1.1");
@@ -174,6 +187,9 @@ describe("policies of a node together", () => {
     const { ingress: config, problems } = cluster(policy({ ingress })).translate(NODE);
     expect(lines(config)).toEqual([OWN, "deny to 10.1.1.1"]);
     expect(problems).toMatchObject([{ code: "too-many-rules", path: "/networkpolicies/shop/rules" }]);
+    const few = cluster(policy({ ingress: ingress.slice(0, 5) }));
+    expect(lines(few.translate({ ...NODE, most: 6 }).ingress)).toEqual([OWN, "deny to 10.1.1.1"]);
+    expect(lines(few.translate({ ...NODE, most: 7 }).ingress)).toHaveLength(7);
   });
 });
 

@@ -1,3 +1,5 @@
+import { PackedSlice } from "../../src/cluster/packed-slice.js";
+import { PodTable } from "../../src/cluster/pod-table.js";
 import type {
   EndpointSliceRecord,
   NamespaceRecord,
@@ -44,6 +46,9 @@ export const slice = (endpoints: Endpoint[], change: Partial<EndpointSliceRecord
   ...change,
 });
 
+export const packed = (endpoints: Endpoint[], change: Partial<EndpointSliceRecord> = {}): PackedSlice =>
+  new PackedSlice(slice(endpoints, change));
+
 export const pod = (name: string, ip: string, change: Partial<PodRecord> = {}): PodRecord => ({
   namespace: "shop",
   name,
@@ -68,3 +73,14 @@ export const policy = (change: Partial<NetworkPolicyRecord> = {}): NetworkPolicy
   egress: [],
   ...change,
 });
+
+/** As the table of pods has it. */
+export const podKey = ({ namespace, name }: PodRecord): string => `${namespace}/${name}`;
+
+/** A node's table of all pods of the cluster. */
+export function podsOf(node: string, ...pods: PodRecord[]): PodTable {
+  const table = new PodTable(node);
+  table.keepOthers();
+  for (const each of pods) table.set(podKey(each), each);
+  return table;
+}

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { EndpointSliceRecord, ServiceRecord } from "../../src/cluster/records.js";
 import { NatTranslation } from "../../src/translate/nat.js";
 import { translateService } from "../../src/translate/services.js";
-import { endpoint, service, slice } from "./records.js";
+import { endpoint, packed, service, slice } from "./records.js";
 
 const NODE = { name: "node-a", addresses: ["192.0.2.1", "2001:db8::1"] };
 
@@ -10,7 +10,7 @@ interface Row {
   what: string;
   service?: Partial<ServiceRecord>;
   slices: EndpointSliceRecord[];
-  /** "vip:port proto [shared] [via source] -> backends" */
+  /** "vip:port proto [shared] [via source] [for affinity] -> backends" */
   expected: string[];
   problems?: string[];
 }
@@ -122,11 +122,18 @@ const rows: Row[] = [
     ],
   },
   {
-    what: "session affinity is not kept, and said",
-    service: { clusterIPs: ["10.96.0.10"], affinitySeconds: 10800 },
+    what: "session affinity holds at each of its addresses",
+    service: {
+      type: "NodePort",
+      clusterIPs: ["10.96.0.10"],
+      ports: [{ protocol: "TCP", port: 80, nodePort: 30080 }],
+      affinitySeconds: 10800,
+    },
     slices: [slice([endpoint("10.1.1.2")])],
-    expected: ["10.96.0.10:80 tcp -> 10.1.1.2:8080"],
-    problems: ["affinity-unsupported"],
+    expected: [
+      "10.96.0.10:80 tcp for 10800 s -> 10.1.1.2:8080",
+      "192.0.2.1:30080 tcp shared via 192.0.2.1 for 10800 s -> 10.1.1.2:8080",
+    ],
   },
   {
     what: "more backends than the plugin takes: as many as it takes, and said",
@@ -147,11 +154,12 @@ describe("a service on a node", () => {
 
 type NatService = ReturnType<typeof translateService>["services"][number];
 
-function line({ vip, port, protocol, shared, sourceNat, backends }: NatService): string {
+function line({ vip, port, protocol, shared, sourceNat, affinitySeconds, backends }: NatService): string {
   return [
     `${vip}:${port} ${protocol}`,
     ...(shared ? ["shared"] : []),
     ...(sourceNat === undefined ? [] : [`via ${sourceNat}`]),
+    ...(affinitySeconds === undefined ? [] : [`for ${affinitySeconds} s`]),
     "->",
     ...backends.map((backend) => `${backend.address}:${backend.port}`),
   ].join(" ");
@@ -162,7 +170,7 @@ describe("a node's nat configuration", () => {
   const filled = () => {
     const translation = new NatTranslation();
     translation.setService(service({ clusterIPs: ["10.96.0.10"] }));
-    translation.setSlice(slice([endpoint("10.1.1.2")]));
+    translation.setSlice(packed([endpoint("10.1.1.2")]));
     return translation;
   };
   const lines = (translation: NatTranslation, change = {}) =>
@@ -171,7 +179,7 @@ describe("a node's nat configuration", () => {
   test("follows its services and slices", () => {
     const translation = filled();
     expect(lines(translation)).toEqual(["10.96.0.10:80 tcp -> 10.1.1.2:8080"]);
-    translation.setSlice(slice([endpoint("10.1.1.3")]));
+    translation.setSlice(packed([endpoint("10.1.1.3")]));
     expect(lines(translation)).toEqual(["10.96.0.10:80 tcp -> 10.1.1.3:8080"]);
     translation.removeSlice("shop", "web-1");
     expect(lines(translation)).toEqual(["10.96.0.10:80 tcp ->"]);
@@ -181,7 +189,7 @@ describe("a node's nat configuration", () => {
 
   test("a slice that changes its service leaves the old one", () => {
     const translation = filled();
-    translation.setSlice(slice([endpoint("10.1.1.2")], { service: "other" }));
+    translation.setSlice(packed([endpoint("10.1.1.2")], { service: "other" }));
     expect(lines(translation)).toEqual(["10.96.0.10:80 tcp ->"]);
   });
 
@@ -204,6 +212,16 @@ describe("a node's nat configuration", () => {
     const { config, problems } = translation.translate(node);
     expect(config.services.map(({ name }) => name)).toEqual(["shop/web"]);
     expect(problems).toMatchObject([{ code: "address-taken", path: "/services/shop/zoo" }]);
+  });
+
+  test("where there is not room for all, the first by name are served, those of the system before them, and it is said", () => {
+    const translation = filled();
+    translation.setService(service({ name: "dns", namespace: "kube-system", clusterIPs: ["10.96.0.9"] }));
+    translation.setService(service({ name: "zoo", clusterIPs: ["10.96.0.11"] }));
+    const { config, problems } = translation.translate({ ...node, most: 2 });
+    expect(config.services.map(({ name }) => name)).toEqual(["kube-system/dns", "shop/web"]);
+    expect(problems).toMatchObject([{ code: "too-many-services", message: expect.stringContaining("2 of 3") }]);
+    expect(translation.translate({ ...node, most: 3 }).problems).toEqual([]);
   });
 
   test("pods' connections to the outside get the node's address of their family", () => {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type PipelineRecord, type PluginRecord, pipelineRecord, pluginRecord } from "../../src/cluster/records.js";
+import { type PipelineRecord, pipelineRecord, pluginVersion } from "../../src/cluster/records.js";
+import type { NodePlugin } from "../../src/cluster/versions.js";
 import { parseNodeSpec } from "../../src/config/load.js";
 import { type Hook, pluginSpecSchema } from "../../src/config/schema.js";
 import { formatProblem } from "../../src/errors.js";
+import { holdingFor } from "../../src/resources/select.js";
 import { nodeStages, type OwnPlugin, type StagesInput } from "../../src/translate/stages.js";
 
 const DIGEST = { nat: "a".repeat(64), policy: "b".repeat(64), user: "c".repeat(64), next: "d".repeat(64) };
@@ -26,6 +28,7 @@ interface VersionInput {
 }
 
 const version = (change: VersionInput) => ({
+  id: "1",
   generation: 1,
   digest: DIGEST.user,
   origin: "inline",
@@ -35,8 +38,11 @@ const version = (change: VersionInput) => ({
 });
 
 /** @param day when it was made: older ones have their way */
-const plugin = (name: string, change: VersionInput = {}, day = 1): PluginRecord =>
-  pluginRecord.parse({ name, uid: name, createdAt: `2026-01-0${day}T00:00:00Z`, live: version(change) });
+const plugin = (name: string, change: VersionInput = {}, day = 1): NodePlugin => ({
+  name,
+  createdAt: `2026-01-0${day}T00:00:00Z`,
+  version: pluginVersion.parse(version(change)),
+});
 
 const pipeline = (hooks: object, change: object = {}, name = "default"): PipelineRecord =>
   pipelineRecord.parse({ name, uid: name, generation: 1, spec: { hooks, ...change } });
@@ -45,7 +51,7 @@ const INPUT: StagesInput = {
   node: { name: "node-a", labels: { zone: "x" } },
   own: OWN,
   plugins: [],
-  pipelines: [],
+  pipeline: undefined,
   uplinkPorts: ["uplink"],
   pods: [
     { labels: { app: "web" }, namespaceLabels: { team: "shop" }, ports: ["web-1", "web-2"] },
@@ -65,7 +71,7 @@ function translate(change: Partial<StagesInput>) {
 
 interface Row {
   what: string;
-  plugins?: PluginRecord[];
+  plugins?: NodePlugin[];
   pipelines?: PipelineRecord[];
   order: Partial<Record<Hook, string[]>>;
   problems?: string[];
@@ -159,7 +165,7 @@ describe("the order of a hook's stages", () => {
     },
   ];
   test.each(ROWS)("$what", ({ plugins = [], pipelines = [], order, problems = [] }) => {
-    const found = translate({ plugins, pipelines });
+    const found = translate({ plugins, pipeline: holdingFor(INPUT.node.labels, pipelines) });
     const full = { prerouting: [], forward: [], postrouting: [], input: [], output: [], ...order };
     expect(found.order).toEqual(full);
     expect(found.problems).toEqual(problems);
@@ -237,16 +243,11 @@ describe("one that replaces a stage of Sluice's own", () => {
   });
 });
 
-describe("while a version is rolled out", () => {
-  const next = (nodes: string[]) => ({ version: version({ digest: DIGEST.next }), nodes });
-  const ROWS: [what: string, record: object, digest: string | undefined][] = [
-    ["a node that it has reached runs it", { live: version({}), next: next(["node-a"]) }, DIGEST.next],
-    ["another node runs the one before", { live: version({}), next: next(["node-b"]) }, DIGEST.user],
-    ["a first version is nowhere else", { next: next(["node-b"]) }, undefined],
-    ["a first version is where it has come to", { next: next(["node-b", "node-a"]) }, DIGEST.next],
-  ];
-  test.each(ROWS)("%s", (_, record, digest) => {
-    const plugins = [pluginRecord.parse({ ...plugin("user"), live: undefined, ...record })];
-    expect(translate({ plugins }).plugins.find(({ name }) => name === "user")?.digest).toBe(digest);
-  });
+test("each stage that is of a user's Plugin is known to be", () => {
+  const plugins = [plugin("guard"), plugin("mine", { replaces: "policy" })];
+  expect([...nodeStages({ ...INPUT, plugins }).owners].sort()).toEqual([
+    ["guard", "guard"],
+    ["policy-egress", "mine"],
+    ["policy-ingress", "mine"],
+  ]);
 });
