@@ -3,5 +3,5 @@
 import { setupThen } from "./setup/then.mjs";
 
 // What needs Kubernetes is measured only where it is named.
-const cluster = process.argv.includes("reflector");
+const cluster = ["reflector", "plugins", "rollout"].some((name) => process.argv.includes(name));
 await setupThen(() => import("../test/dist/bench/main.js"), { benches: true, cluster });

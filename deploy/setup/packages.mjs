@@ -12,9 +12,9 @@ export const basePackages = {
   "libnl-route-3-dev": "rtnetlink, likewise",
   "libpcap-dev": "filters of traces and captures",
   "nlohmann-json3-dev": "JSON of the desired state and of manifests",
-  "libgrpc++-dev": "gRPC, linked into the CNI binary",
+  "libnghttp2-dev": "HTTP/2 of gRPC, linked into the CNI binary",
   "libprotobuf-dev": "likewise: Protocol Buffers",
-  "protobuf-compiler-grpc": "the CNI binary's messages and stub, of the .proto file",
+  "protobuf-compiler": "the CNI binary's messages, of the .proto file",
   iproute2: "network namespaces",
   "iputils-ping": "demo traffic: ping",
   iperf3: "demo traffic: TCP throughput",
@@ -25,9 +25,13 @@ export const basePackages = {
   procps: "sysctl in the nodes' namespaces",
 };
 
+/** To run the tests, a cluster or the benchmarks, on top of the base list. */
+export const peerPackages = {
+  "dpdk-dev": "dpdk-testpmd is the other end of a memif, and forwards beside Sluice",
+};
+
 /** To run the benchmarks, on top of the base list. */
 export const benchPackages = {
-  "dpdk-dev": "benchmarks: dpdk-testpmd forwards beside Sluice",
   "openvswitch-switch-dpdk": "benchmarks: OVS-DPDK forwards beside Sluice; never run as a service",
 };
 
@@ -37,9 +41,14 @@ export const testPackages = {
   "clang-format": "format check of the C++ sources",
   clang: "compiles the example stage that is written in C",
   lld: "likewise: wasm-ld links it",
-  "dpdk-dev": "native tests: dpdk-testpmd is the other end of a memif",
   "docker-registry": "SDK's tests: plugins are pushed to it; never run as a service",
   "etcd-server": "tests of the cluster's side: Sluice's etcd; never run as a service",
+};
+
+/** To build the container image, on top of the base list. */
+export const imagePackages = {
+  buildah: "builds the container image",
+  binutils: "strips what goes into it",
 };
 
 /** To run a Kubernetes cluster on this machine, on top of the base list. */

@@ -1,7 +1,15 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withLock } from "./lock.mjs";
-import { attackPackages, basePackages, benchPackages, clusterPackages, testPackages } from "./packages.mjs";
+import {
+  attackPackages,
+  basePackages,
+  benchPackages,
+  clusterPackages,
+  imagePackages,
+  peerPackages,
+  testPackages,
+} from "./packages.mjs";
 import { checkPrerequisites } from "./prerequisites.mjs";
 import { runSteps, withProgress } from "./scheduler.mjs";
 import { withoutServices } from "./services.mjs";
@@ -44,11 +52,11 @@ async function installPackages(wanted) {
 
 /**
  * Makes this machine ready: Debian packages, npm packages, Wasmtime's C API, ABI constants, TypeScript, plugins, the addon,
- * with `tests` the native tests, with `cluster` Kubernetes; with `attacks` the packages of the tests and the attacks, with
+ * with `tests` the native tests, with `image` the container image, with `cluster` that and Kubernetes; with `attacks` the packages of the tests and the attacks, with
  * `benches` the programs that Sluice is measured against. Does only what is missing or stale. Throws a SetupError with what
  * to do about it.
  */
-export async function setup({ tests = false, attacks = false, benches = false, cluster = false }) {
+export async function setup({ tests = false, attacks = false, benches = false, image = false, cluster = false }) {
   const started = Date.now();
   const remark = checkPrerequisites(root, { cluster });
   if (remark) console.log(remark);
@@ -64,9 +72,11 @@ export async function setup({ tests = false, attacks = false, benches = false, c
         ...((tests || attacks) && testPackages),
         ...(attacks && attackPackages),
         ...(benches && benchPackages),
+        ...((tests || attacks || benches || cluster) && peerPackages),
+        ...((image || cluster) && imagePackages),
         ...(cluster && clusterPackages),
       });
-      const built = await runSteps(buildSteps(root, { tests, cluster }), buildFolder);
+      const built = await runSteps(buildSteps(root, { tests, image, cluster }), buildFolder);
       const elapsed = ((Date.now() - started) / 1000).toFixed(1);
       console.log(built === 0 ? `Set-up: all is there (${elapsed} s).` : `Set-up: ready after ${elapsed} s.`);
     });

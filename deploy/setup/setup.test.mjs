@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { withLock } from "./lock.mjs";
-import { basePackages, clusterPackages, testPackages } from "./packages.mjs";
+import {
+  basePackages,
+  benchPackages,
+  clusterPackages,
+  imagePackages,
+  peerPackages,
+  testPackages,
+} from "./packages.mjs";
 import { runSteps } from "./scheduler.mjs";
 import { withoutServices } from "./services.mjs";
 import { root } from "./setup.mjs";
@@ -118,7 +125,7 @@ test("what is missing is said in one line each", () => {
   const result = spawnSync(process.execPath, [join(root, "deploy/setup/main.mjs")], { env, encoding: "utf8" });
   expect(result.status).toBe(1);
   expect(result.stderr.trim()).toMatch(/^missing: Rust is needed \(cargo, rustc .* or newer\): see \S+$/);
-});
+}, 60_000);
 
 test("an unknown option is refused with the usage", () => {
   const result = spawnSync(process.execPath, [join(root, "deploy/setup/main.mjs"), "--fast"], { encoding: "utf8" });
@@ -126,7 +133,7 @@ test("an unknown option is refused with the usage", () => {
 });
 
 test("every package has a reason, and is in one list", () => {
-  const lists = [basePackages, testPackages, clusterPackages];
+  const lists = [basePackages, peerPackages, benchPackages, testPackages, imagePackages, clusterPackages];
   const names = lists.flatMap(Object.keys);
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
   for (const reason of lists.flatMap(Object.values)) expect(reason.length).toBeGreaterThan(5);

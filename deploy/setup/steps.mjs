@@ -1,15 +1,24 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { imageCommands, imagePaths } from "../image/commands.mjs";
 import { tryOutput } from "./shell.mjs";
 import { installWasmtime } from "./wasmtime.mjs";
 
-/** All that is built; see scheduler.mjs for a step's fields. `tests`: the native tests too, `cluster`: Kubernetes too. */
-export function buildSteps(root, { tests, cluster }) {
+/**
+ * All that is built; see scheduler.mjs for a step's fields. `tests`: the native tests too, `image`: the container image too,
+ * `cluster`: Kubernetes and the image too.
+ */
+export function buildSteps(root, { tests, image, cluster }) {
   const at = (...parts) => join(root, ...parts);
   const npm = npmPackages(at);
   const abi = abiConstants(at);
   const steps = [npm, wasmtime(at), abi, typescript(at), plugins(at), addon(at), programs(at)];
-  return [...steps, ...(tests ? [nativeTests(at)] : []), ...(cluster ? [kubernetes(at), images(at)] : [])];
+  return [
+    ...steps,
+    ...(tests ? [nativeTests(at)] : []),
+    ...(image || cluster ? [sluiceImage(root, at)] : []),
+    ...(cluster ? [kubernetes(at), helm(at), images(at)] : []),
+  ];
 }
 
 /** Folders of `group` that are npm packages. */
@@ -43,17 +52,19 @@ function wasmtime(at) {
   const manifest = at("native", "wasmtime", "Cargo.toml");
   const target = at("build", "wasmtime-target");
   const destination = at("build", "wasmtime");
+  // The library is shipped: it tells users nothing of the tree that it was built in.
+  const flags = `--remap-path-prefix=${at()}=sluice`;
   return {
     name: "wasmtime",
     title: "Wasmtime's C API (2 to 3 minutes on two cores)",
     inputs: [at("native", "wasmtime")],
-    extra: tryOutput("rustc", ["--version"]),
+    extra: tryOutput("rustc", ["--version"]) + flags,
     outputs: [join(destination, "lib", "libsluice_wasmtime.so"), join(destination, "include", "wasmtime", "conf.h")],
     commands: () => [
       {
         command: "cargo",
         args: ["build", "--release", "--locked", "--manifest-path", manifest],
-        env: { CARGO_TARGET_DIR: target },
+        env: { CARGO_TARGET_DIR: target, RUSTFLAGS: flags },
       },
     ],
     finish: () => installWasmtime(manifest, target, destination),
@@ -78,6 +89,8 @@ function abiConstants(at) {
 
 function typescript(at) {
   const projects = ["sdk", "host", "test"];
+  // Of packages that are tested by what is only checked.
+  const tested = [at("sdk"), at("host"), ...members(at, "plugins"), ...members(at, "examples")];
   return {
     name: "typescript",
     title: "TypeScript",
@@ -87,12 +100,13 @@ function typescript(at) {
       at("tsconfig.base.json"),
       at("native", "index.d.ts"),
       ...projects.flatMap((project) => [at(project, "tsconfig.json"), at(project, "src")]),
-      at("test", "support"),
+      at("plugins", "tsconfig.json"),
+      at("examples", "tsconfig.json"),
+      ...tested.map((folder) => join(folder, "test")),
       at("docs", "generate"),
-      at("test", "demo"),
-      at("test", "bench"),
-      at("test", "cluster"),
-      at("test", "attack"),
+      ...["support", "demo", "e2e", "bench", "cluster", "attack", "host-native", "docs"].map((part) =>
+        at("test", part),
+      ),
     ],
     outputs: projects.map((project) => at(project, "dist")),
     commands: () => [
@@ -176,6 +190,25 @@ function nativeTests(at) {
   });
 }
 
+/** Of all of Sluice's programs: see deploy/image. */
+function sluiceImage(root, at) {
+  return {
+    name: "image",
+    title: "Sluice's image",
+    needs: ["npm", "plugins", "addon", "programs"],
+    after: ["typescript"],
+    inputs: [
+      ...["deploy/image", "deploy/cni", "host/bin", "host/proto", "host/src", "native/index.js"].map((path) =>
+        at(path),
+      ),
+      ...["package.json", "host/package.json"].map((path) => at(path)),
+    ],
+    extra: tryOutput("node", ["--version"]),
+    outputs: [imagePaths(root).archive],
+    commands: () => imageCommands(root),
+  };
+}
+
 /** Static, since some of them run in images without a C library. */
 function kubernetes(at) {
   const module = at("test", "cluster", "kubernetes");
@@ -201,14 +234,36 @@ function kubernetes(at) {
   };
 }
 
+/** After Kubernetes, with which it shares most of what is compiled. */
+function helm(at) {
+  const module = at("test", "cluster", "helm");
+  const program = at("build", "cluster", "helm");
+  return {
+    name: "helm",
+    title: "Helm",
+    after: ["kubernetes"],
+    inputs: [module],
+    extra: tryOutput("go", ["version"]),
+    outputs: [program],
+    commands: () => [
+      {
+        command: "go",
+        args: ["build", "-trimpath", "-ldflags=-s -w", `-o=${program}`, "helm.sh/helm/v3/cmd/helm"],
+        cwd: module,
+        env: { CGO_ENABLED: "0" },
+      },
+    ],
+  };
+}
+
 function images(at) {
   const folder = at("build", "cluster", "images");
   return {
     name: "images",
-    title: "container images",
+    title: "images of the tests' pods",
     needs: ["kubernetes"],
     inputs: [at("test", "cluster", "images")],
-    outputs: ["pause", "tools", "coredns"].map((name) => join(folder, `${name}.tar`)),
+    outputs: ["pause", "tools", "coredns", "etcd", "memif-peer"].map((name) => join(folder, `${name}.tar`)),
     commands: () => [
       {
         command: process.execPath,
