@@ -1,12 +1,16 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { agentMemoryBenchmarks, runAgentMemory } from "./agent-memory.js";
+import { cniBenchmarks, runCniAdd } from "./cni-add.js";
 import { forwardingBenchmarks, runForwarding } from "./forwarding.js";
 import { idleBenchmarks, runIdle } from "./idle.js";
 import { thisMachine } from "./machine.js";
 import { nativeBenchmarks, prepare, runNative } from "./native.js";
+import { pluginBenchmarks, runPlugins } from "./plugins.js";
 import { type Report, writeReadme } from "./readme.js";
 import { reflectorBenchmarks, runReflector } from "./reflector.js";
 import { type Figure, line } from "./result.js";
+import { rolloutBenchmarks, runRollout } from "./rollout.js";
 import { runTcp, tcpBenchmarks } from "./tcp.js";
 
 interface Suite {
@@ -14,7 +18,7 @@ interface Suite {
   readonly run: (name: string, rounds: number) => AsyncGenerator<Figure>;
   /** How often each contender runs by default. */
   readonly rounds: number;
-  /** Runs only where it is named: it builds Kubernetes, and takes minutes. */
+  /** Runs only where it is named: it takes minutes. */
   readonly onlyNamed?: boolean;
 }
 
@@ -23,15 +27,20 @@ const suites: readonly Suite[] = [
   { names: forwardingBenchmarks, run: runForwarding, rounds: 5 },
   { names: idleBenchmarks, run: runIdle, rounds: 3 },
   { names: tcpBenchmarks, run: runTcp, rounds: 5 },
+  { names: cniBenchmarks, run: runCniAdd, rounds: 10 },
+  { names: agentMemoryBenchmarks, run: () => runAgentMemory(), rounds: 1 },
+  { names: pluginBenchmarks, run: runPlugins, rounds: 10, onlyNamed: true },
   { names: reflectorBenchmarks, run: () => runReflector(), rounds: 1, onlyNamed: true },
+  { names: rolloutBenchmarks, run: () => runRollout(), rounds: 1, onlyNamed: true },
 ];
 const names = suites.flatMap((suite) => suite.names);
 const usual = suites.filter((suite) => !suite.onlyNamed).flatMap((suite) => suite.names);
+const named = suites.filter((suite) => suite.onlyNamed).flatMap((suite) => suite.names);
 
 const USAGE = `npm run bench [-- --only NAME]... [--json FILE] [--rounds N]
 npm run bench -- --readme FILE
   Measures Sluice and prints a table. Names: ${usual.join(", ")}.
-  Only where it is named: ${reflectorBenchmarks.join(", ")} (builds Kubernetes, takes minutes).
+  Only where it is named, as it takes minutes: ${named.join(", ")}.
   --only NAME    this one only; may be given again
   --json FILE    {"results": [{"name", "unit", "value", "reference", "ratio"}], "machine"}
   --rounds N     how often each contender runs, in turns; the medians count (15; 3 to 5 where a round takes seconds)
@@ -103,7 +112,7 @@ export async function main(args: string[]): Promise<number> {
     writeReadme(JSON.parse(readFileSync(wanted.readme, "utf8")) as Report);
     return 0;
   }
-  if (wanted.names.some((name) => !reflectorBenchmarks.includes(name))) await prepare();
+  if (wanted.names.some((name) => !named.includes(name))) await prepare();
   const { results, failed } = await measure(wanted);
   if (wanted.json !== undefined) {
     const report: Report = { results, machine: thisMachine() };

@@ -32,6 +32,17 @@ const marks: Record<string, Mark> = {
   "hot-swap-stall": { of: "value", most: 100 },
   "scale-2": { of: "ratio", least: 1.8 },
   "flows-memory": { of: "value", most: 256 },
+  "cni-add": { of: "value", most: 15 },
+  "cni-add-p99": { of: "value", most: 50 },
+  "cni-add-20": { of: "value", most: 15 },
+  "cni-add-20-p99": { of: "value", most: 50 },
+  "plugin-apply": { of: "value", most: 1000 },
+  "plugin-apply-swap": { of: "value", most: 5 },
+  "plugin-apply-lost": { of: "value", most: 0 },
+  "plugin-config": { of: "value", most: 200 },
+  "plugin-config-swap": { of: "value", most: 5 },
+  "plugin-config-lost": { of: "value", most: 0 },
+  "agent-memory": { of: "value", most: 300 },
 };
 
 const number = (value: number): string =>
@@ -48,13 +59,21 @@ export const methods: Readonly<Record<string, string>> = {
   "hot-swap":
     "100 swaps between two stages under full load. The stall is the longest time from one poll to the next that the worker was on its CPU or waited of itself (a lock, a page); time in which the machine ran others there does not count.",
   flows:
-    "new flows by packets through the whole node to 4 million, with 64 bytes of plugins' slots each; resident memory.",
+    "new flows by packets through the whole node to 4 million, with 64 bytes of plugins' slots each; resident memory beyond that of the same node with 100,000.",
   "forward-10k, ovs":
     "two DPDK devices (`net_pcap`, `infinite_rx`) that replay the requests and the answers of 10,000 flows, the packet thread's CPU time by packets, devices included; Sluice tracks all flows, the others do not. Processes run in turns on one core.",
   idle: "CPU time of all threads of a node with two pods and without traffic.",
   "tap-tcp, vxlan-tcp": "iperf3, one connection, 2 seconds, in turns.",
   "reflector-*":
     "a process with a real API server, into whose etcd 5,000 nodes, 150,000 pods and 10,000 services were written before it started. From the process's start: `fill` of an empty etcd, `nodes` until each has its id and blocks, `resync` where nothing has changed; `change` from a request to the API until a watch of etcd tells it, 200 in a row; resident memory, at its peak and settled; CPU time of the filling.",
+  "cni-*":
+    "ADD of a pod that the API knows, until its interface is up, with a real agent, etcd and dataplane: `agent` the gRPC call alone, `add` sluice-cni from its execve(2) on, one after the other, `add-20` 20 at once; medians and 99th percentiles.",
+  "plugin-*":
+    "a real API server, reflector, agent and dataplane; from a request to the API that changes a Plugin until the first packet between two pods of a node that bears the new mark, one change after the other: `apply` of its inline source (`first` with a compiler that starts), `config` of its configuration; medians and 99th percentiles. Of that, `swap` is from its publication on the node until every worker runs with it, at its longest. Of a ping every millisecond meanwhile, `lost`.",
+  "rollout-*":
+    "a Plugin with a source on 500 nodes: a real API server, reflector and etcds, and the nodes' agents without dataplanes in four processes. `first` of a new Plugin, `each` of a change of its source that comes to one node after the other (each waits 0.2 s for what it reports), the others of one for all at once: from the request until each node's report has it, and until the Plugin is `Ready`, of all at once after a second of settling; meanwhile the API server's requests by their verbs, its open watches (most of them its own) and the events that they sent, writes to Sluice's etcd, and what that has sent.",
+  "agent-memory":
+    "resident memory of an agent, whose dataplane has taken all, in a cluster of 5,000 nodes, 150,000 pods, 10,000 services of 15 endpoints and 200 policies, after its snapshot was written; and its peak.",
 };
 
 function wanted({ of, most, least }: Mark): string {
