@@ -13,9 +13,11 @@ const MERGE_MS = 15 * 60_000;
 /** Each is native/fuzz/<name>_fuzz.cc. The inputs of the short form are counted, so that it tries the same on any machine. */
 const fuzzers: [name: string, about: string, shortInputs: number][] = [
   ["frame", "the parser: frames of a grammar, whole and in pieces, in memory of exactly their size", 12_000],
-  ["path", "bursts of frames through the whole packet path, in virtual time", 30_000],
-  ["module", "mutated modules through the whole load path, and what is taken runs", 6000],
-  ["stage", "the same with a stage at each hook that does what the packets tell it: any write, verdict, call", 3000],
+  ["segment", "super-frames of any shape, wrapped by stages too, are cut: what comes out is what was sent", 5000],
+  ["coalesce", "bursts of TCP packets are joined: cut again they are the very same packets", 6000],
+  ["path", "bursts of frames through the whole packet path, in virtual time", 12_000],
+  ["module", "mutated modules through the whole load path, and what is taken runs", 4000],
+  ["stage", "the same with a stage at each hook that does what the packets tell it: any write, verdict, call", 1500],
 ];
 
 /** A worker is never killed for what it allocates, and Wasmtime handles its own SIGSEGV. */

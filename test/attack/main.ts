@@ -4,11 +4,11 @@ import { type Arguments, readArguments, usage } from "./arguments.js";
 import type { Attack, Setting } from "./attack.js";
 import { fuzzing, keepCorpora } from "./fuzzers.js";
 import { pluginFuzzing } from "./plugins.js";
-import { sanitizedTests } from "./sanitized.js";
+import { races, sanitizedTests } from "./sanitized.js";
 import { nodeAttacks } from "./suites.js";
 
 /** In the order in which they run: what breaks most things first. */
-const attacks: readonly Attack[] = [...fuzzing, pluginFuzzing, sanitizedTests, nodeAttacks];
+const attacks: readonly Attack[] = [...fuzzing, pluginFuzzing, sanitizedTests, races, nodeAttacks];
 
 interface Outcome {
   name: string;
