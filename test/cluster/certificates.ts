@@ -41,6 +41,11 @@ export class Certificates {
     return this.#issue("apiserver", "/CN=kube-apiserver", [`subjectAltName=${alternatives.join(",")}`]);
   }
 
+  /** Of an etcd beside the control plane. */
+  etcd(name: string): Promise<Identity> {
+    return this.#issue(name, "/CN=etcd", [`subjectAltName=IP:${CONTROL.v4},IP:127.0.0.1`]);
+  }
+
   /** One that the API server takes for `user`, in `group`. */
   client(name: string, user: string, group?: string): Promise<Identity> {
     return this.#issue(name, `${group ? `/O=${group}` : ""}/CN=${user}`, ["extendedKeyUsage=clientAuth"]);

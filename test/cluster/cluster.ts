@@ -8,7 +8,7 @@ import { Certificates } from "./certificates.js";
 import { ControlPlane } from "./control-plane.js";
 import type { Daemon } from "./daemon.js";
 import type { Kubectl } from "./kubectl.js";
-import { ClusterNode } from "./node.js";
+import { ClusterNode, type NodePlan, nodeName } from "./node.js";
 import { Wire } from "./wire.js";
 
 const NODE_READY_MS = 90_000;
@@ -23,13 +23,12 @@ export interface ClusterPlan {
 
 /** A real Kubernetes on this machine: a control plane and nodes, each in namespaces of its own. */
 export class Cluster {
-  readonly nodes: ClusterNode[] = [];
-
   private constructor(
     private readonly cleanup: Cleanup,
     readonly plan: ClusterPlan,
     readonly wire: Wire,
     readonly control: ControlPlane,
+    readonly nodes: ClusterNode[],
   ) {}
 
   /** Control plane and nodes whose kubelets do not run yet. */
@@ -42,10 +41,12 @@ export class Cluster {
     await wire.plug(namespace, "control", CONTROL);
     await wire.routeOutside(namespace);
     const certificates = await Certificates.create(folder);
-    const control = await ControlPlane.start(namespace, join(folder, "control"), certificates);
-    const cluster = new Cluster(cleanup, plan, wire, control);
-    for (let number = 1; number <= plan.nodes; number++) await cluster.addNode();
-    return cluster;
+    const machine = (number: number) => createNode(cleanup, plan, { number, certificates, wire });
+    const [control, ...nodes] = await together([
+      ControlPlane.start(namespace, join(folder, "control"), certificates),
+      ...Array.from({ length: plan.nodes }, (_, index) => machine(index + 1)),
+    ]);
+    return new Cluster(cleanup, plan, wire, control, nodes);
   }
 
   get kubectl(): Kubectl {
@@ -58,17 +59,17 @@ export class Cluster {
 
   /** A further node, whose kubelet is not started yet. */
   async addNode(): Promise<ClusterNode> {
+    const { cleanup, plan, wire, control } = this;
     const number = this.nodes.length + 1;
-    const { control, wire } = this;
-    const node = await ClusterNode.create(this.cleanup, {
-      number,
-      machineName: this.plan.nameOf(`node${number}`),
-      folder: join(this.plan.folder, `node${number}`),
-      certificates: control.certificates,
-      wire,
-    });
+    const node = await createNode(cleanup, plan, { number, wire, certificates: control.certificates });
     this.nodes.push(node);
     return node;
+  }
+
+  node(name: string): ClusterNode {
+    const found = this.nodes.find((node) => node.name === name);
+    if (found === undefined) throw new Error(`no node ${name}`);
+    return found;
   }
 
   async startKubelets(nodes: readonly ClusterNode[] = this.nodes): Promise<void> {
@@ -95,4 +96,19 @@ export class Cluster {
     );
     return [stdout, lastEvents, ...logs].join("\n\n");
   }
+}
+
+function createNode(
+  cleanup: Cleanup,
+  { nameOf, folder }: ClusterPlan,
+  plan: Pick<NodePlan, "number" | "certificates" | "wire">,
+): Promise<ClusterNode> {
+  const name = nodeName(plan.number);
+  return ClusterNode.create(cleanup, { ...plan, machineName: nameOf(name), folder: join(folder, name) });
+}
+
+/** All of it, or the first error once nothing is under way any more: what they make can be cleaned up then. */
+async function together<First, Other>(work: [Promise<First>, ...Promise<Other>[]]): Promise<[First, ...Other[]]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }

@@ -10,7 +10,7 @@ import { KUBERNETES } from "./programs.js";
 const READY_MS = 90_000;
 const PEER_PORT_STEP = 1;
 
-/** etcd, the API server, the controller manager and the scheduler, in one network namespace; and Sluice's etcd beside them. */
+/** etcd, the API server, the controller manager and the scheduler, in one network namespace; an etcd of Sluice's beside them where it is started. */
 export class ControlPlane {
   readonly etcd: Daemon;
   readonly apiServer: Daemon;
@@ -61,7 +61,7 @@ export class ControlPlane {
   static async start(namespace: Namespace, folder: string, certificates: Certificates): Promise<ControlPlane> {
     mkdirSync(folder, { recursive: true });
     const plane = new ControlPlane(namespace, folder, certificates, await makeFiles(folder, certificates));
-    await Promise.all([plane.etcd.start(), plane.sluiceEtcd.start()]);
+    await plane.etcd.start();
     await plane.apiServer.start();
     await Promise.all([plane.controllerManager.start(), plane.scheduler.start()]);
     return plane;

@@ -6,7 +6,8 @@ const LOG_TAIL_LINES = 30;
 export interface DaemonPlan {
   /** Of the log file, and in errors. */
   name: string;
-  argv: readonly string[];
+  /** A function where it may change from one start to the next. */
+  argv: readonly string[] | (() => readonly string[]);
   env?: Record<string, string>;
   /** Whether it serves; asked until it does. */
   ready: () => Promise<boolean>;
@@ -45,9 +46,9 @@ export class Daemon {
 
   /** Starts it without waiting until it serves. */
   launch(): void {
-    const { env } = this.plan;
+    const { env, argv } = this.plan;
     const options = { logFile: this.logFile, ...(env && { env }) };
-    this.#program = new Background(this.within(this.plan.argv), options);
+    this.#program = new Background(this.within(typeof argv === "function" ? argv() : argv), options);
   }
 
   async ready(): Promise<void> {

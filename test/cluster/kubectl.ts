@@ -52,6 +52,15 @@ export class Kubectl {
     return this.run("exec", pod, "--", ...argv);
   }
 
+  /** Runs a line of a shell in which `kubectl` is this one. Throws unless it succeeds. */
+  async script(line: string, folder: string): Promise<string> {
+    const kubectl = [KUBERNETES, "kubectl", `--kubeconfig=${this.kubeconfig}`].map((word) => `'${word}'`).join(" ");
+    const argv = ["bash", "-ec", `kubectl() { ${kubectl} "$@"; }; cd '${folder}'; ${line}`];
+    const output = await this.namespace.run(argv, { timeoutMs: TIMEOUT_MS });
+    if (output.status !== 0) throw new CommandError([line], output);
+    return output.stdout;
+  }
+
   #run(args: string[], options: RunOptions): Promise<Output> {
     const [name = "", ...rest] = args;
     return this.namespace.run([KUBERNETES, "kubectl", `--kubeconfig=${this.kubeconfig}`, name, ...rest], {

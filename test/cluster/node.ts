@@ -5,14 +5,16 @@ import type { Cleanup } from "../support/cleanup.js";
 import { root } from "../support/dataplane.js";
 import { Namespace } from "../support/namespace.js";
 import { Background, eventually, must, type Output, type RunOptions, run } from "../support/process.js";
-import { DNS_SERVICE, nodeAddress, OUTSIDE } from "./address-plan.js";
+import { DNS_SERVICE, nodeAddress, OUTSIDE, WIRE_PREFIX } from "./address-plan.js";
 import { type Certificates, writeKubeconfig } from "./certificates.js";
 import { children, Daemon, type DaemonPlan } from "./daemon.js";
 import { IMAGES, KUBERNETES } from "./programs.js";
-import type { Wire } from "./wire.js";
+import { type Addresses, UPLINK, type Wire } from "./wire.js";
 
 const SCRIPTS = `${root}/test/cluster/node`;
 const IMAGE_NAMES = ["pause", "tools", "coredns"];
+/** The command line of containerd's client, for what kubelet made. */
+export const CTR = ["ctr", "--namespace", "k8s.io"];
 const CONTAINERD_SOCKET = "/run/containerd/containerd.sock";
 const UP_MS = 30_000;
 const READY_MS = 90_000;
@@ -33,6 +35,8 @@ export class ClusterNode {
   readonly containerd: Daemon;
   readonly kubelet: Daemon;
   readonly daemons: Daemon[] = [];
+  /** On its interface, and of the Node. */
+  addresses: Addresses;
 
   private constructor(
     readonly number: number,
@@ -41,6 +45,8 @@ export class ClusterNode {
     private readonly initPid: number,
     kubeconfig: string,
   ) {
+    this.addresses = nodeAddress(number);
+    const configuration = this.#write("kubelet.json", kubeletConfig(folder));
     this.containerd = this.daemon({
       name: "containerd",
       argv: ["containerd", "--config", this.#write("containerd.toml", CONTAINERD_CONFIG)],
@@ -49,10 +55,9 @@ export class ClusterNode {
     });
     this.kubelet = this.daemon({
       name: "kubelet",
-      argv: [
-        ...[KUBERNETES, "kubelet", `--config=${this.#write("kubelet.json", kubeletConfig(folder))}`],
-        ...[`--kubeconfig=${kubeconfig}`, `--hostname-override=${this.name}`],
-        `--node-ip=${Object.values(nodeAddress(number)).join(",")}`,
+      argv: () => [
+        ...[KUBERNETES, "kubelet", `--config=${configuration}`, `--kubeconfig=${kubeconfig}`],
+        ...[`--hostname-override=${this.name}`, `--node-ip=${Object.values(this.addresses).join(",")}`],
       ],
       ready: async () => (await this.run(["curl", "-sf", "http://127.0.0.1:10248/healthz"])).status === 0,
       readyMs: READY_MS,
@@ -83,10 +88,6 @@ export class ClusterNode {
     return nodeName(this.number);
   }
 
-  get addresses(): { v4: string; v6: string } {
-    return nodeAddress(this.number);
-  }
-
   /** A program of this node's; it ends with the node. */
   daemon(plan: DaemonPlan): Daemon {
     const daemon = new Daemon(plan, (argv) => this.command(argv), this.folder);
@@ -113,14 +114,29 @@ export class ClusterNode {
     await this.must(["sh", "-c", 'mkdir -p "$(dirname "$1")" && cat > "$1"', "sh", path], { input: text });
   }
 
+  /** Gives it other addresses, with routes kept, and restarts kubelet with them. */
+  async readdress(addresses: Addresses): Promise<void> {
+    await this.must(["sysctl", "-q", "-w", `net.ipv4.conf.${UPLINK}.promote_secondaries=1`]);
+    for (const family of ["v4", "v6"] as const) {
+      const change = (verb: string, address: string) =>
+        this.must(["ip", "address", verb, `${address}/${WIRE_PREFIX[family]}`, "dev", UPLINK]);
+      await change("add", addresses[family]);
+      await change("del", this.addresses[family]);
+    }
+    this.addresses = addresses;
+    await this.kubelet.restart();
+  }
+
   async #prepare(): Promise<void> {
     await this.writeFile("/etc/resolv.conf", `nameserver ${OUTSIDE.v4}\n`);
     await this.must(["mkdir", "-p", "/opt/cni/bin", "/etc/cni/net.d"]);
     await this.must(["ln", "-s", `${REFERENCE_PLUGINS}/loopback`, "/opt/cni/bin/loopback"]);
-    for (const image of IMAGE_NAMES)
-      await this.must(["ctr", "--namespace", "k8s.io", "images", "import", `${IMAGES}/${image}.tar`], {
-        timeoutMs: 120_000,
-      });
+    for (const image of IMAGE_NAMES) await this.importImage(`${IMAGES}/${image}.tar`);
+  }
+
+  /** Makes the images of an archive known to containerd. */
+  async importImage(archive: string): Promise<void> {
+    await this.must([...CTR, "images", "import", archive], { timeoutMs: 120_000 });
   }
 
   #write(name: string, text: string): string {

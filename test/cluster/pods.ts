@@ -3,7 +3,7 @@ import type { Cluster } from "./cluster.js";
 import { HTTP_PORT, type PodPlan, serverPod, UDP_PORT } from "./workloads.js";
 
 const READY_MS = 60_000;
-const ANSWER_SECONDS = "3";
+const ANSWER_SECONDS = 3;
 
 export type Family = "v4" | "v6";
 export const FAMILIES = ["v4", "v6"] as const;
@@ -59,16 +59,17 @@ export class Pod {
     return this.cluster.kubectl.exec(this.name, ...argv);
   }
 
-  /** Calls a server over HTTP; undefined when nobody answers. */
-  async http(address: string, port = HTTP_PORT): Promise<Answer | undefined> {
-    return answer(await this.run(...curl(address, port)));
+  /** Calls a server over HTTP; undefined when nobody answers within so many seconds. */
+  async http(address: string, port = HTTP_PORT, seconds = ANSWER_SECONDS): Promise<Answer | undefined> {
+    return answer(await this.run(...curl(address, port, seconds)));
   }
 
-  /** Asks a server over UDP who it is; undefined when nobody answers. */
-  async udp(address: string, port = UDP_PORT): Promise<string | undefined> {
+  /** Asks a server over UDP who it is; undefined when nobody answers within so many seconds. */
+  async udp(address: string, port = UDP_PORT, seconds = ANSWER_SECONDS): Promise<string | undefined> {
     const query = `host=${encodeURIComponent(address)}&port=${port}&protocol=udp&request=hostname&tries=1`;
-    const { stdout } = await this.run("curl", "-gsS", `http://127.0.0.1:${HTTP_PORT}/dial?${query}`);
-    return (JSON.parse(stdout) as { responses?: string[] }).responses?.[0];
+    const url = `http://127.0.0.1:${HTTP_PORT}/dial?${query}`;
+    const { status, stdout } = await this.run("curl", "-gsS", "--max-time", String(seconds), url);
+    return status === 0 ? (JSON.parse(stdout) as { responses?: string[] }).responses?.[0] : undefined;
   }
 
   /** How many of `count` echoes came back. */
@@ -83,9 +84,10 @@ export class Pod {
 }
 
 /** The arguments of curl that ask a server who it is and who called it. */
-export function curl(address: string, port: number): string[] {
+export function curl(address: string, port: number, seconds = ANSWER_SECONDS): string[] {
   const url = `http://${host(address)}:${port}`;
-  return ["curl", "-gsS", "--max-time", ANSWER_SECONDS, "-w", "\\n", `${url}/hostname`, `${url}/clientip`];
+  const limits = ["--fail-early", "--max-time", String(seconds)];
+  return ["curl", "-gsS", ...limits, "-w", "\\n", `${url}/hostname`, `${url}/clientip`];
 }
 
 /** What curl() printed: a line for each, the second one an address with its port. */

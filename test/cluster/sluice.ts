@@ -1,25 +1,25 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../support/dataplane.js";
-import { eventually } from "../support/process.js";
-import { GATEWAY, POD_CIDRS, SLUICE_ETCD, SLUICE_ETCD_PORT, WIRE_PREFIX } from "./address-plan.js";
+import { POD_CIDRS, SLUICE_ETCD, SLUICE_ETCD_PORT } from "./address-plan.js";
 import { writeKubeconfig } from "./certificates.js";
 import type { Cluster } from "./cluster.js";
 import type { Daemon } from "./daemon.js";
 import { coreDns } from "./dns.js";
 import type { KubernetesObject } from "./kubectl.js";
 import type { ClusterNode } from "./node.js";
-import { FAMILIES } from "./pods.js";
-import { UPLINK } from "./wire.js";
 
 const COMMAND = [process.execPath, `${root}/host/bin/sluice.js`];
 const REFLECTOR_USER = "system:serviceaccount:kube-system:sluice-reflector";
 const REFLECTOR_PORT = 9465;
-const HOST_DEVICE = "sluice0";
+/** Sources that take too long and servers that stall are tests' business. */
+const IMPATIENT = ["--compile-time", "4s", "--fetch-time", "5s"];
 /** Of an agent that is ready: what a killed one leaves of its socket says nothing. */
 const AGENT_READY = "http://127.0.0.1:9466/readyz";
 const CNI_BINARY = `${root}/build/native/sluice-cni`;
-const CNI_CONFIGURATION = "10-sluice.conflist";
+export const CNI_CONFIGURATION = "10-sluice.conflist";
+/** Where containerd looks for configurations. */
+export const CNI_FOLDER = "/etc/cni/net.d";
 const READY_MS = 90_000;
 
 /** Sluice on a cluster: its resources, its reflector, and its processes on every node. */
@@ -33,7 +33,17 @@ export class Sluice {
     const etcd = `http://127.0.0.1:${SLUICE_ETCD_PORT}`;
     this.reflector = control.daemon({
       name: "reflector",
-      argv: [...COMMAND, "reflector", "--etcd", etcd, "--kubeconfig", kubeconfig],
+      argv: [
+        ...COMMAND,
+        "reflector",
+        "--etcd",
+        etcd,
+        "--kubeconfig",
+        kubeconfig,
+        "--identity",
+        "control",
+        ...IMPATIENT,
+      ],
       ready: control.serves(`127.0.0.1:${REFLECTOR_PORT}/readyz`),
       readyMs: READY_MS,
     });
@@ -43,9 +53,10 @@ export class Sluice {
   static async install(cluster: Cluster): Promise<Sluice> {
     const { control, kubectl } = cluster;
     const sluice = new Sluice(cluster);
-    await kubectl.must("apply", "-f", `${root}/deploy/crds`, "-f", `${root}/deploy/rbac`);
+    await control.sluiceEtcd.start();
+    await kubectl.must("apply", "-f", `${root}/deploy/crds`, "-f", `${root}/deploy/manifests/reflector-rbac.yaml`);
     await kubectl.must("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
-    await kubectl.apply(...pools(), nodeConfig({ uplink: { device: UPLINK, take: false } }));
+    await kubectl.apply(...POOLS, nodeConfig());
     const identity = await control.certificates.client("reflector", REFLECTOR_USER);
     writeKubeconfig(join(control.folder, "reflector.kubeconfig"), control.certificates.authority, identity);
     await sluice.reflector.start();
@@ -61,28 +72,13 @@ export class Sluice {
     await kubectl.must("rollout", "status", "--namespace=kube-system", "deployment/coredns", "--timeout=90s");
   }
 
-  /** Says what the uplink's addresses are, which the kernel does not have while the uplink is the dataplane's own. */
-  async #annotate(node: ClusterNode): Promise<void> {
-    const { kubectl } = this.cluster;
-    const addresses = FAMILIES.map((family) => `${node.addresses[family]}/${WIRE_PREFIX[family]}`);
-    await eventually(`${node.name} is registered`, READY_MS, async () =>
-      (await kubectl.run("get", "node", node.name)).status === 0 ? true : undefined,
-    );
-    await kubectl.must(
-      ...["annotate", "node", node.name, `sluice.dev/uplink-addresses=${addresses.join(",")}`],
-      `sluice.dev/uplink-gateways=${FAMILIES.map((family) => GATEWAY[family]).join(",")}`,
-    );
-  }
-
   /** Sluice and kubelet on a node. */
   async addNode(node: ClusterNode): Promise<SluiceNode> {
     const added = new SluiceNode(node);
     this.nodes.set(node.name, added);
     await added.install();
     await node.kubelet.start();
-    await this.#annotate(node);
     await added.start();
-    await added.leaveUplink();
     return added;
   }
 }
@@ -121,21 +117,7 @@ export class SluiceNode {
   async install(): Promise<void> {
     await this.node.must(["cp", CNI_BINARY, "/opt/cni/bin/"]);
     const configuration = readFileSync(`${root}/deploy/cni/${CNI_CONFIGURATION}`, "utf8");
-    await this.node.writeFile(`/etc/cni/net.d/${CNI_CONFIGURATION}`, configuration);
-  }
-
-  /**
-   * Leaves the uplink to the dataplane: the node's own processes reach others by the port that it has for them. The kernel
-   * would answer what comes in there even without an address on it: what has its way back by another interface it drops.
-   */
-  async leaveUplink(): Promise<void> {
-    await eventually(`${this.node.name}'s own port`, READY_MS, async () => {
-      const { stdout } = await this.node.run(["ip", "-o", "address", "show", "dev", HOST_DEVICE]);
-      return FAMILIES.every((family) => stdout.includes(this.node.addresses[family])) ? true : undefined;
-    });
-    await this.node.must(["ip", "address", "flush", "dev", UPLINK]);
-    const settings = [`net.ipv4.conf.${UPLINK}.rp_filter=1`, `net.ipv6.conf.${UPLINK}.disable_ipv6=1`];
-    await this.node.must(["sysctl", "-q", "-w", ...settings]);
+    await this.node.writeFile(`${CNI_FOLDER}/${CNI_CONFIGURATION}`, configuration);
   }
 
   async start(): Promise<void> {
@@ -145,20 +127,18 @@ export class SluiceNode {
   }
 }
 
-export function nodeConfig(spec: Record<string, unknown>): KubernetesObject {
+export function nodeConfig(spec: Record<string, unknown> = {}, name = "default"): KubernetesObject {
   return {
     apiVersion: "sluice.dev/v1alpha1",
     kind: "NodeConfig",
-    metadata: { name: "default" },
+    metadata: { name },
     spec: { memory: { hugepages: "never" }, maxFlows: 65536, ...spec },
   };
 }
 
-function pools(): KubernetesObject[] {
-  return Object.entries(POD_CIDRS).map(([family, cidr]) => ({
-    apiVersion: "sluice.dev/v1alpha1",
-    kind: "IPPool",
-    metadata: { name: `pods-${family}` },
-    spec: { cidr },
-  }));
+export function ipPool(name: string, cidr: string, blockSize?: number): KubernetesObject {
+  const spec = { cidr, ...(blockSize === undefined ? {} : { blockSize }) };
+  return { apiVersion: "sluice.dev/v1alpha1", kind: "IPPool", metadata: { name }, spec };
 }
+
+const POOLS = Object.entries(POD_CIDRS).map(([family, cidr]) => ipPool(`pods-${family}`, cidr));

@@ -47,6 +47,32 @@ export function serverPod({
   };
 }
 
+/** Pods that do nothing, on one node. */
+export function pauseDeployment(name: string, node: string, replicas: number): KubernetesObject {
+  const labels = { app: name };
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name, namespace: "default" },
+    spec: {
+      replicas,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { ...PAUSE, nodeSelector: { "kubernetes.io/hostname": node } } },
+    },
+  };
+}
+
+/** A pod that does nothing. */
+export function pausePod({ name, node, labels = {} }: PodPlan): KubernetesObject {
+  const metadata = { name, namespace: "default", labels };
+  return { apiVersion: "v1", kind: "Pod", metadata, spec: { ...PAUSE, nodeName: node } };
+}
+
+const PAUSE = {
+  terminationGracePeriodSeconds: 0,
+  containers: [{ name: "pause", image: "sluice.test/pause:1", imagePullPolicy: "Never" }],
+};
+
 export interface ServicePlan {
   name: string;
   selector: Record<string, string>;

@@ -2,23 +2,27 @@ import { afterEach, describe, expect, test } from "vitest";
 import { eventually } from "../../support/process.js";
 import type { KubernetesObject } from "../kubectl.js";
 import { FAMILIES, type Pod } from "../pods.js";
-import { HTTP_PORT } from "../workloads.js";
+import { HTTP_PORT, UDP_PORT } from "../workloads.js";
 import type { World } from "./world.js";
 
 const SETTLED_MS = 20_000;
+/** Whoever is refused is asked again until it is so. */
+const REFUSED_SECONDS = 1;
 
 /** NetworkPolicy objects, as kubectl applies them, to what passes between pods. */
 export function policies(world: () => World): void {
   describe("network policies", () => {
     afterEach(() => world().cluster.kubectl.must("delete", "networkpolicy", "--all"));
 
-    const reaches = async (from: Pod, to: Pod) => {
-      const answers = await Promise.all(FAMILIES.map((family) => from.http(to[family])));
+    const reaches = async (from: Pod, to: Pod, seconds?: number) => {
+      const answers = await Promise.all(FAMILIES.map((family) => from.http(to[family], HTTP_PORT, seconds)));
       return answers.map((answer) => answer !== undefined);
     };
     const becomes = (from: Pod, to: Pod, expected: boolean) =>
       eventually(`${from.name} ${expected ? "reaches" : "does not reach"} ${to.name}`, SETTLED_MS, async () =>
-        (await reaches(from, to)).every((reached) => reached === expected) ? true : undefined,
+        (await reaches(from, to, expected ? undefined : REFUSED_SECONDS)).every((reached) => reached === expected)
+          ? true
+          : undefined,
       );
 
     test("a pod with a policy that allows one peer is reached by that one alone, and kubelet still finds it ready", async () => {
@@ -39,7 +43,7 @@ export function policies(world: () => World): void {
       );
       await becomes(pods.near, pods.far, false);
       expect(await reaches(pods.one, pods.far)).toEqual([true, true]);
-      expect(await pods.one.udp(pods.far.v4)).toBeUndefined();
+      expect(await pods.one.udp(pods.far.v4, UDP_PORT, REFUSED_SECONDS)).toBeUndefined();
     });
 
     test("a policy on a pod's own connections holds for those, and answers to others pass", async () => {

@@ -55,9 +55,7 @@ export class World {
 
   /** A node's own process calls a server; undefined when nobody answers. */
   async httpFromNode(node: string, address: string, port: number): Promise<Answer | undefined> {
-    const found = this.cluster.nodes.find(({ name }) => name === node);
-    if (found === undefined) throw new Error(`no node ${node}`);
-    return answer(await found.run(curl(address, port)));
+    return answer(await this.cluster.node(node).run(curl(address, port)));
   }
 }
 

@@ -23,6 +23,8 @@ const [programs, output] = process.argv.slice(2);
 const images = {
   pause: { entrypoint: ["/pause"], fill: pause },
   tools: { entrypoint: ["/bin/agnhost"], fill: tools },
+  etcd: { entrypoint: ["etcd"], fill: etcd },
+  "memif-peer": { entrypoint: ["memif-peer"], fill: memifPeer },
   coredns: { entrypoint: ["/coredns"], fill: (root) => cpSync(join(programs, "coredns"), join(root, "coredns")) },
 };
 
@@ -32,10 +34,8 @@ function pause(root) {
 
 /** A shell with the usual commands, the clients and servers that tests call, and agnhost. */
 function tools(root) {
-  for (const folder of ["bin", "etc", "tmp", "uploads"]) mkdirSync(join(root, folder));
-  cpSync("/bin/busybox", join(root, "bin/busybox"));
-  const applets = execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).split("\n").filter(Boolean);
-  for (const applet of applets.filter((name) => name !== "busybox")) symlinkSync("busybox", join(root, "bin", applet));
+  for (const folder of ["etc", "tmp", "uploads"]) mkdirSync(join(root, folder));
+  busybox(root);
   cpSync(join(programs, "agnhost"), join(root, "bin/agnhost"));
   for (const program of ["/usr/bin/curl", "/usr/bin/iperf3", "/bin/ping", "/usr/bin/socat"])
     withLibraries(root, program);
@@ -43,6 +43,31 @@ function tools(root) {
   writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/:/bin/sh\n");
   writeFileSync(join(root, "etc/group"), "root:x:0:\n");
   writeFileSync(join(root, "etc/nsswitch.conf"), "hosts: files dns\n");
+}
+
+/** A shell with the usual commands. */
+function busybox(root) {
+  mkdirSync(join(root, "bin"));
+  cpSync("/bin/busybox", join(root, "bin/busybox"));
+  const applets = execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).split("\n").filter(Boolean);
+  for (const applet of applets.filter((name) => name !== "busybox")) symlinkSync("busybox", join(root, "bin", applet));
+}
+
+/** DPDK's testpmd, with the drivers that a memif and a kernel interface take. */
+function memifPeer(root) {
+  mkdirSync(join(root, "run"));
+  busybox(root);
+  cpSync(join(here, "memif-peer.sh"), join(root, "bin/memif-peer"));
+  for (const program of ["/usr/bin/dpdk-testpmd", "/sbin/ip", "/bin/ping"]) withLibraries(root, program);
+  const folder = execFileSync("pkg-config", ["--variable=libdir", "libdpdk"], { encoding: "utf8" }).trim();
+  for (const driver of ["mempool_ring", "net_memif", "net_af_packet"])
+    withLibraries(root, join(folder, `librte_${driver}.so`));
+}
+
+/** Sluice's etcd, of Debian's package. */
+function etcd(root) {
+  mkdirSync(join(root, "bin"));
+  withLibraries(root, "/usr/bin/etcd");
 }
 
 /** Copies a program to /bin, with the libraries that it names, where it looks for them. */
