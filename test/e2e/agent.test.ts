@@ -360,8 +360,8 @@ export function process(batch: Batch): void {
   for (let i = 0; i < batch.length; i++) batch.at(i).drop(DropReason.Policy);
 }
 `;
-  const version = (digest: string, change: object = {}) => ({
-    ...{ generation: 1, digest, origin: "inline", source: "", hooks: ["forward"] },
+  const version = (digest: string, change: { generation?: number; [field: string]: unknown } = {}) => ({
+    ...{ id: `v${change.generation ?? 1}`, generation: 1, digest, origin: "inline", source: "", hooks: ["forward"] },
     ...change,
   });
   const publish = (live: object) =>
@@ -381,7 +381,7 @@ export function process(batch: Batch): void {
   test("runs where it is placed; one that can't run changes nothing else; it goes with its record", async () => {
     const [one, two] = nodes as [ClusterNode, ClusterNode];
     const [a, b] = [await addPod(one), await addPod(one)];
-    const { wasm, digest } = await compileText(SOURCE, "wall");
+    const { wasm, digest } = await compileText(SOURCE);
     await new ModuleStore(store).put(wasm);
     await put(mirrorKey("nodes", "node1"), { ...nodeRecord(1), labels: { wall: "yes" } });
     const placement = { nodeSelector: { wall: "yes" } };
@@ -391,7 +391,7 @@ export function process(batch: Batch): void {
     expect(await inForward(two)).not.toContain("wall");
 
     await publish(version(digest, { placement, generation: 2, config: { none: "taken" } }));
-    await tells(one, "why it can't run generation 2", { generation: "1", problem: "refused" });
+    await tells(one, "why it can't run generation 2", { generation: "1", problem: "generation 2 does not run" });
     const c = await addPod(one);
     expect((await ping(a.namespace, addressOf(c, 4), { count: 2 })).lost).toBe(2);
 

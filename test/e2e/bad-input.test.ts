@@ -23,7 +23,7 @@ beforeAll(async () => {
     file.plugins = [policyPlugin("allow", [])];
   });
   const [client, server] = node.pods as [Pod, Pod];
-  pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+  pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
   stream = await IperfFlow.start(cleanup, client.namespace, server.namespace, server.v6, {
     seconds: 30,
     extra: ["-b", "20M"],

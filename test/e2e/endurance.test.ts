@@ -9,7 +9,7 @@ import { machineDifferences, machineState } from "../support/machine.js";
 import { assembleStage } from "../support/modules.js";
 import { removeNamespace } from "../support/namespace.js";
 import { exampleSource, policyPlugin } from "../support/plugins.js";
-import { eventually, must } from "../support/process.js";
+import { eventually, must, run } from "../support/process.js";
 import { type Node, oneNode, type Pod, temporaryFolder } from "../support/topology.js";
 import { exchangeUdp, PingFlow, ping, sendUdp } from "../support/traffic.js";
 
@@ -17,6 +17,8 @@ import { exchangeUdp, PingFlow, ping, sendUdp } from "../support/traffic.js";
 const full = process.env.SLUICE_ATTACK === "full";
 const KILLS = full ? 100 : 3;
 const SWAPS = full ? 10_000 : 100;
+/** Swaps until caches and pools, and V8's heap, have their size: they grow for about 250. */
+const WARM_UP = 300;
 const MINUTE = 60_000;
 const CALL_MS = 30_000;
 
@@ -44,7 +46,7 @@ describe("a dataplane that is killed again and again under traffic", () => {
         file.plugins = [policyPlugin("allow", [])];
       });
       const [client, server] = podsOf(node);
-      const traffic = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+      const traffic = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
       const looks = async () => {
         const { native } = await node.dataplane.status();
         return {
@@ -81,8 +83,8 @@ describe("a pod's namespace that is deleted under traffic", () => {
     const node = await oneNode(cleanup, 3);
     const [client, server] = podsOf(node);
     const gone = node.pods[2] as Pod;
-    const others = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
-    new PingFlow(cleanup, gone.namespace, server.v4, { interval: 0.005 });
+    const others = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
+    new PingFlow(cleanup, gone.namespace, server.v4, { interval: 0.02 });
     await sleep(200);
     await removeNamespace(gone.namespace.name);
     await sendUdp(client.namespace, gone.v4, 9);
@@ -92,6 +94,115 @@ describe("a pod's namespace that is deleted under traffic", () => {
     await node.dataplane.apply(without);
     expect((await others.stop()).lost).toBe(0);
     expect(await ping(client.namespace, server.v6)).toMatchObject({ lost: 0 });
+  });
+
+  describe.each([
+    { kind: "tap", restarted: false, title: "a TAP's" },
+    { kind: "tap", restarted: true, title: "that of a TAP which a restarted dataplane took over" },
+    { kind: "veth", restarted: false, title: "a veth pair's" },
+  ] as const)("$title", ({ kind, restarted }) => {
+    let node: Node;
+    let client: Pod, lost: Pod;
+
+    const portOf = async (name: string) =>
+      (await node.dataplane.status()).native.ports.find((port) => port.name === name);
+
+    beforeEach(async () => {
+      node = await oneNode(cleanup, 2, (file) => {
+        for (const port of file.ports) if (port.name.startsWith("pod")) Object.assign(port, { kind });
+      });
+      [client, lost] = podsOf(node);
+      if (restarted) {
+        await node.dataplane.stop("SIGKILL");
+        await node.dataplane.start(node.file);
+      }
+      expect(await ping(client.namespace, lost.v4)).toMatchObject({ lost: 0 });
+    });
+
+    test("ends while its port is open: the port is down and says why, and packets to it are dropped for that", async () => {
+      // One end of a pair ends with the namespace of the other one.
+      const witness = `w${process.pid}`;
+      await must(["ip", "link", "add", witness, "type", "veth", "peer", "name", "w", "netns", lost.namespace.name]);
+      await removeNamespace(lost.namespace.name);
+      await eventually("the namespace's end", 5000, async () =>
+        (await run(["ip", "link", "show", witness])).status === 0 ? undefined : true,
+      );
+      const port = await eventually("the port's end", 5000, async () => {
+        const now = await portOf("pod2");
+        return now?.up === false ? now : undefined;
+      });
+      expect(port.lost).toBe(`network namespace ${lost.namespace.path} is gone`);
+      const { polls } = await quietSecond(node);
+      expect(polls, "workers sleep").toBeLessThan(20_000);
+      const before = (await node.dataplane.status()).native.drops["port-down"] ?? 0;
+      await sendUdp(client.namespace, lost.v4, 9);
+      await eventually("the drop", 5000, async () =>
+        ((await node.dataplane.status()).native.drops["port-down"] ?? 0) > before ? true : undefined,
+      );
+      expect(node.dataplane.log()).toContain("lost a port");
+    });
+
+    test("that is made again has its port again, with nothing else done", async () => {
+      const flow = new PingFlow(cleanup, client.namespace, lost.v4, { interval: 0.05 });
+      await removeNamespace(lost.namespace.name);
+      await must(["ip", "netns", "add", lost.namespace.name]);
+      await eventually("the interface", 10_000, async () =>
+        (await lost.namespace.run(["ip", "link", "show", "eth0"])).status === 0 ? true : undefined,
+      );
+      expect(await ping(lost.namespace, client.v6)).toMatchObject({ lost: 0 });
+      expect(await ping(client.namespace, lost.v4)).toMatchObject({ lost: 0 });
+      expect(await portOf("pod2")).toMatchObject({ up: true, lost: "" });
+      expect((await flow.stop()).received).toBeGreaterThan(0);
+    });
+
+    test("that is made again before a state is applied has its port with that state", async () => {
+      await removeNamespace(lost.namespace.name);
+      await must(["ip", "netns", "add", lost.namespace.name]);
+      await node.dataplane.apply(node.file);
+      expect(await ping(lost.namespace, client.v4)).toMatchObject({ lost: 0 });
+      expect(await ping(client.namespace, lost.v6)).toMatchObject({ lost: 0 });
+    });
+  });
+
+  test("that is made again with another interface of the name has its port once that is gone", async () => {
+    const node = await oneNode(cleanup, 2);
+    const [client, lost] = podsOf(node);
+    await removeNamespace(lost.namespace.name);
+    await must(["ip", "netns", "add", lost.namespace.name]);
+    await lost.namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other");
+    const changed = structuredClone(node.file);
+    changed.routes = changed.routes.filter(({ prefix }) => !prefix.startsWith(`${client.v4}/`));
+    await node.dataplane.apply(changed); // which is no reason to refuse what can be had
+    const port = async () => (await node.dataplane.status()).native.ports.find(({ name }) => name === "pod2");
+    expect(await port()).toMatchObject({
+      up: false,
+      lost: expect.stringContaining("interface of another kind has it"),
+    });
+    await lost.namespace.ip("link", "delete", "eth0");
+    await eventually("the port", 30_000, async () => ((await port())?.up === true ? true : undefined));
+    expect(await ping(lost.namespace, client.v6)).toMatchObject({ lost: 0 });
+  });
+
+  test("does not keep other changes of the node from being made", async () => {
+    const node = await oneNode(cleanup, 3);
+    const [client, server] = podsOf(node);
+    await removeNamespace((node.pods[2] as Pod).namespace.name);
+    const changed = structuredClone(node.file);
+    changed.routes = changed.routes.filter(({ prefix }) => !prefix.startsWith(`${server.v4}/`));
+    await node.dataplane.apply(changed);
+    expect(await ping(client.namespace, server.v4, { count: 1 })).toMatchObject({ lost: 1 });
+    expect(await ping(client.namespace, server.v6)).toMatchObject({ lost: 0 });
+  });
+});
+
+describe("an interface that is deleted in its namespace", () => {
+  test("is made again", async () => {
+    const node = await oneNode(cleanup, 2);
+    const [client, server] = podsOf(node);
+    await server.namespace.ip("link", "delete", "eth0");
+    await eventually("an answer", 10_000, async () =>
+      (await ping(client.namespace, server.v4, { count: 1 })).lost === 0 ? true : undefined,
+    );
   });
 });
 
@@ -135,7 +246,7 @@ describe("swaps without end", () => {
         { changes: [{ load: { pluginJson: JSON.stringify(spec) } }], modules: versions },
         CALL_MS,
       );
-      const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+      const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
       const swap = async (times: number) => {
         for (let i = 1; i <= times; i++) {
           const { digest } = versions[i % 2] as (typeof versions)[number];
@@ -143,18 +254,30 @@ describe("swaps without end", () => {
           await rpc.call("changePlugins", { changes: [change], modules: versions }, CALL_MS);
         }
       };
-      await swap(SWAPS / 2); // caches and pools reach their size
+      await swap(WARM_UP);
       const before = footprint(node.dataplane.pid);
-      await swap(SWAPS / 2);
+      await swap(SWAPS);
       const after = footprint(node.dataplane.pid);
       expect((await pings.stop()).lost).toBe(0);
       expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + 2);
-      expect(after.mappings).toBeLessThanOrEqual(before.mappings + 32);
+      // V8's heap comes and goes in parts of its own; what a swap leaves behind would be one each time.
+      expect(after.mappings).toBeLessThanOrEqual(before.mappings + 32 + SWAPS / 100);
       expect(after.megabytes).toBeLessThan(before.megabytes + 32);
     },
-    2 * MINUTE + SWAPS * 200,
+    2 * MINUTE + (WARM_UP + SWAPS) * 200,
   );
 });
+
+/** What workers did in a second in which nobody has packets for them. */
+async function quietSecond(node: Node): Promise<{ polls: number }> {
+  const polls = async () => {
+    const { workers } = (await node.dataplane.status()).native;
+    return workers.reduce((sum, worker) => sum + worker.polls, 0);
+  };
+  const before = await polls();
+  await sleep(1000);
+  return { polls: (await polls()) - before };
+}
 
 interface Footprint {
   descriptors: number;
@@ -195,7 +318,7 @@ describe("a stage that takes too long once in a while", () => {
       { changes: [{ load: { pluginJson: JSON.stringify(spec) } }], modules: [{ digest, wasm }] },
       CALL_MS,
     );
-    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.002 });
+    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
     const stage = await eventually("three failures", 40_000, async () => {
       const found = (await rpc.call("status", {}, CALL_MS)).native.stages.find(({ name }) => name === "slow");
       return found !== undefined && found.failures >= 3 ? found : undefined;

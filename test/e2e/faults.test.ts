@@ -32,7 +32,7 @@ describe.each([
     const node = await oneNode(cleanup, 2);
     const [client, server] = podsOf(node);
     await node.dataplane.must("plugin", "load", source, "--failure", "FailOpen");
-    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
     const stream = await IperfFlow.start(cleanup, client.namespace, server.namespace, server.v6, { seconds: 3 });
     await sleep(500);
     await sendUdp(client.namespace, server.v4, trigger);
@@ -61,7 +61,7 @@ describe.each([
     const node = await oneNode(cleanup, 2);
     const [client, server] = podsOf(node);
     await node.dataplane.must("plugin", "load", source, "--failure", "Reload");
-    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
     await sleep(200);
     await sendUdp(client.namespace, server.v4, trigger);
     await sleep(1_000);
@@ -91,7 +91,7 @@ describe("a full flow table", () => {
       file.conntrack = { ...file.conntrack, maxFlows: MAX_FLOWS };
     });
     const [client, server] = podsOf(node);
-    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
     const stream = await IperfFlow.start(cleanup, client.namespace, server.namespace, server.v6, { seconds: 4 });
     await exchangeUdp(client.namespace, server.v4, { ports: 3 * MAX_FLOWS });
     const { flows } = (await node.dataplane.status()).native;
@@ -106,7 +106,7 @@ describe("a full flow table", () => {
       file.conntrack = { ...file.conntrack, maxFlows: MAX_FLOWS };
     });
     const [client, server] = podsOf(node);
-    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+    const pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
     await sleep(300);
     await exchangeUdp(client.namespace, server.v4, { ports: 2 * MAX_FLOWS, echo: { cleanup, at: server.namespace } });
     const { native } = await node.dataplane.status();

@@ -31,7 +31,7 @@ beforeAll(async () => {
   [client, server, victim] = node.pods as [Pod, Pod, Pod];
   rpc = new DataplaneClient(node.dataplane.socket);
   cleanup.defer("client", () => rpc.close());
-  pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.005 });
+  pings = new PingFlow(cleanup, client.namespace, server.v4, { interval: 0.02 });
 });
 
 afterAll(async () => {
@@ -102,6 +102,24 @@ describe("a stage is stopped, and it is said why, when it", () => {
       module: {
         imports: import_("read_payload", "(param i32 i32 i32) (result i32)"),
         process: `(drop (call $read_payload (i32.const ${WINDOW + 4096 + 200 * 576}) (i32.const 0) (i32.const 8)))`,
+      },
+      failure: /import-misused/,
+    },
+    {
+      what: "asks whose a source is, without end",
+      module: {
+        imports: import_("source_taken", "(param i32 i64 i64 i32) (result i32)"),
+        process: each(
+          "(loop $more (drop (call $source_taken (local.get $slot) (i64.const 0) (i64.const 1) (i32.const 1))) (br $more))",
+        ),
+      },
+      failure: /budget/,
+    },
+    {
+      what: "asks whose a source is, with a port that there cannot be",
+      module: {
+        imports: import_("source_taken", "(param i32 i64 i64 i32) (result i32)"),
+        process: each("(drop (call $source_taken (local.get $slot) (i64.const -1) (i64.const -1) (i32.const -1)))"),
       },
       failure: /import-misused/,
     },
@@ -218,6 +236,19 @@ describe("a stage gains nothing when it", () => {
         process: each(`(local.set $j (i32.const 0))
           (loop $more (drop (call $mirror (local.get $slot) (i32.add (i32.const 100) (local.get $j)) (i32.const 0)))
             (br_if $more (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (i32.const 2000))))`).replace(
+          "(local $i i32)",
+          "(local $i i32) (local $j i32)",
+        ),
+      },
+    },
+    {
+      what: "asks a thousand times whose a source is, by every kind of address",
+      module: {
+        imports: import_("source_taken", "(param i32 i64 i64 i32) (result i32)"),
+        process: each(`(local.set $j (i32.const 0))
+          (loop $more
+            (drop (call $source_taken (local.get $slot) (i64.const -1) (i64.extend_i32_s (local.get $j)) (i32.and (local.get $j) (i32.const 65535))))
+            (br_if $more (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (i32.const 1000))))`).replace(
           "(local $i i32)",
           "(local $i i32) (local $j i32)",
         ),

@@ -81,7 +81,7 @@ test("a roll-back brings the previous version, under load and without loss", asy
 });
 
 test("a shadow run refuses a version that writes other bytes, and the live one stays", async () => {
-  const pings = new PingFlow(cleanup, from.namespace, to.v4, { interval: 0.005 });
+  const pings = new PingFlow(cleanup, from.namespace, to.v4, { interval: 0.02 });
   const refused = await one.dataplane.sluice(
     ...["plugin", "swap", `dscp-marker=${V2}`, "--shadow", "packets=100,max-differences=0,seconds=5"],
   );

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -11,6 +11,7 @@ import type { NodeFile } from "../support/node-file.js";
 import { type Background, eventually, run } from "../support/process.js";
 import { flowFile } from "../support/topology.js";
 import { ping } from "../support/traffic.js";
+import { uplinkGuards } from "../support/uplink-guards.js";
 
 const PROGRAM = `${root}/build/native/sluice-uplink`;
 const SETTINGS = ["ipv4/conf/eth0/arp_announce", "ipv6/conf/eth0/accept_ra", "ipv6/conf/eth0/addr_gen_mode"];
@@ -130,6 +131,56 @@ describe("sluice-uplink", () => {
     expect((await ping(peer, "10.9.0.12", { count: 2 })).received).toBe(2);
   });
 
+  describe("guards of one record", () => {
+    let watched: Background;
+    beforeEach(() => {
+      watched = node.start(cleanup, ["sleep", "600"], { sharesMounts: true });
+    });
+    /** @returns its process, which outlives the command and has its output */
+    const guard = async (process = watched.pid) => {
+      const said = join(folder, "guard");
+      const command = `exec ${PROGRAM} guard --record ${join(folder, "record.json")} --pid ${process} > ${said} 2>&1`;
+      expect(await run(node.sharedCommand(["sh", "-c", command]))).toMatchObject({ status: 0 });
+      return eventually("a guard", 10_000, () => Number(readFileSync(said, "utf8")) || undefined);
+    };
+
+    test("take over from each other: one of each process is left, which gives back", async () => {
+      const before = await state();
+      const first = await guard();
+      await uplink(["take", "--device", "eth0", "--netns", netns, "--owner", String(watched.pid)]);
+      for (let i = 0; i < 5; i++) await guard();
+      const last = await guard();
+      expect(last).not.toBe(first);
+      expect(await uplinkGuards(node)).toEqual([last]);
+      const other = node.start(cleanup, ["sleep", "600"], { sharesMounts: true });
+      const ofOther = await guard(other.pid);
+      expect((await uplinkGuards(node)).sort()).toEqual([last, ofOther].sort());
+      await other.stop("SIGKILL");
+      await eventually("its guard's end", 20_000, async () =>
+        (await uplinkGuards(node)).length === 1 ? true : undefined,
+      );
+      expect(existsSync(netns)).toBe(true); // the other process's it is not
+      await watched.stop("SIGKILL");
+      await eventually("the last guard's end", 20_000, async () =>
+        (await uplinkGuards(node)).length === 0 ? true : undefined,
+      );
+      expect(await state()).toBe(before);
+    });
+
+    test("take over from one that is stopped", async () => {
+      process.kill(await guard(), "SIGSTOP");
+      const last = await guard();
+      expect(await uplinkGuards(node)).toEqual([last]);
+    });
+
+    test("end when it is given back", async () => {
+      const guards = [await guard(), await guard(Number(OWNER))];
+      expect((await uplinkGuards(node)).sort()).toEqual(guards.sort());
+      expect(await giveBack()).toMatchObject({ status: 0, stderr: "" });
+      expect(await uplinkGuards(node)).toEqual([]);
+    });
+  });
+
   test("what cannot be taken stays, and the reason is said", async () => {
     const before = await state();
     const missing = await uplink(["take", "--device", "eth9", "--netns", netns, "--owner", OWNER]);
@@ -186,14 +237,6 @@ describe("a dataplane that takes the node's interface", () => {
     });
   }
 
-  async function guards(): Promise<number[]> {
-    const pids = (await run(["ip", "netns", "pids", node.name])).stdout.split("\n").filter(Boolean).map(Number);
-    const lines = await Promise.all(
-      pids.map(async (pid) => ({ pid, line: await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "") })),
-    );
-    return lines.filter(({ line }) => line.includes("\0guard\0")).map(({ pid }) => pid);
-  }
-
   /** An echo every 20 ms throughout. @returns the longest time without an answer, ms */
   function watch(program: Background) {
     return async () => {
@@ -244,19 +287,40 @@ describe("a dataplane that takes the node's interface", () => {
     const before = await state();
     await start();
     await reachable();
-    const [first] = await guards();
+    const [first] = await uplinkGuards(node);
     process.kill(first ?? 0, "SIGKILL");
     await eventually("another guard", 20_000, async () => {
-      const now = await guards();
+      const now = await uplinkGuards(node);
       return now.length === 1 && now[0] !== first ? true : undefined;
     });
-    const [second] = await guards();
+    const [second] = await uplinkGuards(node);
     process.kill(dataplane.pid, "SIGSTOP"); // so that it cannot replace it
     process.kill(second ?? 0, "SIGKILL");
     await dataplane.stop("SIGKILL");
     expect(isTaken()).toBe(true);
     await start();
     await reachable();
+    await dataplane.stop();
+    expect(await state()).toBe(before);
+  });
+
+  test("a watcher of its records gives back what a dataplane leaves that was killed with its guard", async () => {
+    const before = await state();
+    await start();
+    await reachable();
+    const watcher = node.start(cleanup, [PROGRAM, "watch", "--folder", join(folder, "state")], { sharesMounts: true });
+    const [guard] = await uplinkGuards(node);
+    process.kill(dataplane.pid, "SIGSTOP"); // so that it cannot replace it
+    process.kill(guard ?? 0, "SIGKILL");
+    expect(isTaken()).toBe(true);
+    await dataplane.stop("SIGKILL");
+    await eventually("the interface is back", 20_000, () => (isTaken() ? undefined : true));
+    await reachable();
+    expect(await state()).toBe(before);
+    await start();
+    await reachable();
+    expect((await watcher.stop()).status).toBe(0); // what is in use it leaves alone
+    expect(isTaken()).toBe(true);
     await dataplane.stop();
     expect(await state()).toBe(before);
   });

@@ -45,6 +45,7 @@ describe("sluice run", () => {
     expect(shapeOf(status.native)).toEqual({
       generation: "number",
       uptimeMs: "number",
+      switchUs: "number",
       tscHz: "number",
       hugepages: "boolean",
       memoryMb: "number",
@@ -55,6 +56,8 @@ describe("sluice run", () => {
           name: "string",
           kind: "string",
           up: "boolean",
+          lost: "string",
+          canReturn: "boolean",
           mac: "string",
           ...shapeOfNumbers("id mtu rxPackets rxBytes txPackets txBytes rxErrors txErrors"),
         },

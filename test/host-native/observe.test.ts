@@ -47,7 +47,10 @@ function state(): string {
       { name: "b", kind: "inject", mac: "02:00:00:00:00:0b", addresses: ["10.0.1.1/24"] },
     ],
     neighbours: [{ port: "b", address: "10.0.1.2", mac: "02:00:00:00:00:b2" }],
-    plugins: [{ name: "busy", digest, budgetUs: 400_000 }],
+    plugins: [
+      { name: "busy", digest, budgetUs: 400_000 },
+      { name: "spare", digest, budgetUs: 400_000 },
+    ],
     pipeline: { forward: ["busy"] },
     conntrack: { maxFlows: 1024 },
   });
@@ -103,7 +106,7 @@ beforeAll(async () => {
   }));
   expect(refusal(() => dataplane.startTrace({ filter: "", packets: 1 }))).toMatchObject({ code: "not-applied" });
   await dataplane.addModule(digest, wasm);
-  await dataplane.apply(state());
+  await dataplane.apply(state(), []);
 });
 
 afterAll(async () => {
@@ -239,6 +242,15 @@ describe("what is wrong is refused", () => {
       name: "SluiceNativeError",
       code: "unknown-stage",
       path: "/plugin",
+    });
+  });
+
+  test("a plugin to profile that is loaded and at no hook", async () => {
+    await expect(dataplane.profile({ plugin: "spare", durationMs: 10, hertz: 100 })).rejects.toMatchObject({
+      name: "SluiceNativeError",
+      code: "at-no-hook",
+      path: "/plugin",
+      message: expect.stringContaining('"spare" is loaded, and at no hook'),
     });
   });
 

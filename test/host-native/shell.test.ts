@@ -65,7 +65,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Each test begins with marker 1.0.0 alone. */
+/** Each test begins with marker 1.0.0 alone, and without packets of the one before. */
 beforeEach(async () => {
   const { spec, modules } = await resolveNode(parseNodeFile(NODE, `${ROOT}node.yaml`));
   const store = await FileStore.open(folder);
@@ -74,6 +74,7 @@ beforeEach(async () => {
   const uplinks = new Uplinks(spec.name, folder, log);
   shell = new Shell({ native, store, log, started: spec, inspect, sources, uplinks });
   await shell.apply(spec, new Map([...modules].map(([digest, { wasm }]) => [digest, wasm])));
+  while (native.collect("out", 256).length > 0) await sleep(5);
 });
 
 let sourcePort = 1024;
@@ -127,6 +128,27 @@ async function underTraffic<Value>(work: Promise<Value>, destinationPort?: numbe
   }
 }
 
+const portNames = () => shell.status().ports.map(({ name }) => name);
+
+test("changes of a running node: what differs is made, what is refused is named and leaves all as it was", async () => {
+  const before = shell.digest();
+  const more = { name: "more", kind: "inject", addresses: ["10.0.2.1/24"] };
+  const added = await shell.update(before.revision, { ports: { set: [more] } }, new Map());
+  expect(portNames()).toEqual(["in", "more", "out"]);
+  expect(added.plugins).toEqual([{ name: "marker", action: "kept", flowState: "kept" }]);
+
+  const bad = { name: "bad", kind: "af-packet", device: "nothing0" };
+  const refused = shell.update(added.revision, { ports: { remove: ["more"], set: [bad] } }, new Map());
+  await expect(refused).rejects.toThrow("/ports/bad/device");
+  expect(portNames()).toEqual(["in", "more", "out"]);
+  expect(await send(4)).toEqual([AF11, AF11, AF11, AF11]);
+
+  await shell.update(added.revision, { ports: { remove: ["more"] } }, new Map());
+  expect(portNames()).toEqual(["in", "out"]);
+  expect(shell.digest().digest).toBe(before.digest);
+  expect(await send(4)).toEqual([AF11, AF11, AF11, AF11]);
+});
+
 describe("under traffic", () => {
   test("the version that is live treats the packets", async () => {
     expect(await send(3)).toEqual([AF11, AF11, AF11]);
@@ -167,7 +189,7 @@ describe("probation", () => {
   test("brings the previous version back when the new one traps", async () => {
     const swapped = change([swap("marker", versions.trap)], { probation: { durationMs: 5000, maxFailures: 0 } });
     await expect(underTraffic(swapped, 667)).rejects.toThrow(
-      /^rolled-back \/plugins\/marker: failed [1-9]\d* times on probation.* at \S*assembly\/index\.ts:13:\d+ in \S+$/,
+      /^rolled-back \/plugins\/marker: failed [1-9]\d* times on probation.* at \S*assembly\/index\.ts:13:\d+ in \S+, with packet IPv4 .*$/,
     );
     expect(await send(3)).toEqual([AF11, AF11, AF11]);
     expect(shell.plugins()).toMatchObject([{ name: "marker", version: "1.0.0" }]);

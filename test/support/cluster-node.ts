@@ -6,9 +6,10 @@ import {
   type CniCalls,
   cniService,
   decodeCniError,
-} from "../../host/src/agent/cni/protocol.js";
-import { DataplaneClient } from "../../host/src/dataplane/client.js";
-import type { StatusResponse } from "../../host/src/dataplane/protocol.js";
+} from "@sluice/host/dist/agent/cni/protocol.js";
+import { DataplaneClient } from "@sluice/host/dist/dataplane/client.js";
+import type { StatusResponse } from "@sluice/host/dist/dataplane/protocol.js";
+import type { FaultPoint } from "@sluice/host/dist/fault.js";
 import type { Cleanup } from "./cleanup.js";
 import { root } from "./dataplane.js";
 import type { Namespace } from "./namespace.js";
@@ -63,6 +64,10 @@ export class ClusterNode {
     });
   }
 
+  get agentRuns(): boolean {
+    return this.#agent?.running ?? false;
+  }
+
   get agentPid(): number {
     return this.#agent?.pid ?? 0;
   }
@@ -84,11 +89,13 @@ export class ClusterNode {
     this.#dataplane = this.namespace.start(this.cleanup, argv, { logFile: `${folder}/dataplane.log` });
   }
 
-  async startAgent(): Promise<void> {
+  /** @param dieAt a point of host/src/fault.ts */
+  async startAgent(dieAt?: FaultPoint): Promise<void> {
     const { folder, name, flags = [] } = this.options;
     const files = ["--dataplane", this.#socket, "--state-dir", folder, "--cni-socket", `${folder}/cni.sock`];
     const argv = [...SLUICE, "agent", "--node", name, "--etcd", "http://127.0.0.1:2379", ...files, ...flags];
-    const agent = this.namespace.start(this.cleanup, argv, { logFile: `${folder}/agent.log` });
+    const env = dieAt === undefined ? {} : { SLUICE_DIE_AT: dieAt };
+    const agent = this.namespace.start(this.cleanup, argv, { env, logFile: `${folder}/agent.log` });
     this.#agent = agent;
     await eventually(`the agent of ${name}`, READY_MS, async () => {
       if (!agent.running) throw new Error(`the agent ended: ${(await agent.ended).stderr}; see ${folder}/agent.log`);
@@ -104,8 +111,8 @@ export class ClusterNode {
     await this.ready();
   }
 
-  async ready(): Promise<void> {
-    await eventually(`${this.name} to be ready`, READY_MS, async () =>
+  async ready(timeoutMs = READY_MS): Promise<void> {
+    await eventually(`${this.name} to be ready`, timeoutMs, async () =>
       (await this.probe("readyz")) ? true : undefined,
     );
   }

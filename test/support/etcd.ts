@@ -65,6 +65,11 @@ export class EtcdServer {
     return this.#process.pid;
   }
 
+  /** What it counts, as Prometheus reads it. */
+  async metrics(): Promise<string> {
+    return (await fetch(`${this.#health}/metrics`)).text();
+  }
+
   /** Starts it, again after kill(), and waits until it answers. */
   async start(): Promise<void> {
     const program = new Background(this.#command);

@@ -15,9 +15,10 @@ export interface NodeFile {
 
 export interface PortSpec {
   name: string;
-  kind: "tap" | "veth" | "af-packet" | "af-xdp" | "vxlan";
+  kind: "tap" | "veth" | "af-packet" | "af-xdp" | "memif" | "vxlan";
   device?: string;
   take?: boolean;
+  socket?: string;
   netns?: string;
   mac?: string;
   peerMac?: string;

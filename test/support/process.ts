@@ -62,7 +62,8 @@ export async function must(argv: readonly string[], options: RunOptions = {}): P
   return output.stdout;
 }
 
-function collect(child: ChildProcess): { stdout: string; stderr: string } {
+/** What it prints, as it comes. */
+export function collect(child: ChildProcess): { stdout: string; stderr: string } {
   const output = { stdout: "", stderr: "" };
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     output.stdout += text;

@@ -65,9 +65,9 @@ export class PingFlow {
 }
 
 /** Of the answers, from 1, as they came; ping's own 16 bits are unrolled. */
-function sequenceNumbers(text: string): number[] {
+export function sequenceNumbers(text: string): number[] {
   let last = 0;
-  return [...text.matchAll(/bytes from \S+ icmp_seq=(\d+) /g)].map((match) => {
+  return [...text.matchAll(/bytes from .+ icmp_seq=(\d+) /g)].map((match) => {
     const step = ((Number(match[1]) - last) << 16) >> 16;
     last += step;
     return last;
