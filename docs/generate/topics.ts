@@ -88,7 +88,7 @@ makes itself. To change a packet's own headers use [Packet's calls](packets.md).
     intro: `A class marked \`@flowState\` is kept in each flow, the same for both directions:
 \`packet.flow<State>()\` reads it, \`packet.updateFlow<State>()\` changes it. A swap keeps it where the schema is the same; where it is
 another one, \`@migrate\` upgrades it.`,
-    symbols: ["renewReply", "CtState", "CtDirection"],
+    symbols: ["renewReply", "isSourceTaken", "CtState", "CtDirection"],
   },
   {
     page: "tables",
