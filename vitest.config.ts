@@ -11,6 +11,9 @@ export default defineConfig({
           include: ["{sdk,host,plugins/*,examples/*}/**/*.test.ts", "deploy/**/*.test.mjs", "test/docs/**/*.test.ts"],
           // The native group runs stages in packet threads.
           env: { SLUICE_EXECUTOR: process.env.SLUICE_EXECUTOR ?? "node" },
+          // Some run a million packets, on machines that have other things to do.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },
