@@ -5,7 +5,7 @@ import type { DropRecord, FlowRecord, TracedPacket, TraceStep } from "@sluice/na
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Cleanup } from "../support/cleanup.js";
 import { exampleSource, natPlugin, policyPlugin } from "../support/plugins.js";
-import { must, type Output } from "../support/process.js";
+import { eventually, must, type Output } from "../support/process.js";
 import { type Node, oneNode, type Pod, temporaryFolder } from "../support/topology.js";
 import { httpGet, httpServer, IperfFlow, longConnection, PingFlow, ping, sendUdp } from "../support/traffic.js";
 
@@ -232,10 +232,14 @@ describe("a stage that sees every packet", () => {
 
   test("is profiled by functions and lines of its source", async () => {
     type Shown = { samples: number; inPlugin: number; hot: { file: string; line: number; share: number }[] };
-    const profile = await node.dataplane.json<Shown>("plugin", "profile", NAME, "--duration", "2s", "--lines");
-    expect(profile.samples).toBeGreaterThan(100);
-    expect(profile.inPlugin).toBeGreaterThan(0);
-    expect(profile.hot[0]).toMatchObject({ file: "assembly/index.ts", line: expect.any(Number) });
+    // On a busy machine a few seconds may have no sample but in what calls the plugin, which is of no file of its own.
+    const hottest = await eventually("a sample in the plugin's source", 12_000, async () => {
+      const profile = await node.dataplane.json<Shown>("plugin", "profile", NAME, "--duration", "2s", "--lines");
+      expect(profile.samples).toBeGreaterThan(100);
+      return profile.hot.find(({ file }) => file !== "");
+    });
+    expect(hottest).toMatchObject({ file: "assembly/index.ts", line: expect.any(Number) });
+    expect(hottest.line).toBeGreaterThan(0);
   });
 
   test("has its rates in sluice top, a JSON object a frame", async () => {
