@@ -6,10 +6,9 @@
 
 #include "conntrack/flow_key.h"
 #include "conntrack/timeouts.h"
+#include "core/slot_marks.h"
 
 namespace sluice {
-
-constexpr size_t kMaxFlowSlots = 8;
 
 enum class FlowLife : uint8_t {
   Free,
@@ -50,13 +49,10 @@ struct alignas(16) FlowRecord {
   FlowKey reply;  ///< family 0 until the flow is confirmed
 
   // The slow path.
-  uint32_t created;                    ///< s, CLOCK_MONOTONIC
-  uint8_t slot_schema[kMaxFlowSlots];  ///< by slot index; 0: the slot was not written since the flow began
-  /// A bit for each slot that is being written; above these, writes done: see wasm/flow_slots.h.
-  uint32_t slot_writes;
+  uint32_t created;  ///< s, CLOCK_MONOTONIC
+  SlotMarks slot_marks;
 };
 static_assert(sizeof(FlowRecord) == 144 && offsetof(FlowRecord, created) == 128);
-static_assert(offsetof(FlowRecord, slot_writes) == offsetof(FlowRecord, slot_schema) + kMaxFlowSlots, "as SlotMarks");
 static_assert(offsetof(FlowRecord, original) % 8 == 0 && offsetof(FlowRecord, reply) % 8 == 0, "FlowIndex reads words");
 static_assert(std::atomic<uint32_t>::is_always_lock_free, "records are shared between processes over time");
 

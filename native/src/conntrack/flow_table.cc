@@ -28,15 +28,15 @@ void write_key(FlowKey& to, const FlowKey& from) {
 
 /// No slot was written. Whoever looks which schemas are in use goes over all records meanwhile.
 void clear_schemas(FlowRecord& flow) {
-  for (uint8_t& schema : flow.slot_schema) __atomic_store_n(&schema, uint8_t{0}, __ATOMIC_RELAXED);
+  for (uint8_t& schema : flow.slot_marks.schemas) __atomic_store_n(&schema, uint8_t{0}, __ATOMIC_RELAXED);
 }
 
 /// What a process that was killed was writing is not whole: it counts as not written.
 void forget_half_written(FlowRecord& flow) {
   for (size_t i = 0; i < kMaxFlowSlots; i++) {
-    if ((flow.slot_writes & 1u << i) != 0) flow.slot_schema[i] = 0;
+    if ((flow.slot_marks.writes & 1u << i) != 0) flow.slot_marks.schemas[i] = 0;
   }
-  flow.slot_writes = 0;
+  flow.slot_marks.writes = 0;
 }
 
 /// How well a flow may be spared: 0 not at all.
@@ -157,7 +157,7 @@ uint32_t FlowTable::create(const FlowKey& key, const Transition& first, uint32_t
   created.created = now;
   created.last_seen.store(now, std::memory_order_relaxed);
   clear_schemas(created);
-  __atomic_store_n(&created.slot_writes, 0u, __ATOMIC_RELAXED);
+  __atomic_store_n(&created.slot_marks.writes, 0u, __ATOMIC_RELAXED);
   memset(slots(flow), 0, file_.header().slot_bytes);
   created.life.store(FlowLife::Unconfirmed, std::memory_order_release);
   if (!index_->insert(key, flow << 1)) {

@@ -51,8 +51,9 @@ struct FlowView {
   bool confirmed, seen_reply;
   uint32_t created, last_seen;  ///< s, CLOCK_MONOTONIC
   uint32_t timeout;             ///< s from last_seen
-  const uint8_t* slots;  ///< plugins' slots, FlowTableConfig::slot_bytes; one that is written just now may be torn
-  std::array<uint8_t, kMaxFlowSlots> slot_schema;  ///< by slot index; 0: the slot was not written
+  const uint8_t* slots;         ///< plugins' slots, FlowTableConfig::slot_bytes
+  /// By slot index. 0: there is nothing to see in the slot: it was not written, or was being written all the time.
+  std::array<uint8_t, kMaxFlowSlots> slot_schema;
 };
 
 /// The connections of a node, shared by all workers.
@@ -102,7 +103,7 @@ class FlowTable : public SettledFlows, public ReplyTuples {
   bool take_shortcut(rte_mbuf* packet, const Shortcut& shortcut) const;
 
   uint8_t* slots(uint32_t flow) { return reinterpret_cast<uint8_t*>(&record(flow)) + sizeof(FlowRecord); }
-  uint8_t* slot_schema(uint32_t flow) { return record(flow).slot_schema; }
+  SlotMarks& slot_marks(uint32_t flow) { return record(flow).slot_marks; }
 
   // Control and housekeeping; one thread at a time, which need not register with the workers' variable.
 

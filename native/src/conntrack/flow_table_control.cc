@@ -1,4 +1,6 @@
 // What the control thread asks of the table.
+#include <rte_pause.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -7,6 +9,34 @@
 #include "core/shared_words.h"
 
 namespace sluice {
+
+namespace {
+
+/// Copies a flow's slots, of `bytes` together, with their schemas while workers go on writing. A slot that cannot be
+/// had whole in `tries`, which are counted down, gets the schema 0.
+void copy_slots(const SlotMarks& marks, const uint8_t* slots, uint32_t bytes, FlowView& view, uint8_t* to,
+                uint32_t& tries) {
+  uint32_t before, after;
+  while (true) {
+    before = __atomic_load_n(&marks.writes, __ATOMIC_ACQUIRE);
+    for (size_t i = 0; i < kMaxFlowSlots; i++) {
+      view.slot_schema[i] = __atomic_load_n(&marks.schemas[i], __ATOMIC_RELAXED);
+    }
+    load_words(to, slots, bytes);
+    // Words of a later write are not seen without its bit or its number.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    after = __atomic_load_n(&marks.writes, __ATOMIC_RELAXED);
+    if (!SlotMarks::torn(SlotMarks::kAllSlots, before, after)) return;
+    if (tries == 0) break;
+    tries--;
+    rte_pause();
+  }
+  for (size_t i = 0; i < kMaxFlowSlots; i++) {
+    if (SlotMarks::torn(1u << i, before, after)) view.slot_schema[i] = 0;
+  }
+}
+
+}  // namespace
 
 bool FlowTable::keep_slot_registry(const std::string& text) {
   char(&kept)[sizeof FlowFileHeader::slot_registry] = file_.header().slot_registry;
@@ -25,6 +55,7 @@ void FlowTable::for_each(const std::function<void(const FlowView&)>& visit) {
 
 void FlowTable::for_each_from(uint32_t first, const std::function<bool(const FlowView&)>& visit) {
   constexpr uint32_t kAtOnce = 64;  // records that the lock is held for: microseconds
+  constexpr uint32_t kTries = 256;  // of all these records' slots together: some microseconds more
   const uint32_t slot_bytes = file_.header().slot_bytes;
   std::vector<FlowView> views;
   views.reserve(kAtOnce);
@@ -33,6 +64,7 @@ void FlowTable::for_each_from(uint32_t first, const std::function<bool(const Flo
     views.clear();
     {
       FlowLock guard(lock_);
+      uint32_t tries = kTries;
       used = file_.header().high_water;
       for (uint32_t flow = first; flow < used && flow < first + kAtOnce; flow++) {
         const FlowRecord& found = record(flow);
@@ -51,10 +83,7 @@ void FlowTable::for_each_from(uint32_t first, const std::function<bool(const Flo
                          timeout_of(state),
                          copy,
                          {}});
-        for (size_t i = 0; i < kMaxFlowSlots; i++) {
-          views.back().slot_schema[i] = __atomic_load_n(&found.slot_schema[i], __ATOMIC_ACQUIRE);
-        }
-        load_words(copy, slots(flow), slot_bytes);
+        copy_slots(found.slot_marks, slots(flow), slot_bytes, views.back(), copy, tries);
       }
     }
     for (const FlowView& view : views) {

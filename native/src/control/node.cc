@@ -23,7 +23,7 @@ void before_move(rte_mbuf* packet) {
 FlowSlots flow_slots_of(FlowTable& flows, uint32_t slot_bytes) {
   FlowSlots slots;
   slots.slots = flows.slots(0);
-  slots.marks = flows.slot_schema(0);
+  slots.marks = reinterpret_cast<uint8_t*>(&flows.slot_marks(0));
   slots.slot_stride = slots.marks_stride = static_cast<uint32_t>(flows.slots(1) - flows.slots(0));
   slots.flows = flows.numbers();
   slots.bytes_per_flow = static_cast<uint16_t>(slot_bytes);

@@ -38,7 +38,7 @@ Result<SlotAssignment> SlotRegistry::assign(const std::string& plugin, uint16_t 
     if (unused == entries_.end()) {
       return Error{"flow-state-full", "",
                    "plugin " + plugin + " wants " + std::to_string(size) + " bytes of flow state, but of the " +
-                       std::to_string(bytes_per_flow_) + " bytes and " + std::to_string(kMaxFlowPlugins) +
+                       std::to_string(bytes_per_flow_) + " bytes and " + std::to_string(kMaxFlowSlots) +
                        " plugins that a flow has room for not enough are free"};
     }
     *unused = Entry{};
@@ -116,7 +116,7 @@ Result<SlotRegistry> SlotRegistry::parse(const std::string& text, uint16_t bytes
       return value.is_number_unsigned() ? value.get<uint64_t>() : UINT64_MAX;
     };
     const uint64_t index = number("index"), offset = number("offset"), size = number("size"), schema = number("schema");
-    if (index >= kMaxFlowPlugins || offset > bytes_per_flow || size > bytes_per_flow - offset || schema > 255)
+    if (index >= kMaxFlowSlots || offset > bytes_per_flow || size > bytes_per_flow - offset || schema > 255)
       return broken;
     Entry& entry = registry.entries_[index];
     const auto overlaps = [&](const Entry& other) {

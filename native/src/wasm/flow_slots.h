@@ -11,10 +11,9 @@
 
 #include "core/error.h"
 #include "core/shared_words.h"
+#include "core/slot_marks.h"
 
 namespace sluice {
-
-constexpr uint8_t kMaxFlowPlugins = 8;  ///< plugins with flow state; a flow record has as many schema bytes
 
 /// A plugin's part of every flow's plugin area.
 struct SlotAssignment {
@@ -23,18 +22,11 @@ struct SlotAssignment {
   uint16_t size = 0;    ///< bytes, of an area of whole words of 8; 0: the plugin has no flow state
 };
 
-/// What a flow record says of its slots.
-struct SlotMarks {
-  uint8_t schemas[kMaxFlowPlugins];  ///< by slot index, of the last write; 0: not written since the flow began
-  uint32_t writes;                   ///< a bit for each slot that is being written; from kOneWrite on, writes done
-};
-
 /// Where the stages' state lies in the flow records: memory owned by the flow table, addressed by flow number.
 /// Workers that have packets of one flow read and write its slots at once. A reader gets what one write left, with its
 /// schema; of two writes at once the first one is kept. Nobody waits for a writer for longer than `tries` (a worker can
 /// be taken off its core), and no bit outlives the process that set it: FlowTable::restore_flow() clears them.
 struct FlowSlots {
-  static constexpr uint32_t kOneWrite = 1u << kMaxFlowPlugins;
   static constexpr uint32_t kTries = 2048;  ///< for the flows of a call together: some tens of microseconds
 
   uint8_t* slots = nullptr;     ///< the plugin area of flow 0
@@ -72,8 +64,8 @@ struct FlowSlots {
       // Words of a later write are not seen without its bit or its number.
       std::atomic_thread_fence(std::memory_order_acquire);
       if (!shared) return true;
-      const uint32_t changed = before ^ __atomic_load_n(&marks.writes, __ATOMIC_RELAXED);
-      if (likely(((before & writing) | (changed & (writing | ~(kOneWrite - 1)))) == 0)) return true;
+      const uint32_t after = __atomic_load_n(&marks.writes, __ATOMIC_RELAXED);
+      if (likely(!SlotMarks::torn(writing, before, after))) return true;
       if (tries == 0) return false;
       tries--;
       rte_pause();
@@ -90,9 +82,9 @@ struct FlowSlots {
     store_words(slot(flow, part), from, (part.size + 7u) & ~7u);
     __atomic_store_n(&marks.schemas[part.index], schema, __ATOMIC_RELAXED);
     if (shared) {
-      __atomic_fetch_add(&marks.writes, kOneWrite - writing, __ATOMIC_RELEASE);
+      __atomic_fetch_add(&marks.writes, SlotMarks::kOneWrite - writing, __ATOMIC_RELEASE);
     } else {
-      __atomic_store_n(&marks.writes, before + kOneWrite, __ATOMIC_RELEASE);
+      __atomic_store_n(&marks.writes, before + SlotMarks::kOneWrite, __ATOMIC_RELEASE);
     }
     return true;
   }
@@ -118,7 +110,7 @@ class SlotRegistry {
   Result<SlotAssignment> assign(const std::string& plugin, uint16_t size, uint8_t schema, bool& fresh);
 
   const Entry* find(const std::string& plugin) const;
-  const std::array<Entry, kMaxFlowPlugins>& entries() const { return entries_; }
+  const std::array<Entry, kMaxFlowSlots>& entries() const { return entries_; }
   void mark_in_use(const std::string& plugin, bool in_use);
 
   std::string serialize() const;
@@ -128,7 +120,7 @@ class SlotRegistry {
   Entry* place(uint16_t size);
 
   uint16_t bytes_per_flow_;
-  std::array<Entry, kMaxFlowPlugins> entries_;
+  std::array<Entry, kMaxFlowSlots> entries_;
 };
 
 }  // namespace sluice

@@ -46,7 +46,7 @@ TEST(Restart, FindsItsSessionsAndTheirSlotsAgain) {
   const Seen sessions[] = {establish(network, 4), establish(network, 6)};
   for (const Seen& seen : sessions) {
     memset(network.table->slots(seen.flow - 1), 0xab, 16);
-    network.table->slot_schema(seen.flow - 1)[0] = 3;
+    network.table->slot_marks(seen.flow - 1).schemas[0] = 3;
   }
 
   network.advance(30);
@@ -58,7 +58,7 @@ TEST(Restart, FindsItsSessionsAndTheirSlotsAgain) {
     const Seen seen = network.send(tcp(family, ends(family, reply), ACK));
     EXPECT_EQ(seen.state, CtState::ESTABLISHED);
     EXPECT_EQ(seen.direction, reply);
-    EXPECT_EQ(network.table->slot_schema(seen.flow - 1)[0], 3);
+    EXPECT_EQ(network.table->slot_marks(seen.flow - 1).schemas[0], 3);
     EXPECT_EQ(network.table->slots(seen.flow - 1)[15], 0xab);
   }
 }
@@ -67,17 +67,16 @@ TEST(Restart, WhatAKilledProcessWasWritingCountsAsNotWritten) {
   TemporaryFile file;
   Network network(in_file(file));
   const Seen seen = establish(network, 4);
-  auto* const schemas = network.table->slot_schema(seen.flow - 1);
-  auto* const writes = reinterpret_cast<uint32_t*>(schemas + kMaxFlowSlots);
-  schemas[0] = schemas[1] = schemas[7] = 3;
-  *writes = 1u << 1 | 1u << 7 | 5u << 8;
+  SlotMarks& marks = network.table->slot_marks(seen.flow - 1);
+  for (const size_t slot : {0, 1, 7}) marks.schemas[slot] = 3;
+  marks.writes = 1u << 1 | 1u << 7 | 5 * SlotMarks::kOneWrite;
   network.restart();
   EXPECT_EQ(network.table->restored(), 1u);
-  const uint8_t* const restored = network.table->slot_schema(seen.flow - 1);
-  EXPECT_EQ(restored[0], 3);
-  EXPECT_EQ(restored[1], 0);
-  EXPECT_EQ(restored[7], 0);
-  EXPECT_EQ(*reinterpret_cast<const uint32_t*>(restored + kMaxFlowSlots), 0u) << "nobody waits for it";
+  const SlotMarks& restored = network.table->slot_marks(seen.flow - 1);
+  EXPECT_EQ(restored.schemas[0], 3);
+  EXPECT_EQ(restored.schemas[1], 0);
+  EXPECT_EQ(restored.schemas[7], 0);
+  EXPECT_EQ(restored.writes, 0u) << "nobody waits for it";
 }
 
 TEST(Restart, TranslatedRepliesFindTheirFlow) {
@@ -221,14 +220,14 @@ TEST(Slots, OfANewFlowAreZero) {
   Network network;
   FlowTable& table = *network.table;
   const Seen first = network.send(udp(4, ends(4, orig)));
-  table.slot_schema(first.flow - 1)[0] = 1;
+  table.slot_marks(first.flow - 1).schemas[0] = 1;
   memset(table.slots(first.flow - 1), 0xff, 64);
   network.advance(60);
   network.age();
   for (uint16_t i = 0; i < 100; i++) {
     const Seen next = network.send(udp(4, {kA4, kB4, static_cast<uint16_t>(i + 1), 99}));
     EXPECT_EQ(table.slots(next.flow - 1)[0], 0);
-    EXPECT_EQ(table.slot_schema(next.flow - 1)[0], 0);
+    EXPECT_EQ(table.slot_marks(next.flow - 1).schemas[0], 0);
   }
 }
 

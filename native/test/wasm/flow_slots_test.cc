@@ -86,12 +86,12 @@ TEST_F(FlowSlotsTest, AWorkerAloneLeavesWhatSeveralCanRead) {
   FlowSlots alone = slots;
   alone.shared = false;
   EXPECT_TRUE(alone.write(1, kPart, filled(9).data(), 9));
-  EXPECT_EQ(writes(), FlowSlots::kOneWrite);
+  EXPECT_EQ(writes(), SlotMarks::kOneWrite);
   EXPECT_EQ(read(0), 9);
 }
 
 TEST_F(FlowSlotsTest, TheCountOfWritesGoesRound) {
-  writes() = ~(FlowSlots::kOneWrite - 1);
+  writes() = ~(SlotMarks::kOneWrite - 1);
   write(1);
   EXPECT_EQ(writes(), 0u);
   EXPECT_EQ(read(0), 1);

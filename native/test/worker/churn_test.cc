@@ -272,7 +272,7 @@ TEST_F(Churn, AWeekOfFlowsIsTranslatedAndLeavesNothing) {
   path.tick();  // quiescent: the last numbers are given back
   pass(1);
   for (uint32_t number = 0; number < path.flows->numbers(); number++) {
-    for (size_t i = 0; i < kMaxFlowPlugins; i++) ASSERT_EQ(path.flows->slot_schema(number)[i], 0) << number;
+    for (const uint8_t schema : path.flows->slot_marks(number).schemas) ASSERT_EQ(schema, 0) << number;
   }
   const auto drops = [this](DropReason reason) { return path.node.context.drops(reason); };
   EXPECT_EQ(drops(DropReason::Policy), refused);

@@ -32,7 +32,7 @@ class Path {
       if (!meta_of(packet)->reframed) freeze_reply_tuple(packet);
     };
     const auto stride = static_cast<uint32_t>(flows->slots(1) - flows->slots(0));
-    options.flow_slots = {flows->slots(0), stride,           flows->slot_schema(0),
+    options.flow_slots = {flows->slots(0), stride,           reinterpret_cast<uint8_t*>(&flows->slot_marks(0)),
                           stride,          flows->numbers(), static_cast<uint16_t>(config.slot_bytes)};
     options.settled = flows.get();
     options.reply_tuples = flows.get();
