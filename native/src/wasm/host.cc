@@ -30,9 +30,8 @@ Result<std::unique_ptr<WasmHost>> WasmHost::create(WasmHostOptions options) {
 WasmHost::WasmHost(WasmHostOptions options)
     : options_(std::move(options)),
       engine_(std::make_shared<WasmEngine>(options_.perfmap)),
-      cache_(options_.cache_dir),
-      registry_(options_.flow_slots.bytes_per_flow) {
-  options_.flow_slots.shared = options_.workers > 1;
+      cache_(options_.cache_dir) {
+  set_flow_slots(options_.flow_slots);
 }
 
 WasmHost::~WasmHost() {
