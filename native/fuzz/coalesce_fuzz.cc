@@ -6,6 +6,7 @@
 #include <map>
 
 #include "check.h"
+#include "fuzz_packets.h"
 #include "packets.h"
 #include "parse/parse.h"
 #include "port/coalesce.h"
@@ -177,10 +178,5 @@ void attack(testing::TestContext& context, Source& source) {
 }  // namespace sluice::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace sluice::fuzz;  // NOLINT
-  static sluice::testing::TestContext& context = *new sluice::testing::TestContext;
-  Source source(data, size);
-  attack(context, source);
-  FUZZ_CHECK(context.buffers_in_use() == 0, "%u buffers leaked", context.buffers_in_use());
-  return 0;
+  return sluice::fuzz::fuzz_packets(data, size, sluice::fuzz::attack);
 }

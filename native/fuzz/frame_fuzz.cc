@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "frames.h"
+#include "fuzz_packets.h"
 #include "parse/ip.h"
 #include "parse/parse.h"
 #include "parse/plain.h"
@@ -100,20 +101,18 @@ void check_segmented(testing::TestContext& context, const Bytes& frame, Source& 
   rte_pktmbuf_free(packet);
 }
 
-}  // namespace
-}  // namespace sluice::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace sluice;        // NOLINT
-  using namespace sluice::fuzz;  // NOLINT
-  static testing::TestContext context;
-  Source source(data, size);
+void attack(testing::TestContext& context, Source& source) {
   const Bytes bytes = frame(source, kPlan).bytes;
   testing::ExactPacket packet(bytes);
   const Parsed parsed = parse_frame(packet.get());
   if (parsed == Parsed::Ip) check_facts(packet.get(), packet.meta());
   check_plain(bytes);
   if (!bytes.empty()) check_segmented(context, bytes, source, parsed, packet.meta());
-  FUZZ_CHECK(context.buffers_in_use() == 0, "%u buffers leaked", context.buffers_in_use());
-  return 0;
+}
+
+}  // namespace
+}  // namespace sluice::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return sluice::fuzz::fuzz_packets(data, size, sluice::fuzz::attack);
 }

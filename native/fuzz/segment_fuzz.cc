@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "check.h"
+#include "fuzz_packets.h"
 #include "packets.h"
 #include "parse/parse.h"
 #include "port/offload.h"
@@ -166,11 +167,5 @@ void attack(testing::TestContext& context, Source& source) {
 }  // namespace sluice::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace sluice::fuzz;  // NOLINT
-  static sluice::testing::TestContext& context = *new sluice::testing::TestContext;
-  Source source(data, size);
-  attack(context, source);
-  FUZZ_CHECK(context.buffers_in_use() == 0, "%u buffers leaked", context.buffers_in_use());
-  FUZZ_CHECK(rte_mempool_in_use_count(context.pools.jumbos) == 0, "jumbo buffers leaked");
-  return 0;
+  return sluice::fuzz::fuzz_packets(data, size, sluice::fuzz::attack);
 }
