@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "control/json_reader.h"
+#include "control/json_text.h"
 #include "control/node.h"
 #include "control/observe.h"
 #include "control/stage_runner.h"
@@ -19,10 +20,6 @@ namespace sluice {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 const PluginConfig* find_plugin(const DesiredState& state, const std::string& name) {
   const auto found = std::find_if(state.plugins.begin(), state.plugins.end(),
@@ -111,7 +108,7 @@ Result<std::string> Dataplane::add_module(const std::string& digest, const std::
   if (!impl_->node) return Impl::stopped();
   auto manifest = impl_->node->wasm().add_module(digest, wasm.data(), wasm.size());
   if (!manifest) return manifest.error();
-  return dump(manifest_json(manifest.value()));
+  return json_text(manifest_json(manifest.value()));
 }
 
 Result<std::string> Dataplane::apply(const std::string& text, std::vector<std::string> configs) {
@@ -131,7 +128,7 @@ Result<std::string> Dataplane::apply(const std::string& text, std::vector<std::s
     impl_->observation = node.observation();
   }
   if (!done) return done.error();
-  return dump({{"generation", node.applied()}, {"plugins", plugins}});
+  return json_text({{"generation", node.applied()}, {"plugins", plugins}});
 }
 
 Result<std::string> Dataplane::shadow(const std::string& text, std::vector<std::string> configs,
@@ -153,7 +150,7 @@ Result<std::string> Dataplane::shadow(const std::string& text, std::vector<std::
   }
   wasm.stop_shadow();
   if (!report) return report.error();
-  return dump(shadow_json(report.value(), plugin));
+  return json_text(shadow_json(report.value(), plugin));
 }
 
 std::string Dataplane::status() {
@@ -165,7 +162,7 @@ std::string Dataplane::status() {
   } else {
     impl_->last_status["messages"] = Json::array();  // each is told once
   }
-  return dump(impl_->last_status);
+  return json_text(impl_->last_status);
 }
 
 Json Dataplane::Impl::read_status() {

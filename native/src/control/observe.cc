@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "control/json_reader.h"
+#include "control/json_text.h"
 #include "wasm/trap.h"
 
 namespace sluice {
@@ -10,10 +11,6 @@ namespace sluice {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 /// Reads an object of options with `read`, which says what is wrong through the reader.
 template <typename Read>
@@ -99,10 +96,10 @@ Result<std::string> read_trace(Observation& observation, uint32_t id) {
   if (!read) return read.error();
   Json packets = Json::array();
   for (const TracedPacket& packet : read.value().packets) packets.push_back(packet_json(packet));
-  return dump({{"packets", packets},
-               {"left", read.value().left},
-               {"inWork", read.value().in_work},
-               {"lost", read.value().lost}});
+  return json_text({{"packets", packets},
+                    {"left", read.value().left},
+                    {"inWork", read.value().in_work},
+                    {"lost", read.value().lost}});
 }
 
 Result<uint32_t> start_capture(Observation& observation, const std::string& options) {
@@ -132,7 +129,7 @@ std::string drops(Observation& observation) {
                      {"length", last.length},
                      {"summary", summarize(last.bytes, last.shown, last.length)}}}});
   }
-  return dump(all);
+  return json_text(all);
 }
 
 Result<std::string> flows(Observation& observation, const std::string& text) {
@@ -165,7 +162,7 @@ Result<std::string> flows(Observation& observation, const std::string& text) {
                    {"expiresInMs", row.expires_in_ms},
                    {"slots", slots}});
   }
-  return dump(all);
+  return json_text(all);
 }
 
 Result<std::string> profile(Observation& observation, const std::string& options) {
@@ -182,10 +179,10 @@ Result<std::string> profile(Observation& observation, const std::string& options
   for (const auto& [place, samples] : taken.value().places) {
     places.push_back({{"function", place.function}, {"offset", place.offset}, {"samples", samples}});
   }
-  return dump({{"samples", taken.value().samples},
-               {"inPlugin", taken.value().in_plugin},
-               {"digest", taken.value().digest},
-               {"places", places}});
+  return json_text({{"samples", taken.value().samples},
+                    {"inPlugin", taken.value().in_plugin},
+                    {"digest", taken.value().digest},
+                    {"places", places}});
 }
 
 }  // namespace sluice

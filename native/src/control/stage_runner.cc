@@ -10,6 +10,7 @@
 
 #include "control/burst_timer.h"
 #include "control/json_reader.h"
+#include "control/json_text.h"
 #include "control/row_outputs.h"
 #include "control/status.h"
 #include "core/reply_tuples.h"
@@ -68,7 +69,7 @@ class RowRun : public ReplyTuples {
   Result<std::string> run(const std::vector<uint8_t>& wasm) {
     if (Status status = prepare(wasm); !status) return status.error();
     node_.workers().front()->run([this](WorkerContext& ctx) { as_row(ctx, [&] { run_on(ctx); }); });
-    return result().dump();
+    return json_text(result());
   }
 
   /// The stage with its packets in buffers, ready to run.
@@ -402,10 +403,10 @@ class Benchmark {
     for (const uint16_t size : {uint16_t{32}, kMaxBurst}) {
       cycles.push_back({{"burst", size}, {"stages", medians(size)}});
       for (const auto& run : runs_) {
-        if (!run->trap().is_null()) return Json{{"trap", run->trap()}}.dump();
+        if (!run->trap().is_null()) return json_text({{"trap", run->trap()}});
       }
     }
-    return Json{{"tscHz", rte_get_tsc_hz()}, {"cycles", cycles}}.dump();
+    return json_text({{"tscHz", rte_get_tsc_hz()}, {"cycles", cycles}});
   }
 
  private:
