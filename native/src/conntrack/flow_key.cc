@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <rte_byteorder.h>
 
+#include "core/unaligned.h"
 #include "parse/quoted.h"
 
 namespace sluice {
@@ -11,12 +12,6 @@ namespace {
 constexpr uint8_t kEchoReply4 = 0, kEcho4 = 8, kTimestamp4 = 13, kTimestampReply4 = 14, kMask4 = 17, kMaskReply4 = 18;
 constexpr uint8_t kRouterAdvertisement4 = 9, kRouterSolicitation4 = 10;
 constexpr uint8_t kEcho6 = 128, kEchoReply6 = 129;
-
-uint16_t load16(const uint8_t* bytes) {
-  uint16_t value;
-  memcpy(&value, bytes, 2);
-  return value;
-}
 
 void read_addresses(const uint8_t* ip, uint8_t family, FlowKey& key) {
   key.source = {};

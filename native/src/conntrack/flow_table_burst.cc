@@ -10,19 +10,10 @@
 #include "conntrack/flow_lock.h"
 #include "conntrack/flow_table.h"
 #include "conntrack/translate.h"
+#include "core/unaligned.h"
 
 namespace sluice {
 namespace {
-
-uint32_t load32(const uint8_t* bytes) {
-  uint32_t value;
-  memcpy(&value, bytes, 4);
-  return value;
-}
-
-uint32_t read32(const uint8_t* bytes) {
-  return rte_be_to_cpu_32(load32(bytes));
-}
 
 /// Sequence numbers wrap around (RFC 9293 section 3.4).
 bool before(uint32_t a, uint32_t b) {

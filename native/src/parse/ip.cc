@@ -5,8 +5,8 @@
 #include <rte_byteorder.h>
 
 #include <algorithm>
-#include <cstring>
 
+#include "core/unaligned.h"
 #include "parse/flow_hash.h"
 #include "parse/ipv6_chain.h"
 #include "parse/quoted.h"
@@ -21,33 +21,6 @@ constexpr uint32_t kMaxPacket = 65535;
 constexpr uint32_t kHeaderView = 512;  // bytes to have in one piece when a packet comes in several
 
 using abi::DropReason;
-
-uint16_t read16(const uint8_t* bytes) {
-  return static_cast<uint16_t>(bytes[0] << 8 | bytes[1]);
-}
-
-uint16_t load16(const uint8_t* bytes) {
-  uint16_t value;
-  memcpy(&value, bytes, 2);
-  return value;
-}
-
-uint32_t load32(const uint8_t* bytes) {
-  uint32_t value;
-  memcpy(&value, bytes, 4);
-  return value;
-}
-
-uint64_t load64(const uint8_t* bytes) {
-  uint64_t value;
-  memcpy(&value, bytes, 8);
-  return value;
-}
-
-bool fail(PacketMeta& meta, DropReason reason) {
-  meta.reason = static_cast<uint16_t>(reason);
-  return false;
-}
 
 void set_flag(PacketMeta& meta, abi::Flag flag) {
   meta.flags = static_cast<uint16_t>(meta.flags | static_cast<uint16_t>(flag));

@@ -1,11 +1,11 @@
 #include "parse/parse.h"
 
 #include <netinet/in.h>
-#include <rte_byteorder.h>
 #include <rte_prefetch.h>
 
 #include <cstring>
 
+#include "core/unaligned.h"
 #include "parse/flow_hash.h"
 #include "parse/ip.h"
 #include "parse/plain.h"
@@ -17,18 +17,9 @@ namespace {
 constexpr int kMaxVlanTags = 2;
 constexpr uint32_t kArpSize = 28;
 
-uint16_t read16(const uint8_t* bytes) {
-  return static_cast<uint16_t>(bytes[0] << 8 | bytes[1]);
-}
-
 Parsed refuse(PacketMeta& meta, abi::DropReason reason) {
-  meta.reason = static_cast<uint16_t>(reason);
+  fail(meta, reason);
   return Parsed::Drop;
-}
-
-bool fail(PacketMeta& meta, abi::DropReason reason) {
-  meta.reason = static_cast<uint16_t>(reason);
-  return false;
 }
 
 Parsed parse_arp(rte_mbuf* frame, PacketMeta& meta) {

@@ -7,9 +7,9 @@
 #include <rte_mbuf.h>
 
 #include <cstdint>
-#include <cstring>
 
 #include "core/packet.h"
+#include "core/unaligned.h"
 #include "parse/flow_hash.h"
 
 namespace sluice {
@@ -18,17 +18,6 @@ namespace sluice {
 /// headers. It accepts nothing that parse_ipv4() and parse_ipv6() would not, with the same facts; what it does not
 /// accept, be it rare or malformed, is theirs to judge.
 namespace plain {
-
-template <typename T>
-inline T load(const uint8_t* bytes) {
-  T value;
-  memcpy(&value, bytes, sizeof value);
-  return value;
-}
-
-inline uint16_t read16(const uint8_t* bytes) {
-  return rte_be_to_cpu_16(load<uint16_t>(bytes));
-}
 
 constexpr uint32_t kView4 = 28, kView6 = 48;  ///< bytes of an IP header and of UDP's
 
@@ -56,17 +45,17 @@ inline bool read4(const uint8_t* ip, uint32_t available, Facts& facts) {
   constexpr uint16_t kUnlessFragment = RTE_BE16(0x3fff);
   facts.length = read16(ip + 2);
   facts.protocol = ip[9];
-  if (unlikely(ip[0] != 0x45 || (load<uint16_t>(ip + 6) & kUnlessFragment) != 0)) return false;
+  if (unlikely(ip[0] != 0x45 || (load16(ip + 6) & kUnlessFragment) != 0)) return false;
   if (unlikely(facts.length < kView4 || facts.length > available)) return false;
   if (unlikely(static_cast<uint8_t>(ip[12] - 1) >= 223 || ip[12] == 127 || ip[16] == 0 || ip[16] == 127)) return false;
 
-  const uint64_t first = load<uint64_t>(ip);
-  const auto source = load<uint32_t>(ip + 12), destination = load<uint32_t>(ip + 16);
-  const uint64_t sum = (first >> 32) + static_cast<uint32_t>(first) + load<uint32_t>(ip + 8) + source + destination;
+  const uint64_t first = load64(ip);
+  const auto source = load32(ip + 12), destination = load32(ip + 16);
+  const uint64_t sum = (first >> 32) + static_cast<uint32_t>(first) + load32(ip + 8) + source + destination;
   if (unlikely(sum % 65535 != 0)) return false;  // RFC 1071: the words' sum is zero in ones' complement
 
   facts.payload = payload_of(ip + 20, 20, facts.length, facts.protocol);
-  const auto ports = load<uint32_t>(ip + 20);
+  const auto ports = load32(ip + 20);
   facts.hash = symmetric_hash(endpoint4(source, static_cast<uint16_t>(ports)),
                               endpoint4(destination, static_cast<uint16_t>(ports >> 16)), facts.protocol);
   return facts.payload != 0;
@@ -78,10 +67,10 @@ inline bool read6(const uint8_t* ip, uint32_t available, Facts& facts) {
   facts.protocol = ip[6];
   if (unlikely(ip[0] >> 4 != 6 || facts.length < kView6 || facts.length > available)) return false;
   // ::/64 holds all special unicast addresses that may not be seen.
-  if (unlikely(ip[8] == 0xff || load<uint64_t>(ip + 8) == 0 || load<uint64_t>(ip + 24) == 0)) return false;
+  if (unlikely(ip[8] == 0xff || load64(ip + 8) == 0 || load64(ip + 24) == 0)) return false;
 
   facts.payload = payload_of(ip + 40, 40, facts.length, facts.protocol);
-  const auto ports = load<uint32_t>(ip + 40);
+  const auto ports = load32(ip + 40);
   facts.hash = symmetric_hash(endpoint6(ip + 8, static_cast<uint16_t>(ports)),
                               endpoint6(ip + 24, static_cast<uint16_t>(ports >> 16)), facts.protocol);
   return facts.payload != 0;
@@ -120,7 +109,7 @@ inline bool parse_packet(rte_mbuf* packet, PacketMeta& meta, uint32_t skip) {
 inline bool parse_frame(rte_mbuf* frame, PacketMeta& meta) {
   constexpr uint32_t kLink = RTE_ETHER_HDR_LEN;
   if (unlikely(frame->data_len < kLink)) return false;
-  const auto type = load<uint16_t>(rte_pktmbuf_mtod_offset(frame, const uint8_t*, 12));
+  const auto type = load16(rte_pktmbuf_mtod_offset(frame, const uint8_t*, 12));
   meta.l2_length = kLink;
   if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4))) return parse_packet<4>(frame, meta, kLink);
   return type == RTE_BE16(RTE_ETHER_TYPE_IPV6) && parse_packet<6>(frame, meta, kLink);

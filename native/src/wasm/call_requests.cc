@@ -5,15 +5,12 @@
 
 #include "core/buffers.h"
 #include "core/tracer.h"
+#include "core/unaligned.h"
 #include "wasm/mirror.h"
 
 namespace sluice {
 
 namespace {
-
-uint16_t read16(const uint8_t* bytes) {
-  return static_cast<uint16_t>(bytes[0] << 8 | bytes[1]);
-}
 
 /// An IP header of a packet that is all there (RFC 791 section 3.1, RFC 8200 section 3). Parsing looks closer.
 bool may_be_packet(const uint8_t* bytes, uint32_t length) {
