@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "conntrack/flow_lock.h"
+#include "core/clock.h"
+#include "core/lock.h"
 #include "core/shared_words.h"
 
 namespace sluice {
@@ -282,7 +283,7 @@ size_t FlowTable::age(uint64_t now_ns, size_t max_records) {
   const uint32_t now = seconds_of(now_ns);
   uint32_t used;
   {
-    FlowLock guard(lock_);
+    Locked locked(lock_);
     used = file_.header().high_water;
   }
   size_t removed = 0;
@@ -292,14 +293,14 @@ size_t FlowTable::age(uint64_t now_ns, size_t max_records) {
     const FlowRecord& candidate = record(flow);
     const FlowLife life = candidate.life.load(std::memory_order_acquire);
     if ((life != FlowLife::Confirmed && life != FlowLife::Unconfirmed) || !expired(candidate, now)) continue;
-    FlowLock guard(lock_);
+    Locked locked(lock_);
     const FlowLife still = candidate.life.load(std::memory_order_relaxed);
     if ((still != FlowLife::Confirmed && still != FlowLife::Unconfirmed) || !expired(candidate, now)) continue;
     remove(flow);
     bump(expired_);
     removed++;
   }
-  FlowLock guard(lock_);
+  Locked locked(lock_);
   reclaim();
   return removed;
 }

@@ -7,9 +7,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "conntrack/flow_lock.h"
 #include "conntrack/flow_table.h"
 #include "conntrack/translate.h"
+#include "core/clock.h"
+#include "core/lock.h"
 #include "core/unaligned.h"
 
 namespace sluice {
@@ -248,7 +249,7 @@ bool FlowTable::follow(WorkerContext& context, rte_mbuf* packet, uint32_t found,
   const Transition step = advance(flow, packet, meta, static_cast<abi::CtDirection>(direction));
   if (unlikely(step.verdict == Transition::Reopen)) {
     {
-      FlowLock guard(lock_);
+      Locked locked(lock_);
       if (flow.life.load(std::memory_order_relaxed) != FlowLife::Dying) {
         remove(found >> 1);
         bump(replaced_);
@@ -285,7 +286,7 @@ bool FlowTable::begin_flow(WorkerContext& context, rte_mbuf* packet, uint32_t no
   const Transition first = transition_of(packet, meta, nullptr, FlowState::None, 0, abi::CtDirection::ORIGINAL);
   uint32_t found, flow = kNoFlow;
   {
-    FlowLock guard(lock_);
+    Locked locked(lock_);
     found = index_->find(key);
     if (found == kNoFlow && first.verdict == Transition::Accept && worker.fresh_count < Worker::kMaxFresh) {
       flow = create(key, first, now);
@@ -350,7 +351,7 @@ void FlowTable::confirm_burst(WorkerContext& context, rte_mbuf** packets, uint16
       const FlowKey reply = leaving_reply(packet, meta, record(flow));
       Confirmation confirmation;
       {
-        FlowLock guard(lock_);
+        Locked locked(lock_);
         confirmation = confirm(flow, reply);
       }
       if (confirmation == Confirmation::Clash) {
@@ -367,7 +368,7 @@ void FlowTable::confirm_burst(WorkerContext& context, rte_mbuf** packets, uint16
 void FlowTable::settle_burst(WorkerContext& context) {
   Worker& worker = workers_[context.id];
   if (likely(worker.fresh_count == 0)) return;
-  FlowLock guard(lock_);
+  Locked locked(lock_);
   for (uint16_t i = 0; i < worker.fresh_count; i++) {
     const uint32_t flow = worker.fresh[i];
     if (record(flow).life.load(std::memory_order_relaxed) != FlowLife::Unconfirmed) continue;

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "conntrack/flow_lock.h"
 #include "conntrack/flow_table.h"
+#include "core/lock.h"
 #include "core/shared_words.h"
 
 namespace sluice {
@@ -63,7 +63,7 @@ void FlowTable::for_each_from(uint32_t first, const std::function<bool(const Flo
   for (uint32_t used = first + 1; first < used; first += kAtOnce) {
     views.clear();
     {
-      FlowLock guard(lock_);
+      Locked locked(lock_);
       uint32_t tries = kTries;
       used = file_.header().high_water;
       for (uint32_t flow = first; flow < used && flow < first + kAtOnce; flow++) {
@@ -93,7 +93,7 @@ void FlowTable::for_each_from(uint32_t first, const std::function<bool(const Flo
 }
 
 uint32_t FlowTable::find(const FlowKey& key) const {
-  FlowLock guard(lock_);
+  Locked locked(lock_);
   const uint32_t found = index_->find(key);
   return found == kNoFlow ? kNoFlow : found >> 1;
 }

@@ -5,9 +5,9 @@
 
 #include <cstring>
 
-#include "conntrack/flow_lock.h"
 #include "conntrack/flow_table.h"
 #include "conntrack/translate.h"
+#include "core/lock.h"
 #include "core/shared_words.h"
 
 namespace sluice {
@@ -162,7 +162,7 @@ void FlowTable::keep_way(const rte_mbuf* packet, const Shortcut& shortcut) {
   const PacketMeta& meta = *meta_of(const_cast<rte_mbuf*>(packet));
   FlowRecord& flow = record(meta.flow - 1);
   // Off the common path: once for each flow, direction and configuration of the node.
-  FlowLock guard(lock_);
+  Locked locked(lock_);
   if (flow.life.load(std::memory_order_relaxed) != FlowLife::Confirmed) return;
   if (flow.settled[meta.ct_direction].load(std::memory_order_relaxed) != shortcut.settled) return;
   flow.way[meta.ct_direction].store(shortcut.way.word(), std::memory_order_relaxed);
@@ -193,7 +193,7 @@ void FlowTable::settle(abi::Hook hook, uint32_t epoch, uint16_t stage, const rte
     FlowKey opposite;
     {
       // Off the common path: once for each flow, direction and stage.
-      FlowLock guard(lock_);
+      Locked locked(lock_);
       opposite = meta.ct_direction == 0 ? flow.reply : flow.original;
     }
     uint8_t expected[abi::kSlotHeadBytesMax];

@@ -6,10 +6,15 @@
 
 namespace sluice {
 
+constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
+inline uint32_t seconds_of(uint64_t nanoseconds) {
+  return static_cast<uint32_t>(nanoseconds / kNanosecondsPerSecond);
+}
+
 inline uint64_t read_clock(clockid_t clock) {
   timespec time;
   clock_gettime(clock, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+  return static_cast<uint64_t>(time.tv_sec) * kNanosecondsPerSecond + static_cast<uint64_t>(time.tv_nsec);
 }
 
 /// Monotonic and wall time with one clock reading a burst; wall time is read anew every second.
@@ -19,7 +24,7 @@ class Clock {
     const uint64_t now = read_clock(CLOCK_MONOTONIC);
     if (now >= next_) {
       wall_offset_ = read_clock(CLOCK_REALTIME) - now;
-      next_ = now + 1'000'000'000;
+      next_ = now + kNanosecondsPerSecond;
     }
     return now;
   }

@@ -7,9 +7,9 @@
 #include <cstring>
 #include <string>
 
+#include "core/lock.h"
 #include "l3/icmp.h"
 #include "l3/link.h"
-#include "l3/lock.h"
 #include "l3/solicit.h"
 
 namespace sluice {

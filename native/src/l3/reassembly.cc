@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/lock.h"
 #include "core/tracer.h"
 #include "l3/address.h"
 #include "l3/headers.h"
 #include "l3/icmp.h"
-#include "l3/lock.h"
 #include "l3/routing.h"
 #include "parse/ipv6_chain.h"
 #include "parse/parse.h"

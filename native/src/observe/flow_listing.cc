@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "conntrack/flow_lock.h"
+#include "core/clock.h"
 #include "l3/address.h"
 #include "wasm/trap.h"
 
