@@ -317,6 +317,7 @@ test("all about a plugin", () => {
 
 describe("a plugin of a cluster's nodes", () => {
   const [stage] = FULL_STATUS.stages;
+  const [failing] = FULL_STATUS.stages.map((each) => ({ ...each, failures: 2, invalidOutputs: 1 }));
   const plugin = {
     ...{ name: "policy", version: "1.2.3", digest: digest("a"), origin: "inline", hooks: ["forward"] },
     ...{ failure: "FailClosed", budgetUs: 5000, scope: ["one.1"], revisions: [] },
@@ -327,10 +328,12 @@ describe("a plugin of a cluster's nodes", () => {
     const shown = clusterPlugin([
       { node: "node1", plugin, stage },
       { node: "node2", plugin: elsewhere, stage: undefined },
+      { node: "node3", plugin, stage: failing },
     ]);
     expect(shown.nodes.map(({ node, scope }) => [node, scope])).toEqual([
       ["node1", ["one.1"]],
       ["node2", ["far.2"]],
+      ["node3", ["one.1"]],
     ]);
     expect(clusterPluginText(shown)).toMatchInlineSnapshot(`
       "plugin      policy 1.2.3
@@ -341,7 +344,8 @@ describe("a plugin of a cluster's nodes", () => {
 
       NODE   STATE        PACKETS  CYCLES/PKT  DROPS  FAILURES
       node1  active          1000        31.1      5         0
-      node2  not running"
+      node2  not running
+      node3  active          1000        31.1      5         3"
     `);
   });
 

@@ -1,6 +1,7 @@
 import type { PluginReport } from "../cluster/records.js";
 import type { NodePlugin } from "../cluster/versions.js";
 import type { StageFigures } from "../dataplane/protocol.js";
+import { failuresOf } from "../dataplane/stage-failures.js";
 import { failureOf, failureText } from "../dataplane/traps.js";
 import type { Problem } from "../errors.js";
 
@@ -146,9 +147,9 @@ export class PluginTrials {
 
 /** Of a stage on trial what it has counted since, or trapped; of another one its last trap. */
 function seenFailure(stage: StageFigures, trial: Trial | undefined, now: number): StageFailure | undefined {
-  const { lastTrap, digest, failures, invalidOutputs, lastFailure } = stage;
+  const { lastTrap, digest, lastFailure } = stage;
   const isTrap = lastTrap !== null && lastTrap.digest === digest && lastTrap.at >= (trial?.since ?? 0);
-  const counted = failures + invalidOutputs;
+  const counted = failuresOf(stage);
   const base = trial?.counted.get(stage.name) ?? counted;
   trial?.counted.set(stage.name, Math.min(base, counted)); // fewer: it was started anew
   if (isTrap) return { ...failureOf(lastTrap), time: new Date(lastTrap.at).toISOString() };

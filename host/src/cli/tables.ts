@@ -1,5 +1,6 @@
 import type { ApplyResult, PortStatus, WorkerStatus } from "@sluice/native";
 import type { Figures, PluginInfo, ShadowReport, StageFigures, StatusResponse } from "../dataplane/protocol.js";
+import { failuresOf } from "../dataplane/stage-failures.js";
 import { sum } from "./counts.js";
 import { bytes, count, duration, ratio, table } from "./output.js";
 import { countersTable, metricsText } from "./views/metrics.js";
@@ -84,7 +85,7 @@ function stagesTable(stages: readonly StageFigures[], isVerbose: boolean): strin
     count(stage.packets),
     ratio(stage.cycles, stage.packets),
     count(sum(stage.drops)),
-    count(stage.failures + stage.invalidOutputs),
+    count(failuresOf(stage)),
   ]);
   return [table(columns, rows), ...stages.flatMap((stage) => trapLines(stage, isVerbose))].join("\n");
 }

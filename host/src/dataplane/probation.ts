@@ -1,5 +1,6 @@
-import type { StageStatus, StageTrap } from "@sluice/native";
+import type { StageTrap } from "@sluice/native";
 import type { NativeFigures } from "./protocol.js";
+import { failuresOf } from "./stage-failures.js";
 
 /** Failures of stages between two readings; a counter that went down was started anew. */
 export function failuresSince(
@@ -20,8 +21,4 @@ export function failuresSince(
         trap: stage.lastTrap,
       };
     });
-}
-
-function failuresOf({ failures, invalidOutputs }: StageStatus): number {
-  return failures + invalidOutputs;
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { PluginInfo, StageFigures } from "../../dataplane/protocol.js";
+import { failuresOf } from "../../dataplane/stage-failures.js";
 import { SluiceError } from "../../errors.js";
 import { sum } from "../counts.js";
 import { count, NARROW_WIDTH, ratio, table } from "../output.js";
@@ -46,8 +47,8 @@ export function clusterPluginText({ nodes, ...shared }: ReturnType<typeof cluste
   ];
   const rows = nodes.map(({ node, stage }) => {
     if (stage === null) return [node, "not running", "", "", "", ""];
-    const { state, packets, cycles, drops, failures } = stage;
-    return [node, state, count(packets), ratio(cycles, packets), count(sum(drops)), count(failures)];
+    const { state, packets, cycles, drops } = stage;
+    return [node, state, count(packets), ratio(cycles, packets), count(sum(drops)), count(failuresOf(stage))];
   });
   return `${rowsText(infoRows(shared))}\n\n${table(columns, rows, NARROW_WIDTH)}`;
 }
