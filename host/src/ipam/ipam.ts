@@ -96,7 +96,7 @@ export class Ipam {
     return ipam;
   }
 
-  /** @param pools enabled ones, the first ones first */
+  /** @param pools in the order in which addresses are given out of them */
   setBlocks(blocks: readonly Block[], pools: readonly Pool[]): void {
     const before = new Map(this.blocks.map((block) => [block.block, block]));
     this.blocks = blocks.map(
@@ -176,7 +176,7 @@ export class Ipam {
   wants(): Map<string, number> {
     const wants = new Map<string, number>();
     const asked = new Set<number>();
-    for (const { name, family } of this.pools.filter(({ isDisabled }) => !isDisabled)) {
+    for (const { name, family } of this.enabled()) {
       const own = this.blocks.filter(({ pool }) => pool === name);
       const count = own.reduce((sum, { addresses }) => sum + addresses.count, 0);
       const free = count - this.takenOf(own);
@@ -200,6 +200,11 @@ export class Ipam {
     return this.journal.close();
   }
 
+  /** Addresses are given out of these only, the first ones first. */
+  private enabled(): readonly Pool[] {
+    return this.pools.filter(({ isDisabled }) => !isDisabled);
+  }
+
   private choose(but: ReadonlySet<string>): FreeAddress[] {
     this.wake();
     const families = new Set(this.pools.map(({ family }) => family));
@@ -210,10 +215,10 @@ export class Ipam {
   }
 
   private chooseOf(family: 4 | 6, but: ReadonlySet<string>): FreeAddress {
-    const all = this.pools.filter((pool) => pool.family === family);
-    const pools = all.filter(({ isDisabled }) => !isDisabled);
+    const isOfFamily = (pool: Pool) => pool.family === family;
+    const pools = this.enabled().filter(isOfFamily);
     if (pools.length === 0) {
-      const what = `every IPPool of IPv${family} addresses is disabled (${namesOf(all)})`;
+      const what = `every IPPool of IPv${family} addresses is disabled (${namesOf(this.pools.filter(isOfFamily))})`;
       const todo = `enable one, make another, or delete them if pods shall have no IPv${family} address`;
       throw SluiceError.of("no-address", "", `${what}; ${todo}`);
     }
