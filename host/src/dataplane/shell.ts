@@ -11,7 +11,7 @@ import { parseDifference, withDifference } from "./difference.js";
 import { LoadedModules } from "./loaded-modules.js";
 import { fromNative } from "./native-errors.js";
 import type { PluginSources } from "./plugin-sources.js";
-import { failuresSince } from "./probation.js";
+import { failingOn, failuresSince, rolledBack } from "./probation.js";
 import type {
   ApplyResponse,
   ChangePluginsRequest,
@@ -29,7 +29,6 @@ import { refuseRestartSettings, withStartSettings } from "./start-settings.js";
 import { desiredState } from "./state.js";
 import { type InForce, type StateText, stateText } from "./state-change.js";
 import type { Modules, Snapshot, Store } from "./store.js";
-import { failureOf, failureText, placeTrap } from "./traps.js";
 import type { Uplinks } from "./uplinks.js";
 
 export interface ShellOptions {
@@ -325,29 +324,17 @@ export class Shell {
 
   /** Watches changed stages for a while; on too many failures what was live before is live again. */
   private async probation(
-    { durationMs, maxFailures }: Probation,
+    probation: Probation,
     plugins: readonly string[],
     counted: NativeFigures,
     before: Live,
   ): Promise<void> {
-    const end = Date.now() + durationMs;
-    for (;;) {
-      const failing = failuresSince(counted, this.status(), plugins).filter(({ failures }) => failures > maxFailures);
-      if (failing.length > 0) {
-        const problems = failing.map(async ({ name, failures, last, trap }) => ({
-          code: "rolled-back",
-          path: `/plugins/${name}`,
-          message: `failed ${failures} times on probation (allowed: ${maxFailures}), the previous version is live again: ${trap === null ? last : failureText(failureOf(await placeTrap(trap, this.options.sources)))}`,
-        }));
-        // The places first: the module that failed is forgotten with its version.
-        const placed = await Promise.all(problems);
-        await this.transact({ ...before, touched: [] }, new Map());
-        throw new SluiceError(placed);
-      }
-      const left = end - Date.now();
-      if (left <= 0) return;
-      await new Promise((wake) => setTimeout(wake, Math.min(left, 50)));
-    }
+    const failing = await failingOn(probation, () => failuresSince(counted, this.status(), plugins));
+    if (failing.length === 0) return;
+    // The places first: the module that failed is forgotten with its version.
+    const problems = await rolledBack(failing, probation, this.options.sources);
+    await this.transact({ ...before, touched: [] }, new Map());
+    throw new SluiceError(problems);
   }
 
   private recorded({ spec, histories }: Changed): Histories {
