@@ -2,6 +2,7 @@ import type { Manifest } from "@sluice/native";
 import { describe, expect, test } from "vitest";
 import { formatProblem } from "../src/errors.js";
 import { checkPluginConfig } from "../src/plugins/config-schema.js";
+import { manifest } from "./helpers.js";
 
 const SCHEMA = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -29,28 +30,7 @@ const SCHEMA = {
   },
 };
 
-function manifest(change: Partial<Manifest> = {}): Manifest {
-  return {
-    abi: 1,
-    name: "policy",
-    version: "1.0.0",
-    hooks: ["forward"],
-    headerBytes: 128,
-    writes: false,
-    flowState: null,
-    migratesFrom: [],
-    counters: [],
-    gauges: [],
-    histograms: [],
-    traceValues: [],
-    settles: false,
-    dropReasons: [],
-    segmentBytes: 65536,
-    failure: "FailClosed",
-    configSchema: SCHEMA,
-    ...change,
-  };
-}
+const policy = (change: Partial<Manifest> = {}) => manifest("policy", { configSchema: SCHEMA, ...change });
 
 /** Description, configuration, what is wrong with it. */
 const ROWS: [string, unknown, string[]][] = [
@@ -99,12 +79,12 @@ const ROWS: [string, unknown, string[]][] = [
 
 describe("a plugin's configuration is checked against its manifest", () => {
   test.each(ROWS)("%s", (_, config, problems) => {
-    expect(checkPluginConfig(manifest(), config, "/c").map(formatProblem)).toEqual(problems);
+    expect(checkPluginConfig(policy(), config, "/c").map(formatProblem)).toEqual(problems);
   });
 });
 
 test("a plugin without configure takes no configuration", () => {
-  const plain = manifest({ segmentBytes: 0, configSchema: null });
+  const plain = policy({ segmentBytes: 0, configSchema: null });
   expect(checkPluginConfig(plain, undefined, "/c")).toEqual([]);
   expect(checkPluginConfig(plain, { a: 1 }, "/c").map(formatProblem)).toEqual([
     'invalid-plugin-config /c: found {"a":1}; allowed: nothing, as plugin policy takes no configuration',
@@ -112,7 +92,7 @@ test("a plugin without configure takes no configuration", () => {
 });
 
 test("a manifest's schema that is none is told from a wrong configuration", () => {
-  const broken = manifest({ configSchema: { type: "objct" } });
+  const broken = policy({ configSchema: { type: "objct" } });
   expect(() => checkPluginConfig(broken, {}, "/c")).toThrow(
     /^invalid-config-schema \/c: the plugin's configSchema is no JSON schema/,
   );
