@@ -1,17 +1,9 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { PortStatus } from "@sluice/native";
 import type { Logger } from "pino";
 import { hasPeer, type NodeSpec, type Port } from "../config/schema.js";
+import { netnsPath } from "./paths.js";
 import type { Shell } from "./shell.js";
-
-/** Where `ip netns` keeps its names. */
-const NETNS_FOLDER = "/run/netns";
-
-/** A plain name is one of `ip netns`. */
-export function netnsPath(netns: string): string {
-  return netns.includes("/") ? netns : join(NETNS_FOLDER, netns);
-}
 
 /** The node without ports whose network namespace is gone, and without what leads to them. */
 export function withoutLostPorts(spec: NodeSpec): NodeSpec {

@@ -17,6 +17,14 @@ export const DEFAULT_CACHE_DIR = "/var/cache/sluice";
 /** The agent's, beside the dataplane's. */
 const CNI_SOCKET = "cni.sock";
 
+/** Where `ip netns` keeps its names. */
+const NETNS_FOLDER = "/run/netns";
+
+/** A plain name is one of `ip netns`. */
+export function netnsPath(netns: string): string {
+  return netns.includes("/") ? netns : join(NETNS_FOLDER, netns);
+}
+
 /** Names of the dataplanes that have, or had, a socket on this machine. */
 export async function localNames(): Promise<string[]> {
   return (await listFolder())

@@ -16,7 +16,7 @@ import { SluiceError } from "../errors.js";
 import { perObject } from "../per-object.js";
 import { orderStages } from "../pipeline/order.js";
 import { present } from "../present.js";
-import { netnsPath } from "./lost-ports.js";
+import { netnsPath } from "./paths.js";
 import { takenDevices, uplinkNetns } from "./uplinks.js";
 
 // The desired state as the addon reads it: the camelCase mirror of native/src/control/desired_state.h. Ports, routes,

@@ -4,22 +4,9 @@ import { INSTANCE_KEY } from "../cluster/keys.js";
 import { SluiceError } from "../errors.js";
 import { connect, type EtcdOptions } from "./connection.js";
 import { fromEtcd } from "./errors.js";
+import type { Entry, Page } from "./listing.js";
 import { type Condition, compareOf, requestOf, type Write } from "./transaction.js";
 import { PrefixWatch, type WatchHandler } from "./watch.js";
-
-/** A key and what it holds, in UTF-8. */
-export interface Entry {
-  readonly key: string;
-  readonly value: string;
-  /** Of its last change. */
-  readonly revision: number;
-}
-
-export interface Page {
-  readonly entries: readonly Entry[];
-  /** Of the whole listing: all pages are of one moment. */
-  readonly revision: number;
-}
 
 export interface TransactionResult {
   /** Whether the conditions held; where not, nothing was written. */

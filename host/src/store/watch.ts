@@ -3,7 +3,7 @@ import type { IDuplexStream, IWatchRequest, IWatchResponse } from "etcd3";
 import { Backoff } from "../backoff.js";
 import { SluiceError } from "../errors.js";
 import { hasCode } from "./errors.js";
-import type { Page } from "./etcd-store.js";
+import type { Page } from "./listing.js";
 
 // etcd3's own watcher is not used: it takes the revision of an answer's header for that of the events it got, so that a
 // connection that breaks while it catches up loses events; it throws from the stream's callbacks, where nobody can catch it;

@@ -6,6 +6,7 @@ import { GROUP, VERSION } from "../../resources/crd.js";
 import type { Condition, PluginStatus } from "../../resources/status.js";
 import { onNode } from "../connection.js";
 import type { ClusterAccess } from "./cluster.js";
+import type { Node } from "./names.js";
 import type { SluicePods } from "./sluice-pods.js";
 
 export const SLUICE_API = `/apis/${GROUP}/${VERSION}`;
@@ -17,15 +18,6 @@ export interface SluiceObject<Status = { conditions?: Condition[] | undefined }>
 }
 
 export type PluginObject = SluiceObject<PluginStatus>;
-
-export interface Node extends KubeObject {
-  readonly spec?: { readonly unschedulable?: boolean };
-  readonly status?: {
-    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
-    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
-    readonly nodeInfo?: { readonly kubeletVersion?: string };
-  };
-}
 
 /** What a cluster says of Sluice on it; all by an ordinary user's rights. */
 export interface ClusterFacts {

@@ -2,7 +2,8 @@ import type { StatusResponse } from "../../dataplane/protocol.js";
 import { formatProblem } from "../../errors.js";
 import type { Condition } from "../../resources/status.js";
 import { sum } from "../counts.js";
-import { type ClusterFacts, isProblems, type Node, type PluginObject, type SluiceObject } from "./facts.js";
+import { type ClusterFacts, isProblems, type PluginObject, type SluiceObject } from "./facts.js";
+import type { Node } from "./names.js";
 import { AGENT, type ContainerState, DATAPLANE, type Pod } from "./sluice-pods.js";
 
 /** What keeps the cluster from being well. */

@@ -1,13 +1,21 @@
 import type { SluiceError } from "../../errors.js";
 import type { KubeApi, KubeObject } from "../../kube/api.js";
 import { Informer } from "../../kube/informer.js";
-import type { Node } from "./facts.js";
 
 /** Who has an address. */
 export interface Owner {
   readonly kind: "pod" | "node" | "service";
   /** "namespace/name", of nodes the name. */
   readonly name: string;
+}
+
+export interface Node extends KubeObject {
+  readonly spec?: { readonly unschedulable?: boolean };
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+    readonly nodeInfo?: { readonly kubeletVersion?: string };
+  };
 }
 
 interface Pod extends KubeObject {

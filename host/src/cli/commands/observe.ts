@@ -8,7 +8,7 @@ import type { Names } from "../cluster/names.js";
 import { type ClusterOptions, withCluster } from "../cluster/options.js";
 import { loadCluster, onAllNodes } from "../connection.js";
 import { untilInterrupted } from "../interrupt.js";
-import { capturedEvent, droppedEvent, flowEvent, type PacketEvent } from "../observe/event.js";
+import { capturedEvent, droppedEvent, flowEvent, type PacketEvent, VERDICTS } from "../observe/event.js";
 import {
   type EventFilter,
   isExact,
@@ -16,7 +16,6 @@ import {
   matchesPattern,
   packetFilter,
   podPattern,
-  VERDICTS,
   type WantedAddresses,
 } from "../observe/filter.js";
 import type { Io } from "../output.js";

@@ -3,7 +3,9 @@ import type { CapturedPacket, DropRecord } from "../../dataplane/protocol.js";
 import type { Names, Owner } from "../cluster/names.js";
 import { type InnerPacket, innerPacket, innerPacketOfFrame } from "../inner.js";
 import { PROTOCOL_NAMES, protocolNumber, translation } from "../views/flows.js";
-import type { Verdict } from "./filter.js";
+
+export type Verdict = "forwarded" | "dropped";
+export const VERDICTS: readonly Verdict[] = ["forwarded", "dropped"];
 
 /** One end of a packet's way. */
 export interface End {

@@ -1,9 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { alsoCarried } from "./carried.js";
-import type { PacketEvent } from "./event.js";
-
-export type Verdict = "forwarded" | "dropped";
-export const VERDICTS: readonly Verdict[] = ["forwarded", "dropped"];
+import type { PacketEvent, Verdict } from "./event.js";
 
 /** Which events are wanted; each that is absent leaves all. */
 export interface EventFilter {

@@ -1,17 +1,7 @@
 import { CommandError } from "../errors.js";
-import type { Credentials } from "./credentials.js";
+import type { Credentials, Login } from "./credentials.js";
 
 type Send = (url: URL, request: RequestInit) => Promise<Response>;
-
-/** Where credentials come from. */
-export interface Login {
-  /** Undefined: there are none for this registry. Throws CommandError. */
-  readonly find: (registry: string) => Promise<Credentials | undefined>;
-  /** Their place, in words. */
-  readonly place: string;
-  /** What a user is to do who is not let in. */
-  readonly remedy: (registry: string) => string;
-}
 
 /** Answers a registry's challenges: HTTP Basic, or a bearer token from the place that it names. */
 export class Authority {

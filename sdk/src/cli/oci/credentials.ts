@@ -4,13 +4,22 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { CommandError, messageOf, systemCode } from "../errors.js";
-import type { Login } from "./authority.js";
 
 export interface Credentials {
   user: string;
   password: string;
   /** An OAuth refresh token, instead of user and password. */
   identityToken?: string;
+}
+
+/** Where credentials come from. */
+export interface Login {
+  /** Undefined: there are none for this registry. Throws CommandError. */
+  readonly find: (registry: string) => Promise<Credentials | undefined>;
+  /** Their place, in words. */
+  readonly place: string;
+  /** What a user is to do who is not let in. */
+  readonly remedy: (registry: string) => string;
 }
 
 /** Of ~/.docker/config.json, as `docker login`, podman and others write it. */

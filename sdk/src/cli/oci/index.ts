@@ -1,4 +1,4 @@
-export type { Login } from "./authority.js";
 export { checkDigest, readBody } from "./body.js";
+export type { Login } from "./credentials.js";
 export { type Credentials, credentialsIn, type DockerConfig } from "./credentials.js";
 export { type RegistryOptions, Repository } from "./registry.js";

@@ -1,8 +1,8 @@
 import { CommandError, messageOf, systemCode } from "../errors.js";
 import { type Artifact, type Descriptor, LAYER_TYPE, MANIFEST_TYPE } from "./artifact.js";
-import { Authority, type Login } from "./authority.js";
+import { Authority } from "./authority.js";
 import { checkDigest, readBody } from "./body.js";
-import { ownLogin } from "./credentials.js";
+import { type Login, ownLogin } from "./credentials.js";
 
 // OCI distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
