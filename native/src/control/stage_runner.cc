@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
-#include <tuple>
 #include <utility>
 
 #include "control/burst_timer.h"
 #include "control/json_reader.h"
 #include "control/json_text.h"
 #include "control/row_outputs.h"
+#include "control/row_packets.h"
 #include "control/status.h"
 #include "core/reply_tuples.h"
 #include "parse/parse.h"
@@ -23,48 +22,23 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr uint32_t kRowFlows = 1024;  ///< flows that one row may name
-constexpr uint16_t kSlotBytes = 64;
 constexpr uint64_t kRowStartNs = 1'000'000'000;
 constexpr const char* kVerdicts[] = {"pass", "drop", "redirect", "reinput", "reply"};
-constexpr const char* kCtStates[] = {"untracked", "new", "established", "related", "invalid"};
-
-bool from_hex(const std::string& hex, std::vector<uint8_t>& bytes) {
-  bytes.clear();
-  if (hex.size() % 2 != 0) return false;
-  for (size_t i = 0; i < hex.size(); i += 2) {
-    char* end = nullptr;
-    const std::string pair = hex.substr(i, 2);
-    bytes.push_back(static_cast<uint8_t>(std::strtoul(pair.c_str(), &end, 16)));
-    if (end != pair.c_str() + 2) return false;
-  }
-  return true;
-}
 
 FailureStrategy strategy_of(const std::string& name) {
   if (name == "FailOpen") return FailureStrategy::FailOpen;
   return name == "Reload" ? FailureStrategy::Reload : FailureStrategy::FailClosed;
 }
 
-/// A row's packet on its way through the stage.
-struct RowPacket {
-  rte_mbuf* mbuf = nullptr;
-  abi::Hook hook{};
-  uint64_t at_ms = 0;
-  std::string verdict;
-  std::vector<uint8_t> flow_state;  ///< what its flow's slot holds before it; empty: as the packets before left it
-  std::vector<SourceEnd> taken;     ///< with which its replies are another flow's
-  bool refused = false;             ///< by parsing
-};
-
 /// One row with all that it needs: a Wasm host with flow slots of its own, ports, packets.
 class RowRun : public ReplyTuples {
  public:
   RowRun(Node& node, const Json& row, uint32_t budget_us = PluginConfig{}.budget_us)
-      : node_(node), row_(row), budget_us_(budget_us), reader_(row_, "/row", error_) {}
-  ~RowRun() override {
-    for (RowPacket& packet : packets_) rte_pktmbuf_free(packet.mbuf);
-  }
+      : node_(node),
+        row_(row),
+        budget_us_(budget_us),
+        reader_(row_, "/row", error_),
+        row_packets_(node.pools().packets, error_) {}
 
   Result<std::string> run(const std::vector<uint8_t>& wasm) {
     if (Status status = prepare(wasm); !status) return status.error();
@@ -75,7 +49,8 @@ class RowRun : public ReplyTuples {
   /// The stage with its packets in buffers, ready to run.
   Status prepare(const std::vector<uint8_t>& wasm) {
     if (Status status = load(wasm); !status) return status;
-    reader_.each("packets", [this](const Json& packet, const std::string& path) { add_packet(packet, path); });
+    const std::string hook = reader_.text("hook");
+    reader_.each("packets", [&](const Json& packet, const std::string& path) { row_packets_.add(packet, path, hook); });
     if (error_) return *error_;
     return {};
   }
@@ -162,83 +137,6 @@ class RowRun : public ReplyTuples {
       for (PortId id = 0; id < 16; id++) ids.push_back(id);
     }
     outputs_.open_ports(ids);
-  }
-
-  void add_packet(const Json& json, const std::string& path) {
-    JsonReader reader(json, path, error_);
-    std::vector<uint8_t> bytes;
-    if (!from_hex(reader.text("in"), bytes) || bytes.empty())
-      return reader.fail(path + "/in", "must be the packet in hex");
-    RowPacket packet;
-    const auto hook = hook_named(reader.text("hook", row_.value("hook", "")));
-    if (!hook) return reader.fail(path + "/hook", "must be a hook");
-    packet.hook = *hook;
-    packet.at_ms = reader.number("at", packets_.empty() ? 0 : packets_.back().at_ms, UINT32_MAX);
-    packet.mbuf = rte_pktmbuf_alloc(node_.pools().packets);
-    if (packet.mbuf == nullptr) return reader.fail(path, "there is no packet buffer left");
-    packets_.push_back(packet);
-    fill(packet.mbuf, bytes, reader, path);
-  }
-
-  void fill(rte_mbuf* mbuf, const std::vector<uint8_t>& bytes, JsonReader& reader, const std::string& path) {
-    PacketMeta& meta = *meta_of(mbuf);
-    std::memset(&meta, 0, sizeof meta);
-    char* data = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes.size()));
-    if (data == nullptr) return reader.fail(path + "/in", "is longer than a packet buffer");
-    std::memcpy(data, bytes.data(), bytes.size());
-    give_link_header(mbuf, reader, path);
-    RowOutputs::number(mbuf, static_cast<uint32_t>(packets_.size() - 1));
-    if (reader.flag("traced")) meta.flags |= static_cast<uint16_t>(abi::Flag::TRACED);
-    meta.in_port = static_cast<PortId>(reader.number("inPort", 0, kMaxPorts));
-    meta.out_port = static_cast<PortId>(reader.number("outPort", kNoPort, kNoPort));
-    meta.table = static_cast<uint16_t>(reader.number("table", 0, UINT16_MAX));
-    meta.mark = static_cast<uint32_t>(reader.number("mark", 0, UINT32_MAX));
-    meta.gso_size = static_cast<uint16_t>(reader.number("gsoSize", 0, UINT16_MAX));
-    if (reader.flag("partial")) meta.flags |= static_cast<uint16_t>(abi::Flag::PARTIAL_CHECKSUM);
-    if (meta.gso_size > 0) meta.flags |= static_cast<uint16_t>(abi::Flag::SUPER_FRAME);
-    const auto given = std::pair{meta.table, meta.mark};
-    packets_.back().refused = !parse_packet(mbuf);
-    std::tie(meta.table, meta.mark) = given;
-    track(meta, reader, path);
-    reader.each("takenSources", [this](const Json& source, const std::string& at) { add_taken(source, at); });
-  }
-
-  void add_taken(const Json& json, const std::string& path) {
-    JsonReader reader(json, path, error_);
-    const auto address = reader.address("address");
-    const auto port = static_cast<uint16_t>(reader.number("port", 0, UINT16_MAX));
-    if (address) packets_.back().taken.push_back(make_source(address->family, address->bytes.data(), port));
-  }
-
-  void give_link_header(rte_mbuf* mbuf, JsonReader& reader, const std::string& path) {
-    const std::string link = reader.text("link");
-    std::vector<uint8_t> bytes;
-    if (!from_hex(link, bytes) || bytes.size() > rte_pktmbuf_headroom(mbuf)) {
-      return reader.fail(path + "/link",
-                         "must be hex, of at most " + std::to_string(rte_pktmbuf_headroom(mbuf)) + " bytes");
-    }
-    std::copy(bytes.begin(), bytes.end(), rte_pktmbuf_mtod(mbuf, uint8_t*) - bytes.size());
-    meta_of(mbuf)->l2_length = static_cast<uint8_t>(bytes.size());
-  }
-
-  void track(PacketMeta& meta, JsonReader& reader, const std::string& path) {
-    const std::string flow = reader.text("flow");
-    bool first = false;
-    if (!flow.empty()) {
-      first = flows_.count(flow) == 0;
-      if (flows_.size() == kRowFlows) return reader.fail(path + "/flow", "is one flow too many");
-      meta.flow = flows_.emplace(flow, static_cast<uint32_t>(flows_.size() + 1)).first->second;
-    }
-    if (const std::string left = reader.text("flowState"); !left.empty() && meta.flow != 0) {
-      std::vector<uint8_t> bytes;
-      if (!from_hex(left, bytes) || bytes.size() > kSlotBytes) return reader.fail(path + "/flowState", "must be hex");
-      packets_.back().flow_state = bytes;
-    }
-    const std::string state = reader.text("ctState", flow.empty() ? "untracked" : first ? "new" : "established");
-    const auto* found = std::find(std::begin(kCtStates), std::end(kCtStates), state);
-    if (found == std::end(kCtStates)) return reader.fail(path + "/ctState", "is no conntrack state");
-    meta.ct_state = static_cast<uint8_t>(found - std::begin(kCtStates));
-    meta.ct_direction = reader.text("direction", "original") == "reply" ? 1 : 0;
   }
 
   /// On the packet thread: does the work with the row's ports, and leaves the context as it was.
@@ -372,12 +270,12 @@ class RowRun : public ReplyTuples {
   JsonReader reader_;
   std::vector<uint8_t> slots_ = std::vector<uint8_t>(size_t{kRowFlows} * kSlotBytes);
   std::vector<SlotMarks> marks_ = std::vector<SlotMarks>(kRowFlows);
-  std::map<std::string, uint32_t> flows_;  ///< flow numbers + 1
   RowOutputs outputs_;
   std::unique_ptr<WasmHost> host_;
   Manifest manifest_;
   std::shared_ptr<Pipeline> pipeline_;
-  std::vector<RowPacket> packets_;
+  RowPackets row_packets_;
+  std::vector<RowPacket>& packets_ = row_packets_.packets;
   size_t first_of_burst_ = 0;
   Json results_ = Json::array();
   Json trap_;
