@@ -24,6 +24,7 @@ class PipelineBuilder {
   Status set_scope(Stage& stage);
   Status assign_flow_slot(Stage& stage);
   Status check_schemas(const Stage& stage, uint8_t index);
+  bool is_live(const Stage& stage) const;
   Status add_chain(abi::Hook hook, const std::vector<std::string>& names);
   void number_settlers(Chain& chain);
   const Stage* current_stage(const std::string& name) const;
