@@ -68,13 +68,18 @@ bool has_ipv6(const PortConfig& config) {
   return false;
 }
 
-Status write_setting(const std::string& device, const char* setting, const char* value) {
+/// `value` has one digit. Nothing is written where it is so already: to write disable_ipv6 takes the kernel's lock of
+/// all interfaces, for which a writer spins.
+Status make_setting(const std::string& device, const char* setting, char value) {
   const std::string path = "/proc/sys/net/ipv6/conf/" + device + "/" + setting;
-  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool written = fd >= 0 && write(fd, value, std::strlen(value)) > 0;
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  char found[2] = {};
+  const bool same =
+      fd >= 0 && pread(fd, found, sizeof found, 0) == sizeof found && found[0] == value && found[1] == '\n';
+  const bool made = same || (fd >= 0 && pwrite(fd, &value, 1, 0) == 1);
   const int reason = errno;
   if (fd >= 0) close(fd);
-  if (written) return {};
+  if (made) return {};
   return Error{"interface-setup-failed", "/device", path + " cannot be written: " + std::strerror(reason)};
 }
 
@@ -84,10 +89,10 @@ Status set_up_ipv6(const PortConfig& config) {
   const bool wanted = has_ipv6(config);
   if (!wanted && access("/proc/sys/net/ipv6", F_OK) != 0) return {};
   if (wanted) {
-    if (Status status = write_setting(config.device, "disable_ipv6", "0"); !status) return status;
+    if (Status status = make_setting(config.device, "disable_ipv6", '0'); !status) return status;
   }
   for (const char* setting : {"accept_ra", "accept_dad"}) {
-    if (Status status = write_setting(config.device, setting, "0"); !status) return status;
+    if (Status status = make_setting(config.device, setting, '0'); !status) return status;
   }
   return {};
 }
@@ -105,14 +110,23 @@ class PeerSetup {
     return {};
   }
 
+  /// Before it is up: of one that is up, the kernel exchanges the queue for the new length and waits, with its lock of
+  /// all interfaces held, until no CPU uses the old one.
   Status set_link() {
     Link change(rtnl_link_alloc());
     rtnl_link_set_mtu(change.get(), config_.mtu);
     rtnl_link_set_txqlen(change.get(), kQueueLength);
-    rtnl_link_set_flags(change.get(), IFF_UP);
     if (config_.peer_mac) rtnl_link_set_addr(change.get(), kernel_address(*config_.peer_mac).get());
     const int code = rtnl_link_change(socket_, link_.get(), change.get(), 0);
-    if (code < 0) return failed("/mtu", "setting MTU, MAC and state of " + config_.device, code);
+    if (code < 0) return failed("/mtu", "setting MTU, MAC and queue length of " + config_.device, code);
+    return {};
+  }
+
+  Status bring_up() {
+    Link change(rtnl_link_alloc());
+    rtnl_link_set_flags(change.get(), IFF_UP);
+    const int code = rtnl_link_change(socket_, link_.get(), change.get(), 0);
+    if (code < 0) return failed("/device", "bringing " + config_.device + " up", code);
     return {};
   }
 
@@ -197,10 +211,13 @@ class PeerSetup {
     return {};
   }
 
-  Status read_mac(rte_ether_addr* mac) {
-    if (Status status = find_link(); !status) return status;
-    std::memcpy(mac->addr_bytes, nl_addr_get_binary_addr(rtnl_link_get_addr(link_.get())), RTE_ETHER_ADDR_LEN);
-    return {};
+  /// That it was found with, or was given.
+  void read_mac(rte_ether_addr* mac) const {
+    if (config_.peer_mac && !config_.peer_kept) {
+      *mac = *config_.peer_mac;
+    } else {
+      std::memcpy(mac->addr_bytes, nl_addr_get_binary_addr(rtnl_link_get_addr(link_.get())), RTE_ETHER_ADDR_LEN);
+    }
   }
 
  private:
@@ -266,7 +283,7 @@ class PeerSetup {
 
 }  // namespace
 
-Status set_up_peer(const PortConfig& config, const rte_ether_addr& gateway_mac, rte_ether_addr* peer_mac) {
+Status set_up_peer(const PortConfig& config, bool is_new, const rte_ether_addr& gateway_mac, rte_ether_addr* peer_mac) {
   const Socket socket(nl_socket_alloc());
   if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) return failed("", "opening netlink", code);
   PeerSetup setup(config, socket.get());
@@ -274,14 +291,16 @@ Status set_up_peer(const PortConfig& config, const rte_ether_addr& gateway_mac, 
   if (!config.peer_kept) {
     if (Status status = set_up_ipv6(config); !status) return status;
     if (Status status = setup.set_link(); !status) return status;
-    if (Status status = setup.remove_other_addresses(); !status) return status;
+    if (Status status = setup.bring_up(); !status) return status;
+    if (Status status = is_new ? Status() : setup.remove_other_addresses(); !status) return status;
     if (Status status = setup.add_addresses(); !status) return status;
   }
   if (Status status = setup.add_gateway_neighbours(gateway_mac); !status) return status;
   if (Status status = setup.add_default_routes(); !status) return status;
-  if (Status status = setup.remove_other_routes(); !status) return status;
+  if (Status status = is_new ? Status() : setup.remove_other_routes(); !status) return status;
   if (Status status = setup.add_routes(); !status) return status;
-  return setup.read_mac(peer_mac);
+  setup.read_mac(peer_mac);
+  return {};
 }
 
 }  // namespace sluice

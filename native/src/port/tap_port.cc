@@ -72,7 +72,7 @@ TapPort::~TapPort() {
 Status TapPort::make_device(const PortConfig& config) {
   existed_ = if_nametoindex(config.device.c_str()) != 0;
   if (Status status = attach(config.device); !status) return status;
-  return set_up_peer(config, mac, &peer_mac);
+  return set_up_peer(config, !existed_, mac, &peer_mac);
 }
 
 Status TapPort::attach(const std::string& device) {

@@ -128,7 +128,7 @@ Result<std::unique_ptr<Port>> VethPort::open(const PortConfig& config, PortId id
   });
   if (!made) return made.error();
   port->made_ = true;
-  Status set_up = in_netns(config.netns, [&] { return set_up_peer(config, port->mac, &port->peer_mac); });
+  Status set_up = in_netns(config.netns, [&] { return set_up_peer(config, true, port->mac, &port->peer_mac); });
   if (!set_up) return set_up.error();
   PortConfig own = config;
   own.device = port->own_end_;

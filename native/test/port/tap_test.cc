@@ -107,6 +107,7 @@ TEST_F(OnePod, GetsItsInterfaceFullySetUp) {
       {"link show eth0", "mtu 1400"},
       {"link show eth0", "02:00:00:00:00:0b"},
       {"link show eth0", ",UP,LOWER_UP"},
+      {"link show eth0", "qlen 4096"},
       {"addr show eth0", "inet 10.9.0.2/32 "},
       {"-6 addr show eth0", "inet6 fd09::2/128 "},
       {"route", "default via 169.254.1.1 dev eth0 "},
