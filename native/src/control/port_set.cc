@@ -1,6 +1,8 @@
 #include "control/port_set.h"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 namespace sluice {
 
@@ -8,6 +10,10 @@ namespace {
 
 /// From one vain attempt to open a lost port to the next one: each takes the ports to be tried from the workers.
 constexpr auto kRetry = std::chrono::seconds(10);
+
+/// Threads that open pods' interfaces at once. Most of it is the kernel's, under its lock of all interfaces; the rest
+/// (sysfs, procfs, sockets) is not.
+constexpr size_t kOpeners = 3;
 
 /// A tunnel is a port in all but frames of its own: packets enter and leave it through the port that carries it.
 class TunnelPort final : public Port {
@@ -76,16 +82,6 @@ Port* PortSet::find(const std::string& name) const {
   return found != entries_.end() ? found->second.port.get() : nullptr;
 }
 
-std::optional<PortId> PortSet::free_id(const Entries& next) const {
-  const auto uses = [](const Entries& entries, PortId id) {
-    return std::any_of(entries.begin(), entries.end(), [id](const auto& entry) { return entry.second.port->id == id; });
-  };
-  for (PortId id = 0; id < kMaxPorts; id++) {
-    if (!uses(entries_, id) && !uses(next, id)) return id;
-  }
-  return std::nullopt;
-}
-
 Result<PortSet::Entry> PortSet::open(const PortConfig& config, PortId id) {
   if (config.kind == PortKind::Vxlan) {
     auto port = std::make_shared<TunnelPort>();
@@ -103,6 +99,31 @@ Result<PortSet::Entry> PortSet::open(const PortConfig& config, PortId id) {
   auto opened = open_port(config, id, pools_, workers_);
   if (!opened) return opened.error();
   return Entry{config, std::move(opened.value()), netns, {}, ""};
+}
+
+/// In order where several can fail; the first failure is the last one that is begun.
+void PortSet::open_all(const std::vector<PortConfig>& wanted, std::vector<Opening>& openings) {
+  std::atomic<bool> failed{false};
+  const auto open_one = [&](Opening& opening) {
+    opening.opened = open(wanted[opening.index], opening.id);
+    if (!*opening.opened) failed = true;
+  };
+  std::vector<Opening*> pods;
+  for (Opening& opening : openings) {
+    if (is_pod(wanted[opening.index])) {
+      pods.push_back(&opening);
+    } else if (!failed) {
+      open_one(opening);
+    }
+  }
+  std::atomic<size_t> next{0};
+  const auto open_pods = [&] {
+    for (size_t i = next++; i < pods.size() && !failed; i = next++) open_one(*pods[i]);
+  };
+  std::vector<std::thread> others;
+  while (others.size() + 1 < std::min(pods.size(), kOpeners)) others.emplace_back(open_pods);
+  open_pods();
+  for (std::thread& other : others) other.join();
 }
 
 Status PortSet::replace(const PortConfig& wanted, Prepared& prepared) {
@@ -148,6 +169,9 @@ Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted
   look_after();
   Prepared prepared;
   std::vector<size_t> changed, returning;
+  std::vector<Opening> openings;
+  std::vector<bool> used(kMaxPorts);
+  for (const auto& [name, entry] : entries_) used[entry.port->id] = true;
   const auto refuse = [&](size_t index, Error error) {
     abandon(prepared);
     error.path = "/ports/" + std::to_string(index) + error.path;
@@ -167,12 +191,19 @@ Result<PortSet::Prepared> PortSet::prepare(const std::vector<PortConfig>& wanted
       continue;
     }
     // Another device is opened beside the port's present one, which goes on until the new one is in force.
-    const auto id = known ? std::optional<PortId>(current->second.port->id) : free_id(prepared.entries);
-    if (!id) return refuse(i, {"too-many-ports", "", "a node has at most " + std::to_string(kMaxPorts) + " ports"});
-    auto opened = open(wanted[i], *id);
-    if (!opened) return refuse(i, opened.error());
-    prepared.entries[wanted[i].name] = opened.value();
+    const size_t free = std::find(used.begin(), used.end(), false) - used.begin();
+    const size_t id = known ? current->second.port->id : free;
+    if (id == kMaxPorts) {
+      return refuse(i, {"too-many-ports", "", "a node has at most " + std::to_string(kMaxPorts) + " ports"});
+    }
+    used[id] = true;
+    openings.push_back({i, static_cast<PortId>(id), {}});
   }
+  open_all(wanted, openings);
+  for (const Opening& opening : openings) {
+    if (opening.opened && !*opening.opened) return refuse(opening.index, opening.opened->error());
+  }
+  for (const Opening& opening : openings) prepared.entries[wanted[opening.index].name] = opening.opened->value();
   if (!changed.empty() || !returning.empty()) {
     std::vector<std::string> names;
     for (const size_t i : changed) names.push_back(wanted[i].name);

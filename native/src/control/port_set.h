@@ -64,10 +64,17 @@ class PortSet {
   Port* find(const std::string& name) const;
 
  private:
+  /// A device that was not open.
+  struct Opening {
+    size_t index;  ///< of the wanted port
+    PortId id;
+    std::optional<Result<Entry>> opened;  ///< nothing where another one's failure came first
+  };
+
   Result<Entry> open(const PortConfig& config, PortId id);
+  void open_all(const std::vector<PortConfig>& wanted, std::vector<Opening>& openings);
   Status replace(const PortConfig& wanted, Prepared& prepared);
   void bring_back(const PortConfig& wanted, Prepared& prepared);
-  std::optional<PortId> free_id(const Entries& next) const;
   Status check_jumbos(const Entries& entries, const std::vector<PortConfig>& wanted, size_t& refused) const;
 
   BufferPools pools_;

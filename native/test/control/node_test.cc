@@ -204,6 +204,18 @@ TEST_F(NodeTest, APortThatIsRefusedItsNewDeviceNeverStops) {
   EXPECT_EQ(node_->snapshot()->generation, published) << "workers were given nothing else meanwhile";
 }
 
+TEST_F(NodeTest, OfManyPortsThatCannotBeOpenedTheFirstIsTold) {
+  std::string state = R"({"conntrack": {"maxFlows": 1024}, "ports": [{"name": "a", "kind": "inject"})";
+  for (int i = 0; i < 10; i++) {
+    state += R"(, {"kind": "tap", "device": "eth0", "netns": "/no/such/namespace", "name": "pod)" + std::to_string(i) +
+             "\"}";
+  }
+  const Status status = apply(state + "]}");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().path, "/ports/1/netns") << status.error().message;
+  EXPECT_TRUE(node_->ports().entries().empty());
+}
+
 TEST_F(NodeTest, NoBufferIsLeftBehind) {
   const unsigned before = rte_mempool_avail_count(node_->pools().packets);
   ASSERT_TRUE(apply(kTwoPorts).ok());
