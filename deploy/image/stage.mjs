@@ -1,9 +1,20 @@
 // Lays out what the image holds: node deploy/image/stage.mjs FOLDER. Each folder below it is a layer of the image: see the
 // Dockerfile. Needs all steps of the set-up done.
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundle } from "./bundle.mjs";
 import { copyWithLibraries, describePackages } from "./debian.mjs";
 import { productionPackages } from "./npm.mjs";
 
@@ -16,13 +27,17 @@ const DPDK_DRIVER = /^librte_(net_.+|bus_.+|mempool_ring)\.so\.\d+\.\d+$/;
 /** Mellanox devices are also the kernel's, and have drivers beside DPDK's. */
 const VERBS = { settings: "/etc/libibverbs.d", drivers: `${LIBRARIES}/libibverbs`, kept: /mlx[45]/ };
 /** For who writes or reads a program, not for who runs it. */
-const UNUSED_FILE = /(\.d\.[cm]?ts|\.map|\.md|\.tsbuildinfo)$/i;
+const UNUSED_FILE = /(\.d\.[cm]?ts|\.map|(?<!\/licen[cs]e)\.md|\.tsbuildinfo)$/i;
 /** Of npm packages also their sources and tests, Binaryen's commands, and what is for another JavaScript runtime. */
-const UNUSED_IN_PACKAGES = /\.[cm]?ts$|\/test$|\/binaryen\/bin$|\/bare-\w+\/prebuilds$/;
+const UNUSED_IN_PACKAGES = /\.[cm]?ts$|\/test$|\/binaryen\/bin$/;
+/** Of a package whose program is bundled: its licence, its name for scanners of images, the interfaces that it reads. */
+const BESIDE_BUNDLE = /^package\.json$|(^|\/)(licen[cs]e|notice)[^/]*$|\.proto$/i;
+/** The command, and what is started as a process of its own. */
+const PROGRAMS = ["host/bin/sluice.js", "host/dist/plugins/compile-child.js"];
 
-/** @param path from the tree's root */
-function copy(path, layer, unused = UNUSED_FILE) {
-  const filter = (source) => !UNUSED_FILE.test(source) && !unused.test(source);
+/** @param path from the tree's root. @param isUsed whether a file, or any in a folder, is */
+function copy(path, layer, isUsed = () => true) {
+  const filter = (source) => !UNUSED_FILE.test(source) && isUsed(source);
   cpSync(join(root, path), join(layer, HOME, path), { recursive: true, filter });
 }
 
@@ -70,11 +85,21 @@ function verbsFiles() {
   );
 }
 
-/** The npm packages that the programs load. */
-function stagePackages(layer) {
-  for (const path of productionPackages(root, "host")) copy(path, layer, UNUSED_IN_PACKAGES);
+/** The npm packages that are loaded as they are, and what else those need that are `bundled`. */
+function stagePackages(layer, bundled) {
+  const whole = productionPackages(root, "sdk");
+  for (const path of whole) copy(path, layer, (source) => !UNUSED_IN_PACKAGES.test(source));
+  for (const path of bundled.filter((each) => !whole.includes(each))) stageRest(layer, path);
   mkdirSync(join(layer, HOME, "node_modules/@sluice"));
   for (const name of ["native", "sdk"]) symlinkSync(`../../${name}`, join(layer, HOME, "node_modules/@sluice", name));
+}
+
+function stageRest(layer, path) {
+  const names = readdirSync(join(root, path), { recursive: true });
+  for (const name of names.filter((each) => BESIDE_BUNDLE.test(each) && !each.includes("node_modules/"))) {
+    mkdirSync(join(layer, HOME, path, dirname(name)), { recursive: true });
+    copyFileSync(join(root, path, name), join(layer, HOME, path, name));
+  }
 }
 
 /** Stripped, and without this tree's paths. */
@@ -92,25 +117,28 @@ function stageNative(layer) {
   ]);
 }
 
-function stageApp(layer) {
+/** Returns the npm packages that are in the programs. */
+async function stageApp(layer) {
   const compiled = readdirSync(join(root, "plugins"), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => `plugins/${name}/build/${name}.wasm`);
   for (const path of [
     ...["LICENSE", "package.json", "deploy/cni", "native/package.json", "native/index.js"],
-    ...["host/package.json", "host/proto", "host/dist", "sdk/package.json", "sdk/assembly", "sdk/abi", "sdk/dist"],
+    ...["host/package.json", "host/proto", "sdk/package.json", "sdk/assembly", "sdk/abi", "sdk/dist"],
     ...compiled,
   ]) {
     copy(path, layer);
   }
-  stageCommand(layer, "host/bin/sluice.js");
+  const bundled = await bundle({ root, entries: PROGRAMS, output: join(layer, HOME), home: `/${HOME}` });
+  makeCommand(layer, PROGRAMS[0]);
+  return bundled;
 }
 
 /** There is no env in the image, which the script begins with. */
-function stageCommand(layer, path) {
+function makeCommand(layer, path) {
   const file = join(layer, HOME, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, readFileSync(join(root, path), "utf8").replace(/^#!.*\n/, "#!/usr/bin/node\n"), { mode: 0o755 });
+  writeFileSync(file, readFileSync(file, "utf8").replace(/^#!.*\n/, "#!/usr/bin/node\n"));
+  chmodSync(file, 0o755);
   link(layer, "sluice", path);
 }
 
@@ -121,12 +149,11 @@ function link(layer, name, path) {
 }
 
 const [output] = process.argv.slice(2);
-const layers = { base: stageBase, packages: stagePackages, native: stageNative, app: stageApp };
-for (const [name, stage] of Object.entries(layers)) {
-  const layer = join(output, name);
-  rmSync(layer, { recursive: true, force: true });
-  mkdirSync(layer, { recursive: true });
-  stage(layer);
-}
+const layer = (name) => join(output, name);
+rmSync(output, { recursive: true, force: true });
+for (const name of ["base", "packages", "native", "app"]) mkdirSync(layer(name), { recursive: true });
+stageBase(layer("base"));
+stageNative(layer("native"));
+stagePackages(layer("packages"), await stageApp(layer("app")));
 // Equal content makes equal layers.
 execFileSync("find", [output, "-exec", "touch", "--no-dereference", "--date=@0", "{}", "+"]);
