@@ -77,6 +77,17 @@ test("waits for its settings, starts again when they change, and keeps its state
   expect(code).toBe(0);
 });
 
+test("ends with a signal that comes while it starts again", async () => {
+  await writeSettings(startFile(bench.folder), SETTINGS);
+  await status();
+  await writeSettings(startFile(bench.folder), { ...SETTINGS, workers: 2 });
+  // Its end begins with the socket's.
+  await expect.poll(() => existsSync(bench.socket), { timeout: 20_000, interval: 2 }).toBe(false);
+  child.kill("SIGTERM");
+  const ended = await Promise.race([once(child, "exit"), sleep(20_000)]);
+  expect(ended).toEqual([0, null]);
+});
+
 test("goes on with the last good settings when it can't start with new ones, and says so", async () => {
   await writeSettings(startFile(bench.folder), SETTINGS);
   const first = await status();

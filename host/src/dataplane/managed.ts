@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { NodeSpec } from "../config/schema.js";
 import { SluiceError } from "../errors.js";
@@ -34,11 +35,13 @@ const REFUSED = "SLUICE_REFUSED_START";
 export async function runManaged(options: ManagedOptions): Promise<void> {
   const folder = options.stateDir ?? defaultStateDir(options.node);
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  const told = new AbortController();
   const stopping = new AbortController();
   const stop = () => stopping.abort();
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  told.signal.addEventListener("abort", stop);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => told.abort());
   const settings = await firstSettings(folder, options, stopping.signal);
-  if (settings === undefined) return;
+  if (settings === undefined || told.signal.aborted) return; // what follows hears later signals itself
   let changed = false;
   const next = nextSettings(folder, settings, options, stopping.signal).then((found) => {
     changed = found;
@@ -60,11 +63,11 @@ export async function runManaged(options: ManagedOptions): Promise<void> {
   } catch (error) {
     if (!(error instanceof SluiceError) || !(await hasOther(folder, settings))) throw error;
     options.onProblem(error);
-    await startAgain({ ...process.env, [REFUSED]: JSON.stringify(settings) });
+    await startAgain({ ...process.env, [REFUSED]: JSON.stringify(settings) }, told.signal);
   } finally {
     stop();
   }
-  if (changed) await startAgain(without(REFUSED));
+  if (changed) await startAgain(without(REFUSED), told.signal);
 }
 
 async function firstSettings(folder: string, options: ManagedOptions, signal: AbortSignal) {
@@ -112,13 +115,15 @@ function specOf(settings: StartSettings, { stateDir }: ManagedOptions): NodeSpec
   return { ...emptyNode(settings), ...(stateDir === undefined ? {} : { stateDir }) };
 }
 
-/** DPDK starts once a process: a program begins anew. */
-async function startAgain(environment: NodeJS.ProcessEnv): Promise<never> {
+/** DPDK starts once a process: a program begins anew. Not when this one was told to end: the next one would not know of that. */
+async function startAgain(environment: NodeJS.ProcessEnv, told: AbortSignal): Promise<void> {
   const { replaceProcess } = await import("@sluice/native");
+  await turn(); // of the event loop, which brings signals
+  if (told.aborted) return;
   const variables = Object.entries(environment).flatMap(([key, value]) =>
     value === undefined ? [] : [`${key}=${value}`],
   );
-  return replaceProcess(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], variables);
+  replaceProcess(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], variables);
 }
 
 function without(name: string): NodeJS.ProcessEnv {

@@ -49,7 +49,8 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   const uplinks = new Uplinks(spec.name, folder, log);
   let native: Dataplane | undefined;
   let lock: FolderLock | undefined;
-  let goesOn = false;
+  let isTold = false;
+  let isEnding = false;
   try {
     lock = await FolderLock.acquire(folder);
     native = await startNative(spec, options.isManaged === true, log);
@@ -70,10 +71,13 @@ export async function runDataplane(options: RunOptions): Promise<void> {
       await keeper.look(now.ports);
     };
     const messages = setInterval(() => void look(), MESSAGES_MS);
-    const ending = options.ending?.then(() => {
-      goesOn = true;
+    const told = stopping.then(() => {
+      isTold = true;
     });
-    await Promise.race([stopping, ending ?? stopping]);
+    const ending = options.ending?.then(() => {
+      isEnding = true;
+    });
+    await Promise.race([told, ending ?? told]);
     clearInterval(messages);
     delete cell.running;
     await running.observer.close();
@@ -81,7 +85,7 @@ export async function runDataplane(options: RunOptions): Promise<void> {
   } finally {
     await server.close();
     await native?.stop();
-    if (lock !== undefined) await uplinks.close(goesOn);
+    if (lock !== undefined) await uplinks.close(isEnding && !isTold);
     await lock?.release();
   }
   log.info("stopped");
