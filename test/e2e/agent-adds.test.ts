@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AddResponse } from "../../host/src/agent/cni/protocol.js";
 import { blockKey, COMPLETE_KEY, endpointKey, mirrorKey } from "../../host/src/cluster/keys.js";
-import { EtcdStore } from "../../host/src/store/etcd-store.js";
+import type { EtcdStore } from "../../host/src/store/etcd-store.js";
 import { Cleanup } from "../support/cleanup.js";
 import { ClusterNode } from "../support/cluster-node.js";
-import { EtcdServer } from "../support/etcd.js";
+import { startEtcdStore } from "../support/etcd-store.js";
 import { ownName } from "../support/leftovers.js";
 import { Namespace } from "../support/namespace.js";
 import { eventually } from "../support/process.js";
@@ -20,10 +20,8 @@ let store: EtcdStore;
 let node: ClusterNode;
 
 beforeAll(async () => {
-  const etcd = await EtcdServer.start();
-  cleanup.defer("etcd", () => etcd.stop());
-  store = EtcdStore.open({ endpoints: [etcd.endpoint] });
-  cleanup.defer("etcd's client", () => store.close());
+  const started = await startEtcdStore(cleanup);
+  store = started.store;
   const put = (key: string, record: object) => store.put(key, JSON.stringify(record));
   await put(mirrorKey("nodes", NODE), { name: NODE, uid: "u", labels: {}, annotations: {}, addresses: ["172.31.6.1"] });
   await put(mirrorKey("nodeconfigs", "default"), {
@@ -40,7 +38,7 @@ beforeAll(async () => {
   await put(COMPLETE_KEY, {});
   const namespace = await Namespace.create(cleanup, ownName("aa"));
   const folder = temporaryFolder(cleanup);
-  node = new ClusterNode({ name: NODE, namespace, folder, etcd: etcd.endpoint }, cleanup);
+  node = new ClusterNode({ name: NODE, namespace, folder, etcd: started.etcd.endpoint }, cleanup);
   node.relayEtcd();
   node.startDataplane();
   await node.startAgent();

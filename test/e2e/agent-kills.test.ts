@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { blockKey, COMPLETE_KEY, ENDPOINTS_PREFIX, mirrorKey } from "../../host/src/cluster/keys.js";
 import type { EndpointRecord } from "../../host/src/cluster/records.js";
 import type { FaultPoint } from "../../host/src/fault.js";
-import { EtcdStore } from "../../host/src/store/etcd-store.js";
+import type { EtcdStore } from "../../host/src/store/etcd-store.js";
 import { Cleanup } from "../support/cleanup.js";
 import { ClusterNode } from "../support/cluster-node.js";
-import { EtcdServer } from "../support/etcd.js";
+import { startEtcdStore } from "../support/etcd-store.js";
 import { ownName } from "../support/leftovers.js";
 import { Namespace } from "../support/namespace.js";
 import { eventually } from "../support/process.js";
@@ -22,10 +22,8 @@ let node: ClusterNode;
 let folder: string;
 
 beforeAll(async () => {
-  const etcd = await EtcdServer.start();
-  cleanup.defer("etcd", () => etcd.stop());
-  store = EtcdStore.open({ endpoints: [etcd.endpoint] });
-  cleanup.defer("etcd's client", () => store.close());
+  const started = await startEtcdStore(cleanup);
+  store = started.store;
   const put = (key: string, record: object) => store.put(key, JSON.stringify(record));
   const annotations = { "sluice.dev/uplink-addresses": `${NODE}/24` };
   await put(mirrorKey("nodes", "killed"), { name: "killed", uid: "u", labels: {}, annotations, addresses: [NODE] });
@@ -40,7 +38,7 @@ beforeAll(async () => {
   await namespace.ip("link", "add", "uplink", "type", "veth", "peer", "name", "nobody");
   await namespace.ip("link", "set", "uplink", "up");
   folder = temporaryFolder(cleanup);
-  node = new ClusterNode({ name: "killed", namespace, folder, etcd: etcd.endpoint }, cleanup);
+  node = new ClusterNode({ name: "killed", namespace, folder, etcd: started.etcd.endpoint }, cleanup);
   await node.start();
 });
 afterAll(() => cleanup.close());

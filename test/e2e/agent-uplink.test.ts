@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { blockKey, COMPLETE_KEY, mirrorKey } from "../../host/src/cluster/keys.js";
 import { nodeConfigSpec } from "../../host/src/resources/node-config.js";
-import { EtcdStore } from "../../host/src/store/etcd-store.js";
 import { Cleanup } from "../support/cleanup.js";
 import { ClusterNode } from "../support/cluster-node.js";
-import { EtcdServer } from "../support/etcd.js";
+import { startEtcdStore } from "../support/etcd-store.js";
 import { ownName } from "../support/leftovers.js";
 import { connect, Namespace } from "../support/namespace.js";
 import { eventually } from "../support/process.js";
@@ -28,10 +27,7 @@ let address = "";
 let put: (key: string, record: object) => Promise<void>;
 
 beforeAll(async () => {
-  const etcd = await EtcdServer.start();
-  cleanup.defer("etcd", () => etcd.stop());
-  const store = EtcdStore.open({ endpoints: [etcd.endpoint] });
-  cleanup.defer("etcd's client", () => store.close());
+  const { etcd, store } = await startEtcdStore(cleanup);
   put = async (key, record) => {
     await store.put(key, JSON.stringify(record));
   };

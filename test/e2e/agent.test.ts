@@ -11,11 +11,12 @@ import {
 } from "../../host/src/cluster/keys.js";
 import { type EndpointRecord, nodeReportRecord } from "../../host/src/cluster/records.js";
 import { compileText } from "../../host/src/plugins/builder.js";
-import { EtcdStore } from "../../host/src/store/etcd-store.js";
+import type { EtcdStore } from "../../host/src/store/etcd-store.js";
 import { ModuleStore } from "../../host/src/store/module-store.js";
 import { Cleanup } from "../support/cleanup.js";
 import { ClusterNode } from "../support/cluster-node.js";
-import { EtcdServer } from "../support/etcd.js";
+import type { EtcdServer } from "../support/etcd.js";
+import { startEtcdStore } from "../support/etcd-store.js";
 import { ownName } from "../support/leftovers.js";
 import { Namespace } from "../support/namespace.js";
 import { eventually } from "../support/process.js";
@@ -95,10 +96,7 @@ const addressOf = ({ result }: Pod, family: 4 | 6): string =>
     .find((text) => text.includes(":") === (family === 6)) ?? "";
 
 beforeAll(async () => {
-  etcd = await EtcdServer.start();
-  cleanup.defer("etcd", () => etcd.stop());
-  store = EtcdStore.open({ endpoints: [etcd.endpoint] });
-  cleanup.defer("etcd's client", () => store.close());
+  ({ etcd, store } = await startEtcdStore(cleanup));
   await writeCluster();
   const folder = temporaryFolder(cleanup);
   for (const number of [1, 2]) {
