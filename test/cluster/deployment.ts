@@ -88,8 +88,13 @@ export class Deployment {
   async installWithMembers(): Promise<void> {
     const members = this.cluster.nodes.map(({ name, addresses }) => ({ node: name, address: addresses.v4 }));
     await this.#follow("Install", { ...VALUES, etcd: { ...VALUES.etcd, members } });
-    const sets = members.map((_, index) => `statefulset/sluice-etcd-${index}`);
-    await this.rolledOut([...sets, "deployment/sluice-reflector", "daemonset/sluice"]);
+    await this.rolledOut([...this.#memberSets(), "deployment/sluice-reflector", "daemonset/sluice"]);
+  }
+
+  /** Of an etcd of members, once the data of all is gone: starts it anew. */
+  async recoverMembers(): Promise<void> {
+    await this.#follow("Start etcd's members anew", {});
+    await this.rolledOut(this.#memberSets());
   }
 
   /** Cluster DNS, once it answers. */
@@ -173,6 +178,10 @@ export class Deployment {
       nodes.map(async (node) => `${node.name}\n${(await node.run(["sh", "-c", tails])).stdout}`),
     );
     return [told.stdout, ...logs, await this.cluster.diagnosis()].join("\n\n");
+  }
+
+  #memberSets(): string[] {
+    return this.cluster.nodes.map((_, index) => `statefulset/sluice-etcd-${index}`);
   }
 
   /** Runs the commands of the page's chapter, as the administrator who has chosen these values. */
