@@ -69,6 +69,8 @@ export class Ipam {
   private readonly resting = new Map<string, number>();
   private listed: readonly Attachment[] | undefined;
   private blocks: OwnBlock[] = [];
+  /** Of addresses that were looked for: none where they are of no block that the node has now. */
+  private readonly blocksOf = new Map<string, OwnBlock | undefined>();
   private pools: readonly Pool[] = [];
 
   private constructor(
@@ -99,9 +101,11 @@ export class Ipam {
   /** @param pools in the order in which addresses are given out of them */
   setBlocks(blocks: readonly Block[], pools: readonly Pool[]): void {
     const before = new Map(this.blocks.map((block) => [block.block, block]));
-    this.blocks = blocks.map(
+    const now = blocks.map(
       ({ pool, block }) => before.get(block) ?? { pool, block, addresses: BlockAddresses.of(block), next: 0 },
     );
+    if (now.length !== before.size || now.some((block, index) => block !== this.blocks[index])) this.blocksOf.clear();
+    this.blocks = now;
     this.pools = pools;
   }
 
@@ -253,8 +257,17 @@ export class Ipam {
   }
 
   private takenOf(blocks: readonly OwnBlock[]): number {
+    const meant = new Set<OwnBlock | undefined>(blocks);
     const taken = [...this.owners.keys(), ...this.resting.keys()];
-    return taken.filter((address) => blocks.some(({ addresses }) => addresses.has(address))).length;
+    return taken.filter((address) => meant.has(this.blockOf(address))).length;
+  }
+
+  private blockOf(address: string): OwnBlock | undefined {
+    if (!this.blocksOf.has(address)) {
+      const found = this.blocks.find(({ addresses }) => addresses.has(address));
+      this.blocksOf.set(address, found);
+    }
+    return this.blocksOf.get(address);
   }
 
   private wake(): void {

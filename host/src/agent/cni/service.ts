@@ -1,4 +1,5 @@
-import { mkdir, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import type { PodRecord } from "../../cluster/records.js";
 import { familyOf, formatAddress, parsePrefix } from "../../config/addresses.js";
 import { SluiceError } from "../../errors.js";
@@ -76,7 +77,7 @@ export function cniHandlers(node: CniNode): CniHandlers {
 
 async function add(node: CniNode, name: AttachmentName, request: AddRequest, limits: CallLimits): Promise<AddResponse> {
   faultPoint("add-asked");
-  await checkNetns(request.netns);
+  checkNetns(request.netns);
   const pod = request.pod ?? { namespace: "", name: "", uid: "" };
   const waitMs = Math.min(POD_WAIT_MS, limits.deadline - Date.now());
   const known = pod.name === "" ? undefined : await node.pod(pod.namespace, pod.name, pod.uid, waitMs);
@@ -171,9 +172,9 @@ function answer(attachment: Attachment, mtu: number): AddResponse {
   return { interfaces, routes };
 }
 
-async function checkNetns(path: string): Promise<void> {
-  const found = path === "" ? undefined : await stat(path).catch(() => undefined);
-  if (found !== undefined) return;
+/** One system call of microseconds: by a thread of its own it takes a hundred times that when the machine is busy. */
+function checkNetns(path: string): void {
+  if (path !== "" && existsSync(path)) return;
   throw new CniError(
     CNI_CODE.invalidEnvironment,
     `network namespace ${path === "" ? "(none given)" : path} does not exist`,
