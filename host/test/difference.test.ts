@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { checkNode } from "../src/config/checks.js";
 import { difference, parseDifference, withDifference } from "../src/dataplane/difference.js";
 import { specDigest } from "../src/dataplane/spec-digest.js";
 import { node, plugin } from "./helpers.js";
@@ -88,6 +89,27 @@ describe("the difference between two nodes", () => {
     expect(made.ports[0]).toBe(from.ports[1]);
     expect(made.plugins).toBe(from.plugins);
   });
+});
+
+/** Description, the difference, the path of what is wrong in the node with it. */
+const WRONG: [string, object, string][] = [
+  ["a port that is another one now", { ports: { set: [{ ...PORTS[0], addresses: ["10.9.0.1/24"] }] } }, "gateway"],
+  ["a port that is gone", { ports: { remove: ["a"] } }, "port"],
+  ["a neighbour that is gone", { neighbours: { remove: [{ port: "b", address: "10.7.0.1" }] } }, "gateway"],
+];
+
+test.each(WRONG)("a route that was right is checked again with %s", (_, change, path) => {
+  const before = node({
+    ports: [{ ...PORTS[0], addresses: ["10.8.0.1/24"] }, PORTS[1]],
+    routes: [
+      { prefix: "10.1.0.0/16", nextHops: [{ port: "a", gateway: "10.8.0.2" }] },
+      { prefix: "10.2.0.0/16", nextHops: [{ port: "b", gateway: "10.7.0.1" }] },
+    ],
+    neighbours: [{ port: "b", address: "10.7.0.1", mac: MAC }],
+  });
+  expect(checkNode(before)).toEqual([]);
+  const found = checkNode(withDifference(before, parseDifference(change))).map(({ problem }) => problem.path);
+  expect(found).toContainEqual(expect.stringMatching(`^/routes/[01]/nextHops/0/${path}$`));
 });
 
 test("a difference that is none is refused with its place", () => {

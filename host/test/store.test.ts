@@ -124,12 +124,12 @@ describe("a store in files", () => {
     ],
     [
       "of another format",
-      (text) => text.replace('"format": 1', '"format": 9'),
+      (text) => text.replace('"format":1', '"format":9'),
       /^store-corrupt .*state\.json: \/format found 9; /,
     ],
     [
       "with a broken plugin",
-      (text) => text.replaceAll('"budgetUs": 10000', '"budgetUs": -1'),
+      (text) => text.replaceAll('"budgetUs":10000', '"budgetUs":-1'),
       /^store-corrupt .*: \/spec\/plugins\/0\/budgetUs found -1; /,
     ],
     ["empty", () => "", /^store-corrupt /],

@@ -1,11 +1,12 @@
+import { commonEnds } from "../common-ends.js";
 import { formatAddress, isLinkLocal, parseAddress, parsePrefix } from "./addresses.js";
 import { type PlacedProblem, placed } from "./explain.js";
-import { type CheckedNode, checkReference, duplicates, onLink, routeId } from "./relations.js";
+import { type CheckedNode, checkReference, distinctRoutes, duplicates, onLink, routeId } from "./relations.js";
 import type { NextHop, Port, Route } from "./schema.js";
 
 export function checkRoutes(node: CheckedNode): PlacedProblem[] {
   return [
-    ...duplicates(node.routes, routeId).map(({ index, value, first }) =>
+    ...duplicates(distinctRoutes.has(node.routes) ? [] : node.routes, routeId).map(({ index, value, first }) =>
       placed(
         ["routes", index, "prefix"],
         `${value.prefix} is also the prefix of routes[${first}]; allowed: one route a prefix and table, with several next hops`,
@@ -16,26 +17,28 @@ export function checkRoutes(node: CheckedNode): PlacedProblem[] {
   ];
 }
 
-/** What a route's check has looked at beside the route. */
-interface Around {
-  readonly ports: readonly (Port | undefined)[];
-  readonly neighbours: CheckedNode["neighbours"];
-}
-
-/** Nothing was wrong with them: a node has thousands, and the same again in each transaction. */
-const right = new WeakMap<Route, Around>();
+/** The last node whose routes were right: most transactions have few others, and a node has thousands. */
+let right: Pick<CheckedNode, "routes" | "ports" | "neighbours"> | undefined;
 
 function checkEachRoute(node: CheckedNode): PlacedProblem[] {
-  const { neighbours } = node;
-  const byName = new Map(node.ports.map((port) => [port.name, port]));
-  return node.routes.flatMap((route, index) => {
-    const ports = route.nextHops.map(({ port }) => byName.get(port));
-    const before = right.get(route);
-    if (before?.neighbours === neighbours && before.ports.every((port, hop) => port === ports[hop])) return [];
-    const problems = checkRoute(route, index, node);
-    if (problems.length === 0) right.set(route, { ports, neighbours });
-    return problems;
-  });
+  const isKnown = knownRoutes(node);
+  const problems: PlacedProblem[] = [];
+  for (const [index, route] of node.routes.entries()) {
+    if (!isKnown(route, index)) problems.push(...checkRoute(route, index, node));
+  }
+  const { routes, ports, neighbours } = node;
+  if (problems.length === 0) right = { routes, ports, neighbours };
+  return problems;
+}
+
+/** Of a route: whether it was right before, and all that it was checked with is the same. */
+function knownRoutes({ routes, ports, neighbours }: CheckedNode): (route: Route, index: number) => boolean {
+  if (right?.neighbours !== neighbours) return () => false;
+  const { first, last } = commonEnds<Route>(right.routes, routes);
+  const now = new Set(ports);
+  const others = new Set(right.ports.filter((port) => !now.has(port)).map(({ name }) => name));
+  const isAsBefore = ({ nextHops }: Route) => others.size === 0 || !nextHops.some(({ port }) => others.has(port));
+  return (route, index) => (index < first || index >= routes.length - last) && isAsBefore(route);
 }
 
 function checkRoute(route: Route, index: number, node: CheckedNode): PlacedProblem[] {

@@ -1,3 +1,4 @@
+import { perObject } from "../per-object.js";
 import { familyOf, formatAddress, isLinkLocal, parseAddress, parsePrefix } from "./addresses.js";
 import { checkPlugins } from "./check-plugins.js";
 import { checkRoutes } from "./check-routes.js";
@@ -104,39 +105,45 @@ export function standsFor(port: Port, device: string): boolean {
 }
 
 /** Link-local ones may be on every port: they are the gateway of each pod. The host stack's are the node's own. */
+const ownAddresses = perObject((port: Port) => {
+  const lists = {
+    addresses: port.addresses,
+    peerAddresses: hasPeer(port) && !port.host ? port.peerAddresses : [],
+  };
+  return Object.entries(lists).flatMap(([key, list]) =>
+    list.flatMap((text, position) => {
+      const address = parsePrefix(text);
+      return address === undefined || isLinkLocal(address) ? [] : [{ key, position, text: formatAddress(address) }];
+    }),
+  );
+});
+
 function checkOwnAddresses(ports: readonly Port[]): PlacedProblem[] {
   const seen = new Map<string, string>();
   const problems: PlacedProblem[] = [];
   for (const [index, port] of ports.entries()) {
-    const lists = {
-      addresses: port.addresses,
-      peerAddresses: hasPeer(port) && !port.host ? port.peerAddresses : [],
-    };
-    for (const [key, list] of Object.entries(lists)) {
-      for (const [position, text] of list.entries()) {
-        const address = parsePrefix(text);
-        if (address === undefined || isLinkLocal(address)) continue;
-        const id = `${port.table} ${formatAddress(address)}`;
-        const other = seen.get(id);
-        if (other !== undefined) {
-          const where = other === port.name ? "twice on this port" : `also on port "${other}"`;
-          problems.push(
-            placed(
-              ["ports", index, key, position],
-              `${formatAddress(address)} is ${where}; allowed: one place for an address`,
-            ),
-          );
-        }
-        seen.set(id, port.name);
+    for (const { key, position, text } of ownAddresses(port)) {
+      const id = `${port.table} ${text}`;
+      const other = seen.get(id);
+      if (other !== undefined) {
+        const where = other === port.name ? "twice on this port" : `also on port "${other}"`;
+        problems.push(
+          placed(["ports", index, key, position], `${text} is ${where}; allowed: one place for an address`),
+        );
       }
+      seen.set(id, port.name);
     }
   }
   return problems;
 }
 
+const canonicalAddresses = perObject(({ addresses }: Port) =>
+  addresses.flatMap((text) => parsePrefix(text) ?? []).map(formatAddress),
+);
+
 function checkTunnels(ports: readonly Port[]): PlacedProblem[] {
   const tunnels = ports.flatMap((port, index) => (port.kind === "vxlan" ? [{ port, index }] : []));
-  const own = ports.flatMap((port) => (port.kind === "vxlan" ? [] : port.addresses)).map(parsePrefix);
+  const own = ports.flatMap((port) => (port.kind === "vxlan" ? [] : canonicalAddresses(port)));
   const problems = duplicates(tunnels, ({ port }) => `${port.vni} ${port.udpPort}`).map(({ value, first }) =>
     placed(
       ["ports", value.index, "vni"],
@@ -145,16 +152,11 @@ function checkTunnels(ports: readonly Port[]): PlacedProblem[] {
   );
   for (const { port, index } of tunnels) {
     const local = parseAddress(port.local);
-    if (
-      local === undefined ||
-      own.some((prefix) => prefix !== undefined && formatAddress(prefix) === formatAddress(local))
-    )
-      continue;
-    const known = own.flatMap((prefix) => (prefix === undefined ? [] : [formatAddress(prefix)]));
+    if (local === undefined || own.includes(formatAddress(local))) continue;
     problems.push(
       placed(
         ["ports", index, "local"],
-        `${port.local} is on no port of this node; allowed: one of ${known.join(", ") || "their addresses (there are none)"}`,
+        `${port.local} is on no port of this node; allowed: one of ${own.join(", ") || "their addresses (there are none)"}`,
       ),
     );
   }

@@ -15,14 +15,15 @@ export function duplicateNames(items: readonly { name: string }[], key: string):
 
 export function duplicates<Item>(items: readonly Item[], keyOf: (item: Item) => string | undefined) {
   const seen = new Map<string, number>();
-  return items.flatMap((value, index) => {
+  const found: { index: number; value: Item; first: number }[] = [];
+  for (const [index, value] of items.entries()) {
     const key = keyOf(value);
-    if (key === undefined) return [];
+    if (key === undefined) continue;
     const first = seen.get(key);
-    if (first !== undefined) return [{ index, value, first }];
-    seen.set(key, index);
-    return [];
-  });
+    if (first === undefined) seen.set(key, index);
+    else found.push({ index, value, first });
+  }
+  return found;
 }
 
 /** A problem when `name` is none of `known`. */
@@ -51,6 +52,9 @@ export function onLink(address: string, port: Port): boolean {
 export const routeId = perObject(
   ({ table, prefix }: Pick<Route, "table" | "prefix">): string => `${table} ${samePrefix(prefix)}`,
 );
+
+/** Lists of routes that were made so that no two have one id: they need not be searched for such. */
+export const distinctRoutes = new WeakSet<readonly Route[]>();
 
 /** The texts of prefixes that were met last, canonical: a node has thousands of them, and the same again in each transaction. */
 const canonical = new Map<string, string>();

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { explainIssues } from "../config/explain.js";
-import { routeId } from "../config/relations.js";
+import { distinctRoutes, routeId } from "../config/relations.js";
 import {
   type Neighbour,
   type NodeSpec,
@@ -61,10 +61,12 @@ export function difference(from: NodeSpec, to: NodeSpec): Difference | undefined
 
 /** The node with the difference made in it. What does not change is the same object as before. */
 export function withDifference(spec: NodeSpec, { ports, routes, neighbours, plugins, pipeline }: Difference): NodeSpec {
+  const nextRoutes = withChanges(spec.routes, routes, routeId, routeId);
+  if (nextRoutes !== spec.routes) distinctRoutes.add(nextRoutes);
   return {
     ...spec,
     ports: withChanges(spec.ports, ports, portName, (name) => name),
-    routes: withChanges(spec.routes, routes, routeId, routeId),
+    routes: nextRoutes,
     neighbours: withChanges(spec.neighbours, neighbours, neighbourId, neighbourId),
     plugins: withChanges(spec.plugins, plugins, pluginName, (name) => name),
     pipeline: pipeline ?? spec.pipeline,

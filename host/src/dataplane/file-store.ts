@@ -50,7 +50,7 @@ export class FileStore implements Store {
     const next = `${this.stateFile}.next`;
     await usable(this.folder, async () => {
       for (const [digest, wasm] of added) await writeDurably(this.moduleFile(digest), wasm);
-      await writeDurably(next, `${JSON.stringify(snapshot, undefined, 1)}\n`);
+      await writeDurably(next, `${JSON.stringify(snapshot)}\n`);
     });
     return {
       commit: () =>

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { commonEnds } from "../common-ends.js";
 
 /** What makes one list of another, but for the order: what is set takes the place of what has the same key. */
 export interface ListChange<Item, Key> {
@@ -39,26 +40,45 @@ export function keepsOrder<Item>(from: readonly Item[], to: readonly Item[], idO
   });
 }
 
-/** The list with the changes made in it; the same list where there are none. */
-export function withChanges<Item, Key>(
+/** Items of a list by their ids. It goes over to the list that a change makes of this one, so that a change costs little. */
+const indexes = new WeakMap<readonly unknown[], Map<string, unknown>>();
+
+/** The list with the changes made in it, without two of one id; the same list where there are none. */
+export function withChanges<Item extends object, Key>(
   items: Item[],
   { set, remove }: ListChange<Item, Key>,
   idOf: (item: Item) => string,
   idOfKey: (key: Key) => string,
 ): Item[] {
   if (set.length === 0 && remove.length === 0) return items;
-  const next = new Map(items.map((item) => [idOf(item), item]));
-  for (const key of remove) next.delete(idOfKey(key));
-  for (const item of set) next.set(idOf(item), item);
-  return [...next.values()];
+  const known = indexes.get(items) as Map<string, Item> | undefined;
+  const index = known ?? new Map(items.map((item) => [idOf(item), item]));
+  indexes.delete(items);
+  const removed = new Set(remove.map((key) => take(index, idOfKey(key))));
+  const replaced = new Map<Item, Item>();
+  const added: Item[] = [];
+  for (const [id, item] of new Map(set.map((each) => [idOf(each), each]))) {
+    const old = index.get(id);
+    index.set(id, item);
+    if (old === undefined) added.push(item);
+    else replaced.set(old, item);
+  }
+  const kept = removed.size === 0 ? items : items.filter((item) => !removed.has(item));
+  const next = replaced.size === 0 ? [...kept] : kept.map((item) => replaced.get(item) ?? item);
+  next.push(...added);
+  if (next.length !== index.size) return [...index.values()];
+  indexes.set(next, index);
+  return next;
+}
+
+function take<Item>(index: Map<string, Item>, id: string): Item | undefined {
+  const item = index.get(id);
+  index.delete(id);
+  return item;
 }
 
 /** Most changes of a long list are few and in one place. */
 function withoutCommonEnds<Item>(from: readonly Item[], to: readonly Item[]): [readonly Item[], readonly Item[]] {
-  const shorter = Math.min(from.length, to.length);
-  let first = 0;
-  while (first < shorter && from[first] === to[first]) first++;
-  let ends = 0;
-  while (ends < shorter - first && from[from.length - 1 - ends] === to[to.length - 1 - ends]) ends++;
-  return [from.slice(first, from.length - ends), to.slice(first, to.length - ends)];
+  const { first, last } = commonEnds(from, to);
+  return [from.slice(first, from.length - last), to.slice(first, to.length - last)];
 }

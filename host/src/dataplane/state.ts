@@ -13,7 +13,7 @@ import {
   type Route,
 } from "../config/schema.js";
 import { SluiceError } from "../errors.js";
-import { perObject } from "../per-object.js";
+import { perItem, perObject } from "../per-object.js";
 import { orderStages } from "../pipeline/order.js";
 import { present } from "../present.js";
 import { netnsPath } from "./paths.js";
@@ -77,7 +77,7 @@ export interface RouteState {
 
 export interface DesiredState {
   ports: PortState[];
-  routes: RouteState[];
+  routes: readonly RouteState[];
   neighbours: readonly Neighbour[];
   plugins: PluginState[];
   pipeline: Record<HookName, string[]>;
@@ -169,8 +169,7 @@ function sameAddress(prefix: string, address: string): boolean {
   return left !== undefined && right !== undefined && formatAddress(left) === formatAddress(right);
 }
 
-const routeState = perObject((route: Route): RouteState => ({ ...route, nextHops: route.nextHops.map(nextHopState) }));
-const routeStates = perObject((routes: readonly Route[]) => routes.map(routeState));
+const routeStates = perItem((route: Route): RouteState => ({ ...route, nextHops: route.nextHops.map(nextHopState) }));
 
 function nextHopState({ port, weight, gateway, remote, mac }: NextHop): NextHopState {
   return { port, weight, ...present({ gateway, remote, mac }) };
