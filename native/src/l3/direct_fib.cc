@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <set>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -26,23 +26,11 @@ uint32_t to_host(const IpAddress& address) {
   return rte_be_to_cpu_32(word);
 }
 
-size_t tables_of(const std::map<std::pair<uint8_t, uint32_t>, uint32_t>& content) {
-  std::set<uint32_t> tables;
-  for (auto at = content.upper_bound({24, UINT32_MAX}); at != content.end(); ++at) tables.insert(at->first.second >> 8);
-  return tables.size();
-}
-
-uint32_t largest_value(const std::map<std::pair<uint8_t, uint32_t>, uint32_t>& content) {
-  uint32_t largest = 0;
-  for (const auto& [key, value] : content) largest = std::max(largest, value);
-  return largest;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<DirectFib>> DirectFib::make(const Routes& routes) {
   static std::atomic<uint32_t> number{0};
-  const Content content = content_of(routes);
+  Content content = content_of(routes);
   std::unique_ptr<DirectFib> fib(new DirectFib);
   fib->room_ = room_for(content);
   rte_fib_conf conf{};
@@ -52,7 +40,7 @@ Result<std::unique_ptr<DirectFib>> DirectFib::make(const Routes& routes) {
   conf.dir24_8.nh_sz = fib->room_.value > kTwoByteLimit ? RTE_FIB_DIR24_8_4B : RTE_FIB_DIR24_8_2B;
   fib->fib_.reset(rte_fib_create(("sluice" + std::to_string(number++)).c_str(), SOCKET_ID_ANY, &conf));
   if (!fib->fib_) return Error{"out-of-memory", "/routes", rte_strerror(rte_errno)};
-  if (const int result = fib->change_content(content); result != 0) {
+  if (const int result = fib->change_content(std::move(content)); result != 0) {
     return Error{"route-refused", "/routes",
                  std::string("no room for a route in the routing table (") + rte_strerror(-result) + ")"};
   }
@@ -60,18 +48,35 @@ Result<std::unique_ptr<DirectFib>> DirectFib::make(const Routes& routes) {
 }
 
 bool DirectFib::change_to(const Routes& routes) {
-  const Content content = content_of(routes);
+  Content content = content_of(routes);
   const bool fits =
       content.size() <= room_.routes && tables_of(content) <= room_.tables && largest_value(content) <= room_.value;
-  return fits && change_content(content) == 0;
+  return fits && change_content(std::move(content)) == 0;
 }
 
 DirectFib::Content DirectFib::content_of(const Routes& routes) {
   Content content;
+  content.reserve(routes.size());
   for (const FibRoute* route : routes) {
-    content[{route->prefix.length, to_host(route->prefix.address)}] = route->value;
+    content.push_back({{route->prefix.length, to_host(route->prefix.address)}, route->value});
   }
+  std::sort(content.begin(), content.end());
   return content;
+}
+
+size_t DirectFib::tables_of(const Content& content) {
+  std::vector<uint32_t> tables;
+  for (const auto& [key, value] : content) {
+    if (key.first > 24) tables.push_back(key.second >> 8);
+  }
+  std::sort(tables.begin(), tables.end());
+  return static_cast<size_t>(std::unique(tables.begin(), tables.end()) - tables.begin());
+}
+
+uint32_t DirectFib::largest_value(const Content& content) {
+  uint32_t largest = 0;
+  for (const auto& [key, value] : content) largest = std::max(largest, value);
+  return largest;
 }
 
 DirectFib::Room DirectFib::room_for(const Content& content) {
@@ -82,17 +87,19 @@ DirectFib::Room DirectFib::room_for(const Content& content) {
           largest > kTwoByteLimit ? UINT32_MAX >> 1 : kTwoByteLimit};
 }
 
-int DirectFib::change_content(const Content& wanted) {
-  for (const auto& [key, value] : content_) {
-    if (wanted.count(key) != 0) continue;
+int DirectFib::change_content(Content wanted) {
+  const auto is_before = [](const auto& a, const auto& b) { return a.first < b.first; };
+  Content gone, changed;
+  std::set_difference(content_.begin(), content_.end(), wanted.begin(), wanted.end(), std::back_inserter(gone),
+                      is_before);
+  std::set_difference(wanted.begin(), wanted.end(), content_.begin(), content_.end(), std::back_inserter(changed));
+  for (const auto& [key, value] : gone) {
     if (const int result = rte_fib_delete(fib_.get(), key.second, key.first); result != 0) return result;
   }
-  for (const auto& [key, value] : wanted) {
-    const auto known = content_.find(key);
-    if (known != content_.end() && known->second == value) continue;
+  for (const auto& [key, value] : changed) {
     if (const int result = rte_fib_add(fib_.get(), key.second, key.first, value); result != 0) return result;
   }
-  content_ = wanted;
+  content_ = std::move(wanted);
   return 0;
 }
 

@@ -3,9 +3,9 @@
 #include <rte_fib.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -39,12 +39,16 @@ class DirectFib {
   };
   /// Length and address, host byte order, so that shorter prefixes come first: each later one refines what is there.
   using Key = std::pair<uint8_t, uint32_t>;
-  using Content = std::map<Key, uint32_t>;
+  /// With values, in order of the keys.
+  using Content = std::vector<std::pair<Key, uint32_t>>;
 
   static Content content_of(const Routes& routes);
+  /// How many /24s hold longer prefixes.
+  static size_t tables_of(const Content& content);
+  static uint32_t largest_value(const Content& content);
   static Room room_for(const Content& content);
   /// 0, or the library's error.
-  int change_content(const Content& wanted);
+  int change_content(Content wanted);
 
   std::unique_ptr<rte_fib, Free> fib_;
   Room room_{};

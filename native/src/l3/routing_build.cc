@@ -18,8 +18,8 @@ Result<std::unique_ptr<RoutingSnapshot>> RoutingBuilder::build() {
   pending_[0];
   for (const auto step :
        {&RoutingBuilder::add_ports, &RoutingBuilder::add_addresses, &RoutingBuilder::add_routes,
-        &RoutingBuilder::add_special_prefixes, &RoutingBuilder::make_entries, &RoutingBuilder::resolve_underlays,
-        &RoutingBuilder::make_fibs, &RoutingBuilder::add_static_neighbours}) {
+        &RoutingBuilder::add_special_prefixes, &RoutingBuilder::make_entries, &RoutingBuilder::make_fibs,
+        &RoutingBuilder::resolve_underlays, &RoutingBuilder::add_static_neighbours}) {
     if (Status status = (this->*step)(); !status) return status.error();
   }
   choose_icmp_sources();
@@ -32,6 +32,7 @@ uint32_t RoutingBuilder::add_next_hop(const NextHop& hop) {
 }
 
 Status RoutingBuilder::add_routes() {
+  snapshot_->next_hops.reserve(snapshot_->next_hops.size() + state_.routes.size());
   for (size_t i = 0; i < state_.routes.size(); i++) {
     const RouteConfig& route = state_.routes[i];
     const std::string path = "/routes/" + std::to_string(i);
@@ -55,25 +56,23 @@ Status RoutingBuilder::add_routes() {
         pending.members.push_back(member.value());
       }
     }
-    if (Status status = insert_route(route, pending, path); !status) return status;
+    if (Status status = insert_route(route, std::move(pending)); !status) return status;
   }
   return {};
 }
 
-Status RoutingBuilder::insert_route(const RouteConfig& route, const Pending& pending, const std::string& path) {
-  PendingTable& table = pending_[route.table];
-  const PrefixKey key = key_of(route.prefix);
-  const auto at = table.find(key);
-  if (at != table.end()) {
-    const bool other_route = at->second.origin.rfind("/routes/", 0) == 0;
-    const bool own_address = at->second.kind == RouteKind::Local && pending.kind != RouteKind::Local;
-    if (other_route || own_address) {
-      return Error{"duplicate-prefix", path + "/prefix",
-                   to_text(route.prefix) + " in table " + std::to_string(route.table) + " is given by " +
-                       at->second.origin + " already"};
-    }
+Status RoutingBuilder::insert_route(const RouteConfig& route, Pending pending) {
+  const auto [at, fresh] = pending_[route.table].try_emplace(key_of(route.prefix), std::move(pending));
+  if (fresh) return {};
+  Pending& known = at->second;
+  const bool other_route = known.origin.rfind("/routes/", 0) == 0;
+  const bool own_address = known.kind == RouteKind::Local && pending.kind != RouteKind::Local;
+  if (other_route || own_address) {
+    return Error{"duplicate-prefix", pending.origin + "/prefix",
+                 to_text(route.prefix) + " in table " + std::to_string(route.table) + " is given by " + known.origin +
+                     " already"};
   }
-  table[key] = pending;
+  known = std::move(pending);
   return {};
 }
 
@@ -164,31 +163,31 @@ uint32_t RoutingBuilder::add_buckets(const std::vector<Member>& members) {
   return first;
 }
 
-const RoutingBuilder::Pending* RoutingBuilder::longest_match(const PendingTable& table,
-                                                             const IpAddress& address) const {
-  for (int length = address_bits(address.family); length >= 0; length--) {
-    const auto at = table.find(key_of(network_of({address, static_cast<uint8_t>(length)})));
-    if (at != table.end()) return &at->second;
-  }
-  return nullptr;
-}
-
 Status RoutingBuilder::resolve_underlays() {
+  const RoutingSnapshot& made = *snapshot_;
   for (const auto& [index, path] : underlays_) {
     NextHop& hop = snapshot_->next_hops[index];
-    const Pending* route = longest_match(pending_[0], hop.remote);
-    if (route == nullptr) continue;
-    hop.underlay = route->entry;
+    const RouteEntry& route = made.lookup(0, hop.remote.family, hop.remote.bytes.data());
+    hop.underlay = static_cast<uint32_t>(&route - made.entries.data());
+    if (route.kind != RouteKind::Forward) continue;
     const uint16_t overhead = hop.remote.family == 4 ? kVxlanOverhead4 : kVxlanOverhead6;
-    for (const Member& member : route->members) {
-      const NextHop& below = snapshot_->next_hops[member.next_hop];
+    const uint32_t* members = route.spread ? &made.buckets[route.first] : &route.first;
+    for (uint32_t i = 0; i < (route.spread ? kEcmpBuckets : 1); i++) {
+      const NextHop& below = made.next_hops[members[i]];
       if (below.tunnel != kNoTunnel) {
         return Error{"tunnel-in-tunnel", path + "/remote",
-                     to_text(hop.remote) + " is reached only through a vxlan port (" + route->origin + ")"};
+                     to_text(hop.remote) + " is reached only through a vxlan port (" + origin_of(hop.underlay) + ")"};
       }
       const uint16_t room = below.mtu > overhead + kLeastMtu ? below.mtu - overhead : kLeastMtu;
       hop.mtu = std::min(hop.mtu, room);
     }
+  }
+  return {};
+}
+
+std::string RoutingBuilder::origin_of(uint32_t entry) const {
+  for (const auto& [key, pending] : pending_.at(0)) {
+    if (pending.entry == entry) return pending.origin;
   }
   return {};
 }

@@ -65,7 +65,7 @@ class RoutingBuilder {
   uint32_t add_next_hop(const NextHop& hop);
   Status add_routes();
   /// A route may stand in for a connected prefix; not for the node's own address, nor for another route.
-  Status insert_route(const RouteConfig& route, const Pending& pending, const std::string& path);
+  Status insert_route(const RouteConfig& route, Pending pending);
   Result<Member> add_member(const NextHopConfig& config, uint8_t family, const std::string& path);
   Status fill_tunnel(const NextHopConfig& config, const PortL3& port, const std::string& path, NextHop& hop);
   /// What no route may lead to by accident; a configured prefix of the same or greater length goes before these.
@@ -74,10 +74,11 @@ class RoutingBuilder {
   uint32_t add_entry(const RouteEntry& entry);
   /// Shares the buckets out by weight: bucket b goes to the member in whose share of the total weight it lies.
   uint32_t add_buckets(const std::vector<Member>& members);
-  const Pending* longest_match(const PendingTable& table, const IpAddress& address) const;
+  Status make_fibs();
   /// The way to each tunnel's far end is looked up once, here, in table 0. It may not be another tunnel's.
   Status resolve_underlays();
-  Status make_fibs();
+  /// Of an entry that a route of table 0 has to itself.
+  std::string origin_of(uint32_t entry) const;
   Status add_static_neighbours();
   /// An own global address of the port; else of any port in the same table; else of any; else a link-local one.
   void choose_icmp_sources();
