@@ -35,26 +35,28 @@ Status RoutingBuilder::add_routes() {
   snapshot_->next_hops.reserve(snapshot_->next_hops.size() + state_.routes.size());
   for (size_t i = 0; i < state_.routes.size(); i++) {
     const RouteConfig& route = state_.routes[i];
-    const std::string path = "/routes/" + std::to_string(i);
-    if (Status status = need_table(route.table, path + "/table"); !status) return status;
+    if (pending_.count(route.table) == 0) {
+      if (Status status = need_table(route.table, route_pointer(i) + "/table"); !status) return status;
+    }
     if (route.prefix.length > address_bits(route.prefix.address.family) ||
         !(network_of(route.prefix).address == route.prefix.address)) {
-      return Error{"bad-prefix", path + "/prefix",
+      return Error{"bad-prefix", route_pointer(i) + "/prefix",
                    to_text(route.prefix) + " has host bits; write " + to_text(network_of(route.prefix))};
     }
-    Pending pending{RouteKind::Forward, path, {}, 0};
+    Pending pending{RouteKind::Forward};
+    pending.route = i;
+    pending.first_member = static_cast<uint32_t>(members_.size());
     if (route.blackhole) pending.kind = RouteKind::Blackhole;
     if (route.local) pending.kind = RouteKind::Local;
     if (pending.kind == RouteKind::Forward) {
       if (route.next_hops.empty()) {
-        return Error{"no-next-hop", path + "/nextHops", "a route needs a next hop, or blackhole or local"};
+        return Error{"no-next-hop", route_pointer(i) + "/nextHops", "a route needs a next hop, or blackhole or local"};
       }
       for (size_t j = 0; j < route.next_hops.size(); j++) {
-        auto member =
-            add_member(route.next_hops[j], route.prefix.address.family, path + "/nextHops/" + std::to_string(j));
-        if (!member) return member.error();
-        pending.members.push_back(member.value());
+        Status added = add_member(route.next_hops[j], route.prefix.address.family, {i, j});
+        if (!added) return added;
       }
+      pending.member_count = static_cast<uint32_t>(route.next_hops.size());
     }
     if (Status status = insert_route(route, std::move(pending)); !status) return status;
   }
@@ -62,26 +64,31 @@ Status RoutingBuilder::add_routes() {
 }
 
 Status RoutingBuilder::insert_route(const RouteConfig& route, Pending pending) {
+  // Moves it only where it inserts it.
   const auto [at, fresh] = pending_[route.table].try_emplace(key_of(route.prefix), std::move(pending));
   if (fresh) return {};
   Pending& known = at->second;
-  const bool other_route = known.origin.rfind("/routes/", 0) == 0;
+  const bool other_route = known.route != kNoRoute;
   const bool own_address = known.kind == RouteKind::Local && pending.kind != RouteKind::Local;
   if (other_route || own_address) {
-    return Error{"duplicate-prefix", pending.origin + "/prefix",
-                 to_text(route.prefix) + " in table " + std::to_string(route.table) + " is given by " + known.origin +
+    return Error{"duplicate-prefix", route_pointer(pending.route) + "/prefix",
+                 to_text(route.prefix) + " in table " + std::to_string(route.table) + " is given by " + known.origin() +
                      " already"};
   }
   known = std::move(pending);
   return {};
 }
 
-Result<RoutingBuilder::Member> RoutingBuilder::add_member(const NextHopConfig& config, uint8_t family,
-                                                          const std::string& path) {
+std::string RoutingBuilder::HopPlace::pointer() const {
+  return route_pointer(route) + "/nextHops/" + std::to_string(hop);
+}
+
+Status RoutingBuilder::add_member(const NextHopConfig& config, uint8_t family, const HopPlace& place) {
   const auto id = ids_.find(config.port);
-  if (id == ids_.end()) return Error{"no-such-port", path + "/port", "no port is named \"" + config.port + "\""};
+  if (id == ids_.end())
+    return Error{"no-such-port", place.pointer() + "/port", "no port is named \"" + config.port + "\""};
   if (config.weight == 0 || config.weight > kMaxWeight) {
-    return Error{"bad-weight", path + "/weight",
+    return Error{"bad-weight", place.pointer() + "/weight",
                  "weight " + std::to_string(config.weight) + " is not in 1 to " + std::to_string(kMaxWeight)};
   }
   const PortL3& port = snapshot_->ports[id->second];
@@ -93,28 +100,31 @@ Result<RoutingBuilder::Member> RoutingBuilder::add_member(const NextHopConfig& c
     hop.mac = *config.mac;
   }
   if (port.tunnel != kNoTunnel) {
-    if (Status status = fill_tunnel(config, port, path, hop); !status) return status.error();
+    if (Status status = fill_tunnel(config, port, place, hop); !status) return status;
   } else if (config.remote) {
-    return Error{"not-a-tunnel", path + "/remote", "port \"" + config.port + "\" is no vxlan port and has no remote"};
+    return Error{"not-a-tunnel", place.pointer() + "/remote",
+                 "port \"" + config.port + "\" is no vxlan port and has no remote"};
   } else if (config.gateway) {
     if (config.gateway->family == 4 && family == 6) {
-      return Error{"wrong-family", path + "/gateway",
+      return Error{"wrong-family", place.pointer() + "/gateway",
                    "an IPv6 route can't go by the IPv4 gateway " + to_text(*config.gateway)};
     }
     hop.gateway_family = config.gateway->family;
     memcpy(hop.gateway, config.gateway->bytes.data(), 16);
   }
-  return Member{add_next_hop(hop), config.weight};
+  members_.push_back({add_next_hop(hop), config.weight});
+  return {};
 }
 
-Status RoutingBuilder::fill_tunnel(const NextHopConfig& config, const PortL3& port, const std::string& path,
+Status RoutingBuilder::fill_tunnel(const NextHopConfig& config, const PortL3& port, const HopPlace& place,
                                    NextHop& hop) {
   const Tunnel& tunnel = snapshot_->tunnels[port.tunnel];
   if (!config.remote) {
-    return Error{"no-remote", path + "/remote", "a next hop through a vxlan port needs the remote endpoint's address"};
+    return Error{"no-remote", place.pointer() + "/remote",
+                 "a next hop through a vxlan port needs the remote endpoint's address"};
   }
   if (config.remote->family != tunnel.local.family) {
-    return Error{"wrong-family", path + "/remote",
+    return Error{"wrong-family", place.pointer() + "/remote",
                  to_text(*config.remote) + " is not of the same family as the port's local " + to_text(tunnel.local)};
   }
   hop.tunnel = port.tunnel;
@@ -122,7 +132,7 @@ Status RoutingBuilder::fill_tunnel(const NextHopConfig& config, const PortL3& po
   if (!hop.has_mac) hop.mac = tunnel_mac(hop.remote);
   hop.has_mac = true;
   vxlan_prepare(tunnel, hop);
-  underlays_.push_back({static_cast<uint32_t>(snapshot_->next_hops.size()), path});
+  underlays_.push_back({static_cast<uint32_t>(snapshot_->next_hops.size()), place});
   return {};
 }
 
@@ -135,10 +145,13 @@ Status RoutingBuilder::make_entries() {
         const auto [at, fresh] = shared.insert({pending.kind, 0});
         if (fresh) at->second = add_entry({pending.kind, false, 0, 0});
         pending.entry = at->second;
-      } else if (pending.members.size() == 1) {
-        pending.entry = add_entry({RouteKind::Forward, false, key.length, pending.members[0].next_hop});
+        continue;
+      }
+      const Member* members = &members_[pending.first_member];
+      if (pending.member_count == 1) {
+        pending.entry = add_entry({RouteKind::Forward, false, key.length, members[0].next_hop});
       } else {
-        pending.entry = add_entry({RouteKind::Forward, true, key.length, add_buckets(pending.members)});
+        pending.entry = add_entry({RouteKind::Forward, true, key.length, add_buckets(members, pending.member_count)});
       }
     }
   }
@@ -150,9 +163,9 @@ uint32_t RoutingBuilder::add_entry(const RouteEntry& entry) {
   return static_cast<uint32_t>(snapshot_->entries.size() - 1);
 }
 
-uint32_t RoutingBuilder::add_buckets(const std::vector<Member>& members) {
+uint32_t RoutingBuilder::add_buckets(const Member* members, uint32_t count) {
   uint64_t total = 0;
-  for (const Member& member : members) total += member.weight;
+  for (uint32_t i = 0; i < count; i++) total += members[i].weight;
   const auto first = static_cast<uint32_t>(snapshot_->buckets.size());
   uint64_t below = 0;
   size_t at = 0;
@@ -165,7 +178,7 @@ uint32_t RoutingBuilder::add_buckets(const std::vector<Member>& members) {
 
 Status RoutingBuilder::resolve_underlays() {
   const RoutingSnapshot& made = *snapshot_;
-  for (const auto& [index, path] : underlays_) {
+  for (const auto& [index, place] : underlays_) {
     NextHop& hop = snapshot_->next_hops[index];
     const RouteEntry& route = made.lookup(0, hop.remote.family, hop.remote.bytes.data());
     hop.underlay = static_cast<uint32_t>(&route - made.entries.data());
@@ -175,7 +188,7 @@ Status RoutingBuilder::resolve_underlays() {
     for (uint32_t i = 0; i < (route.spread ? kEcmpBuckets : 1); i++) {
       const NextHop& below = made.next_hops[members[i]];
       if (below.tunnel != kNoTunnel) {
-        return Error{"tunnel-in-tunnel", path + "/remote",
+        return Error{"tunnel-in-tunnel", place.pointer() + "/remote",
                      to_text(hop.remote) + " is reached only through a vxlan port (" + origin_of(hop.underlay) + ")"};
       }
       const uint16_t room = below.mtu > overhead + kLeastMtu ? below.mtu - overhead : kLeastMtu;
@@ -187,7 +200,7 @@ Status RoutingBuilder::resolve_underlays() {
 
 std::string RoutingBuilder::origin_of(uint32_t entry) const {
   for (const auto& [key, pending] : pending_.at(0)) {
-    if (pending.entry == entry) return pending.origin;
+    if (pending.entry == entry) return pending.origin();
   }
   return {};
 }

@@ -36,13 +36,28 @@ class RoutingBuilder {
     uint32_t weight;
   };
 
+  static constexpr size_t kNoRoute = SIZE_MAX;
+
+  /// A next hop in the state. Its JSON pointer is made for errors only: a node has thousands.
+  struct HopPlace {
+    size_t route, hop;
+    std::string pointer() const;
+  };
+
   /// A route before it has an entry.
   struct Pending {
     RouteKind kind;
-    std::string origin;  ///< JSON pointer, or empty for what is built in
-    std::vector<Member> members;
+    std::string port_origin = {};  ///< JSON pointer of what implies it, or empty for what is built in
+    size_t route = kNoRoute;       ///< index of the configured one
+    uint32_t first_member = 0;     ///< in members_
+    uint32_t member_count = 0;
     uint32_t entry = 0;
+
+    /// JSON pointer.
+    std::string origin() const { return route == kNoRoute ? port_origin : route_pointer(route); }
   };
+
+  static std::string route_pointer(size_t route) { return "/routes/" + std::to_string(route); }
 
   using PendingTable = std::map<PrefixKey, Pending>;
 
@@ -66,14 +81,14 @@ class RoutingBuilder {
   Status add_routes();
   /// A route may stand in for a connected prefix; not for the node's own address, nor for another route.
   Status insert_route(const RouteConfig& route, Pending pending);
-  Result<Member> add_member(const NextHopConfig& config, uint8_t family, const std::string& path);
-  Status fill_tunnel(const NextHopConfig& config, const PortL3& port, const std::string& path, NextHop& hop);
+  Status add_member(const NextHopConfig& config, uint8_t family, const HopPlace& place);
+  Status fill_tunnel(const NextHopConfig& config, const PortL3& port, const HopPlace& place, NextHop& hop);
   /// What no route may lead to by accident; a configured prefix of the same or greater length goes before these.
   Status add_special_prefixes();
   Status make_entries();
   uint32_t add_entry(const RouteEntry& entry);
   /// Shares the buckets out by weight: bucket b goes to the member in whose share of the total weight it lies.
-  uint32_t add_buckets(const std::vector<Member>& members);
+  uint32_t add_buckets(const Member* members, uint32_t count);
   Status make_fibs();
   /// The way to each tunnel's far end is looked up once, here, in table 0. It may not be another tunnel's.
   Status resolve_underlays();
@@ -92,7 +107,8 @@ class RoutingBuilder {
   std::map<std::string, PortId> ids_;
   std::map<uint16_t, PendingTable> pending_;
   /// Next hops through tunnels, and where they were asked for.
-  std::vector<std::pair<uint32_t, std::string>> underlays_;
+  std::vector<std::pair<uint32_t, HopPlace>> underlays_;
+  std::vector<Member> members_;
 };
 
 }  // namespace sluice

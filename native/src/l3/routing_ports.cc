@@ -128,13 +128,15 @@ Status RoutingBuilder::add_address(const IpPrefix& prefix, PortId id, const std:
   if (is_link_local(family, bytes) || prefix.length == address_bits(family) || port.tunnel != kNoTunnel) return {};
 
   const IpPrefix network = network_of(prefix);
-  const auto [at, fresh] = pending_[port.table].insert({key_of(network), {RouteKind::Forward, path, {}, 0}});
+  const auto [at, fresh] = pending_[port.table].insert({key_of(network), {RouteKind::Forward, path}});
   if (!fresh) {
     return Error{"duplicate-prefix", path,
-                 to_text(network) + " is on " + at->second.origin + " already; use /" +
+                 to_text(network) + " is on " + at->second.origin() + " already; use /" +
                      std::to_string(address_bits(family)) + " here and a route, or another table"};
   }
-  at->second.members.push_back({on_link(id), 1});
+  at->second.first_member = static_cast<uint32_t>(members_.size());
+  at->second.member_count = 1;
+  members_.push_back({on_link(id), 1});
   if (family == 4 && prefix.length <= 30) add_broadcast(port.table, network, path);
   return {};
 }
@@ -144,11 +146,11 @@ void RoutingBuilder::add_broadcast(uint16_t table, const IpPrefix& network, cons
   for (uint8_t bit = network.length; bit < 32; bit++) {
     broadcast.address.bytes[bit / 8] |= static_cast<uint8_t>(0x80 >> bit % 8);
   }
-  pending_[table].insert({key_of(broadcast), {RouteKind::Multicast, path, {}, 0}});
+  pending_[table].insert({key_of(broadcast), {RouteKind::Multicast, path}});
 }
 
 void RoutingBuilder::local_route(uint16_t table, const IpAddress& address, const std::string& path) {
-  pending_[table][key_of(host_prefix(address))] = {RouteKind::Local, path, {}, 0};
+  pending_[table][key_of(host_prefix(address))] = {RouteKind::Local, path};
 }
 
 uint32_t RoutingBuilder::on_link(PortId id) {
@@ -173,7 +175,7 @@ Status RoutingBuilder::add_special_prefixes() {
   };
   for (auto& [number, table] : pending_) {
     (void)number;
-    for (const auto& [prefix, kind] : kSpecial) table.insert({key_of(prefix), {kind, "", {}, 0}});
+    for (const auto& [prefix, kind] : kSpecial) table.insert({key_of(prefix), {kind}});
   }
   return {};
 }
