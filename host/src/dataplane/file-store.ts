@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { explainIssues } from "../config/explain.js";
 import { syncFolder, writeDurably } from "../durable-file.js";
 import { messageOf, SluiceError, systemCode } from "../errors.js";
+import { snapshotText } from "./snapshot-text.js";
 import { digestsOf, type Modules, type PendingSnapshot, type Snapshot, type Store, snapshotSchema } from "./store.js";
 
 /**
@@ -50,7 +51,7 @@ export class FileStore implements Store {
     const next = `${this.stateFile}.next`;
     await usable(this.folder, async () => {
       for (const [digest, wasm] of added) await writeDurably(this.moduleFile(digest), wasm);
-      await writeDurably(next, `${JSON.stringify(snapshot)}\n`);
+      await writeDurably(next, snapshotText(snapshot));
     });
     return {
       commit: () =>

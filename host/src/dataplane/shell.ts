@@ -26,9 +26,10 @@ import type {
 import { inParts, shadowProblem } from "./shadow-parts.js";
 import { specDigest } from "./spec-digest.js";
 import { refuseRestartSettings, withStartSettings } from "./start-settings.js";
-import { desiredState } from "./state.js";
+import { type DesiredState, desiredState } from "./state.js";
 import { type InForce, type StateText, stateText } from "./state-change.js";
-import type { Modules, Snapshot, Store } from "./store.js";
+import { StateWriter } from "./state-writer.js";
+import type { Modules, PendingSnapshot, Snapshot, Store } from "./store.js";
 import type { Uplinks } from "./uplinks.js";
 
 export interface ShellOptions {
@@ -50,9 +51,6 @@ interface Live {
   readonly histories: Histories;
 }
 
-/** A changed node is written to the store this much later, together with what changes meanwhile. */
-const WRITE_MS = 500;
-
 /**
  * The control side of one dataplane: transactions on the addon, with a record of what is live in the store.
  * Transactions run one after the other; each is all or nothing.
@@ -64,10 +62,12 @@ export class Shell {
   private queue: Promise<unknown> = Promise.resolve();
   private readonly process = randomUUID();
   private transactions = 0;
-  private writing: NodeJS.Timeout | undefined;
+  private readonly writer: StateWriter;
 
   constructor(private readonly options: ShellOptions) {
     this.loaded = new LoadedModules(options);
+    const { store, log } = options;
+    this.writer = new StateWriter({ store, log, current: () => this.live && snapshotOf(this.live) });
   }
 
   /** As ApplyResponse's. */
@@ -240,7 +240,7 @@ export class Shell {
   /** Waits for the transaction in work, then refuses all others. */
   async close(): Promise<void> {
     await this.exclusive(async () => {
-      await this.write();
+      await this.writer.flush();
       this.live = undefined;
     });
   }
@@ -250,7 +250,6 @@ export class Shell {
     modules: Modules,
     { beforePublish, writesLater = false }: TransactOptions = {},
   ): Promise<ApplyResponse> {
-    const { native, store, log, uplinks } = this.options;
     refuseRestartSettings(this.options.started, next.spec);
     const wasms = await this.loaded.gather(next.spec, modules);
     this.loaded.checkConfigs(next.spec);
@@ -260,48 +259,42 @@ export class Shell {
     await beforePublish?.(change);
 
     const live = { spec: next.spec, histories: this.recorded(next) };
-    const pending = writesLater ? undefined : await store.prepare(snapshotOf(live), wasms);
+    const publish = (pending?: PendingSnapshot) => this.publish(live, state, change, pending);
+    if (!writesLater) {
+      return this.writer.turn(async () => publish(await this.options.store.prepare(snapshotOf(live), wasms)));
+    }
+    const response = await publish();
+    this.writer.later();
+    return response;
+  }
+
+  /** Makes it live in the addon, then in the store where a snapshot is pending. @throws SluiceError, and nothing has changed */
+  private async publish(
+    live: Live,
+    state: DesiredState,
+    { text, configs }: StateText,
+    pending?: PendingSnapshot,
+  ): Promise<ApplyResponse> {
+    const { native, log, uplinks } = this.options;
     let taken: string[] = [];
     let result: Awaited<ReturnType<Dataplane["apply"]>>;
     try {
-      taken = await uplinks.take(next.spec);
-      result = await native.apply(change.text, change.configs);
+      taken = await uplinks.take(live.spec);
+      result = await native.apply(text, configs);
     } catch (error) {
       await pending?.abort();
       await uplinks.giveBack(taken);
       throw fromNative(error);
     }
     this.inForce = { state, generation: result.generation };
-    await uplinks.giveBackOthers(next.spec);
+    await uplinks.giveBackOthers(live.spec);
     this.live = live;
     this.transactions++;
-    this.loaded.keepOnly(next.spec);
+    this.loaded.keepOnly(live.spec);
     await pending?.commit();
-    this.writeLater(pending === undefined);
+    if (pending !== undefined) this.writer.written();
     log.info({ generation: result.generation, plugins: result.plugins }, "applied");
     return { ...result, revision: this.revision };
-  }
-
-  /** Everything written takes what was to be written later with it. */
-  private writeLater(isWaiting: boolean): void {
-    if (!isWaiting) {
-      clearTimeout(this.writing);
-      this.writing = undefined;
-      return;
-    }
-    this.writing ??= setTimeout(() => {
-      this.exclusive(() => this.write()).catch((error: unknown) => {
-        this.options.log.error({ err: error }, "the node's state was not written; a restart begins with an older one");
-      });
-    }, WRITE_MS);
-  }
-
-  private async write(): Promise<void> {
-    if (this.writing === undefined || this.live === undefined) return;
-    clearTimeout(this.writing);
-    this.writing = undefined;
-    const pending = await this.options.store.prepare(snapshotOf(this.live), new Map());
-    await pending.commit();
   }
 
   private async shadow(

@@ -13,9 +13,10 @@ import {
   type Route,
 } from "../config/schema.js";
 import { SluiceError } from "../errors.js";
-import { perItem, perObject } from "../per-object.js";
+import { perItem } from "../per-object.js";
 import { orderStages } from "../pipeline/order.js";
 import { present } from "../present.js";
+import { configText } from "./config-text.js";
 import { netnsPath } from "./paths.js";
 import { takenDevices, uplinkNetns } from "./uplinks.js";
 
@@ -185,14 +186,6 @@ function pluginState(plugin: PluginSpec, manifest: Manifest): PluginState {
   };
   pluginStates.set(plugin, state);
   return state;
-}
-
-/** Most transactions change no configuration, and some are megabytes of text. */
-const objectText = perObject((config: object): string => JSON.stringify(config));
-
-function configText(config: PluginSpec["config"]): string | undefined {
-  if (typeof config === "object" && config !== null) return objectText(config);
-  return config === undefined ? undefined : JSON.stringify(config);
 }
 
 function pipelineOf(spec: NodeSpec, manifests: Manifests): Record<HookName, string[]> {
