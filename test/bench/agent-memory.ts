@@ -1,4 +1,5 @@
-// What an agent of a large cluster holds in memory, with a real etcd and a real dataplane that takes what it makes of it.
+// What an agent of a large cluster holds in memory, and how long it takes to add a pod there, with a real etcd and a real
+// dataplane that takes what it makes of it.
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UPLINK } from "../support/address-plan.js";
@@ -10,6 +11,8 @@ import { Namespace } from "../support/namespace.js";
 import { eventually } from "../support/process.js";
 import { temporaryFolder } from "../support/topology.js";
 import { fillSluice } from "./fill.js";
+import { PodAdds } from "./pod-adds.js";
+import { quantile } from "./quantile.js";
 import type { Figure } from "./result.js";
 import { type ClusterSize, LARGE } from "./synthetic.js";
 
@@ -21,6 +24,8 @@ const READY_MS = 300_000;
 const SNAPSHOT_MS = 180_000;
 /** V8 gives memory back some time after it was used. */
 const SETTLE_MS = 10_000;
+/** Fewer than the node has addresses, which rest for a minute. */
+const ADDED = 50;
 
 export async function* runAgentMemory(size: ClusterSize = LARGE): AsyncGenerator<Figure> {
   const cleanup = new Cleanup();
@@ -41,10 +46,26 @@ export async function* runAgentMemory(size: ClusterSize = LARGE): AsyncGenerator
     await sleep(SETTLE_MS);
     yield { name: "agent-memory", unit: "MiB", value: memory(node.agentPid, "VmRSS") };
     yield { name: "agent-memory-peak", unit: "MiB", value: memory(node.agentPid, "VmHWM") };
+    const took = await addPods(node, folder, cleanup);
+    yield { name: "cni-add-large", unit: "ms", value: quantile(took, 0.5) };
+    yield { name: "cni-add-large-p99", unit: "ms", value: quantile(took, 0.99) };
   } finally {
     await cleanup.close();
     unwatch();
   }
+}
+
+/** Pods that the API does not know, one after the other. @returns milliseconds that each took */
+async function addPods(node: ClusterNode, folder: string, cleanup: Cleanup): Promise<number[]> {
+  const namespaces = [
+    await Namespace.create(cleanup, ownName("pod0")),
+    await Namespace.create(cleanup, ownName("pod1")),
+  ];
+  const adds = new PodAdds(node, `${folder}/cni.sock`, namespaces, false);
+  await adds.turn(1, adds.executed); // what is loaded and compiled on first use
+  const took: number[] = [];
+  for (let i = 0; i < ADDED; i++) took.push(...(await adds.turn(1, adds.executed)));
+  return took;
 }
 
 /** With the address that the cluster knows the node by, so that it has routes to all others. */

@@ -3,7 +3,7 @@ import { blockKey, COMPLETE_KEY, idKey, mirrorKey, nodeIdKey } from "@sluice/hos
 import { kindOf } from "@sluice/host/dist/reflector/kinds.js";
 import { EtcdStore } from "@sluice/host/dist/store/etcd-store.js";
 import { MAX_WRITES } from "@sluice/host/dist/store/transaction.js";
-import { addressObjects, blocksOf, type ClusterSize, clusterObjects, LARGE } from "./synthetic.js";
+import { addressObjects, blocksOf, type ClusterSize, clusterObjects, LARGE, POOLS } from "./synthetic.js";
 
 const USAGE = `node test/dist/bench/fill.js --etcd URL [--nodes N] [--pods N] [--services N]
   Fills Sluice's etcd with what a reflector would write of a cluster of this size (5000, 150000, 10000), with an id and two
@@ -78,6 +78,10 @@ function* sluiceRecords(size: ClusterSize): Generator<Write> {
     const { name, namespace } = object.metadata;
     yield { put: mirrorKey(mirrored, name, namespace), value: JSON.stringify(made) };
     if (object.kind === "Node") yield* granted(name, nodes++);
+  }
+  for (const { name, cidr } of POOLS) {
+    const pool = { name, uid: name, generation: 1, spec: { cidr, disabled: false } };
+    yield { put: mirrorKey("ippools", name), value: JSON.stringify(pool) };
   }
   yield { put: COMPLETE_KEY, value: "true" };
 }

@@ -5,6 +5,7 @@ import { root } from "../support/dataplane.js";
 import { EtcdServer } from "../support/etcd.js";
 import { ApiServer, pathOf } from "../support/kube-api.js";
 import { Background, eventually } from "../support/process.js";
+import { POOLS } from "./synthetic.js";
 
 /** At the size of a large cluster, on a machine that does other things. */
 export const SYNC_MS = 900_000;
@@ -73,11 +74,6 @@ function cpuSeconds(pid: number): number {
     .split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
-
-export const POOLS = [
-  { name: "v4", cidr: "10.128.0.0/9" },
-  { name: "v6", cidr: "fd00:1::/64" },
-];
 
 /** Its resources, the rights of its reflector, and pools. */
 async function installSluice(api: ApiServer): Promise<void> {

@@ -6,9 +6,9 @@ import type { ApiServer } from "../support/kube-api.js";
 import { eventually } from "../support/process.js";
 import { fillKubernetes } from "./fill.js";
 import { quantile } from "./quantile.js";
-import { POOLS, ReflectorProcess, SYNC_MS, startControlPlane } from "./reflector-process.js";
+import { ReflectorProcess, SYNC_MS, startControlPlane } from "./reflector-process.js";
 import type { Figure } from "./result.js";
-import { type ClusterSize, clusterObjects, LARGE } from "./synthetic.js";
+import { type ClusterSize, clusterObjects, LARGE, POOLS } from "./synthetic.js";
 
 export const reflectorBenchmarks = ["reflector"];
 

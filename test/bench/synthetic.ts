@@ -35,8 +35,13 @@ const hex = (value: number) => value.toString(16);
 const uid = (kind: number, index: number) =>
   `${hex(kind).padStart(8, "0")}-0000-4000-8000-${hex(index).padStart(12, "0")}`;
 
-/** Addresses of a node's block, and of all pools: 10.128.0.0/9 and fd00:1::/64. */
+/** Of a node's block. */
 const BLOCK = 64;
+/** Their addresses. */
+export const POOLS = [
+  { name: "v4", cidr: "10.128.0.0/9" },
+  { name: "v6", cidr: "fd00:1::/64" },
+];
 
 const address4 = (value: number) => `10.${128 + (value >> 16)}.${(value >> 8) & 255}.${value & 255}`;
 const address6 = (value: number) =>
