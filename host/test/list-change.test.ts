@@ -44,6 +44,11 @@ describe("a list with changes made in it", () => {
     expect(made(list, {})).toBe(list);
   });
 
+  test("takes more than a function has arguments", () => {
+    const many = Array.from({ length: 200_000 }, (_, index) => ({ id: `${index}`, value: 0 }));
+    expect(made(items("ab"), { set: many })).toHaveLength(200_002);
+  });
+
   test("can be made more than once of the same one, as after a change that was refused", () => {
     const list = items("abc");
     expect(text(made(list, { remove: ["a"], set: items("d") }))).toBe("b c d");

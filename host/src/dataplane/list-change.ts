@@ -64,8 +64,7 @@ export function withChanges<Item extends object, Key>(
     else replaced.set(old, item);
   }
   const kept = removed.size === 0 ? items : items.filter((item) => !removed.has(item));
-  const next = replaced.size === 0 ? [...kept] : kept.map((item) => replaced.get(item) ?? item);
-  next.push(...added);
+  const next = (replaced.size === 0 ? kept : kept.map((item) => replaced.get(item) ?? item)).concat(added);
   if (next.length !== index.size) return [...index.values()];
   indexes.set(next, index);
   return next;
