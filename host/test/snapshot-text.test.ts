@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { PluginSpec } from "../src/config/schema.js";
 import { snapshotText } from "../src/dataplane/snapshot-text.js";
 import type { Snapshot } from "../src/dataplane/store.js";
 import { node, plugin } from "./helpers.js";
@@ -7,7 +8,7 @@ const PORT = { name: "a", kind: "inject" };
 const ROUTES = ["10.1.0.0/16", "10.2.0.0/16"].map((prefix) => ({ prefix, nextHops: [{ port: "a" }] }));
 
 /** Description, the node, the configurations that plugin `p` had. */
-const ROWS: [string, Record<string, unknown>, unknown[]][] = [
+const ROWS: [string, Record<string, unknown>, PluginSpec["config"][]][] = [
   ["of nothing", {}, []],
   ["with routes", { ports: [PORT], routes: ROUTES }, []],
   ["with fewer routes than before", { ports: [PORT], routes: ROUTES.slice(1) }, []],
