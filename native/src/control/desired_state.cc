@@ -242,6 +242,27 @@ struct NeighbourList {
   MaybeError& error;
 };
 
+/// Each in the place of what has its key, or last. Of a list of thousands few are set. Returns their places.
+template <typename Item, typename Key, typename KeyOf>
+std::vector<size_t> put(std::vector<Item>& items, std::vector<Item> set, const std::map<Key, size_t>& known,
+                        KeyOf key_of_item) {
+  std::vector<size_t> places(set.size(), SIZE_MAX);
+  if (set.empty()) return places;
+  for (size_t i = 0; i < items.size(); i++) {
+    const auto found = known.find(key_of_item(items[i]));
+    if (found != known.end()) places[found->second] = i;
+  }
+  for (size_t i = 0; i < set.size(); i++) {
+    if (places[i] != SIZE_MAX) {
+      items[places[i]] = std::move(set[i]);
+      continue;
+    }
+    places[i] = items.size();
+    items.push_back(std::move(set[i]));
+  }
+  return places;
+}
+
 template <typename Item, typename List>
 void change_list(JsonReader& change, const std::string& path, std::vector<Item>& items, List list) {
   using Key = decltype(List::key(items[0]));
@@ -251,24 +272,24 @@ void change_list(JsonReader& change, const std::string& path, std::vector<Item>&
     const auto is_removed = [&](const Item& item) { return removed.count(List::key(item)) != 0; };
     items.erase(std::remove_if(items.begin(), items.end(), is_removed), items.end());
   }
-  std::map<Key, size_t> places;
+  std::vector<Item> set;                           // of one key the last, in the place of the first
+  std::map<Key, size_t> known;                     // in `set`
+  std::optional<std::pair<size_t, size_t>> wrong;  // which of them is, and how long its pointer into the change was
   change.each("set", [&](const Json& json, const std::string& at) {
-    if (places.empty()) {
-      for (size_t i = 0; i < items.size(); i++) places[List::key(items[i])] = i;
-    }
     const bool was_right = !list.error;
     Item item = list.item(json, at);
-    const auto [place, is_new] = places.insert({List::key(item), items.size()});
-    // Who reads the error knows the whole list.
-    if (was_right && list.error) {
-      list.error->path = path + "/" + std::to_string(place->second) + list.error->path.substr(at.size());
-    }
+    const auto [found, is_new] = known.insert({List::key(item), set.size()});
+    if (was_right && list.error) wrong = {found->second, at.size()};
     if (is_new) {
-      items.push_back(std::move(item));
+      set.push_back(std::move(item));
     } else {
-      items[place->second] = std::move(item);
+      set[found->second] = std::move(item);
     }
   });
+  const std::vector<size_t> places = put(items, std::move(set), known, List::key);
+  // Who reads the error knows the whole list.
+  if (!wrong) return;
+  list.error->path = path + "/" + std::to_string(places[wrong->first]) + list.error->path.substr(wrong->second);
 }
 
 template <typename Item, typename List>
