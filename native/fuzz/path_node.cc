@@ -89,10 +89,12 @@ rte_mbuf* PathNode::received(Source& source, const Frame& frame, PortId port) {
 
 void PathNode::attack(Source& source) {
   const uint64_t drops = path.node.context.all_drops();
+  bool intact = true;  // all that may be sent
   for (int burst = 0; burst < 4 && !source.empty(); burst++) {
     const auto port = static_cast<PortId>(source.below(2));
     std::vector<rte_mbuf*> frames;
-    bool intact = true;
+    if (path.node.context.buffers_in_use() == 0)
+      intact = true;  // else one of an earlier burst may wait for a neighbour
     for (uint32_t i = 1 + source.below(6); i > 0; i--) {
       const Frame made = frame(source, plan_);
       intact = intact && made.intact && !made.fragment;
