@@ -48,7 +48,11 @@ export function failures(world: () => World): void {
         await kubectl.must("wait", "ippool/small", isFull, "--timeout=30s");
         await kubectl.apply(SQUEEZED);
         await told(/no block is left of IPPool small: make another IPPool, or remove pods/);
-        expect(await kubectl.must("get", "pods", "--selector=app=squeezed")).toContain("ContainerCreating");
+        // kubelet tells a pod's state some time after the event.
+        await eventually("a pod that waits", TOLD_MS, async () => {
+          const pods = await kubectl.must("get", "pods", "--selector=app=squeezed");
+          return pods.includes("ContainerCreating") ? true : undefined;
+        });
         await kubectl.apply(FURTHER);
         await kubectl.must(...ROLLED_OUT);
       } finally {
