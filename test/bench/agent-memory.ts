@@ -12,7 +12,7 @@ import { eventually } from "../support/process.js";
 import { temporaryFolder } from "../support/topology.js";
 import { fillSluice } from "./fill.js";
 import { PodAdds } from "./pod-adds.js";
-import { quantile } from "./quantile.js";
+import { latencies } from "./quantile.js";
 import type { Figure } from "./result.js";
 import { type ClusterSize, LARGE } from "./synthetic.js";
 
@@ -46,9 +46,7 @@ export async function* runAgentMemory(size: ClusterSize = LARGE): AsyncGenerator
     await sleep(SETTLE_MS);
     yield { name: "agent-memory", unit: "MiB", value: memory(node.agentPid, "VmRSS") };
     yield { name: "agent-memory-peak", unit: "MiB", value: memory(node.agentPid, "VmHWM") };
-    const took = await addPods(node, folder, cleanup);
-    yield { name: "cni-add-large", unit: "ms", value: quantile(took, 0.5) };
-    yield { name: "cni-add-large-p99", unit: "ms", value: quantile(took, 0.99) };
+    yield* latencies("cni-add-large", await addPods(node, folder, cleanup));
   } finally {
     await cleanup.close();
     unwatch();

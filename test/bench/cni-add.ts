@@ -9,7 +9,7 @@ import { ownName, removeLeftovers } from "../support/leftovers.js";
 import { Namespace } from "../support/namespace.js";
 import { temporaryFolder } from "../support/topology.js";
 import { PodAdds } from "./pod-adds.js";
-import { quantile } from "./quantile.js";
+import { latencies } from "./quantile.js";
 import type { Figure } from "./result.js";
 
 export const cniBenchmarks: readonly string[] = ["cni-add"];
@@ -36,15 +36,9 @@ export async function* runCniAdd(_name: string, rounds: number): AsyncGenerator<
     for (let round = 0; round < rounds; round++) {
       figures.atOnce.push(...(await bench.turn(AT_ONCE, bench.executed)));
     }
-    const both = (name: string, values: readonly number[]): Figure[] => [
-      { name, unit: "ms", value: quantile(values, 0.5) },
-      { name: `${name}-p99`, unit: "ms", value: quantile(values, 0.99) },
-    ];
-    yield* [
-      ...both("cni-agent", figures.agent),
-      ...both("cni-add", figures.alone),
-      ...both("cni-add-20", figures.atOnce),
-    ];
+    yield* latencies("cni-agent", figures.agent);
+    yield* latencies("cni-add", figures.alone);
+    yield* latencies("cni-add-20", figures.atOnce);
   } finally {
     await cleanup.close();
     unwatch();

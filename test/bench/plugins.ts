@@ -8,7 +8,7 @@ import { Namespace } from "../support/namespace.js";
 import { eventually } from "../support/process.js";
 import { temporaryFolder } from "../support/topology.js";
 import { PingFlow, ping } from "../support/traffic.js";
-import { quantile } from "./quantile.js";
+import { latencies } from "./quantile.js";
 import { ReflectorProcess, startControlPlane } from "./reflector-process.js";
 import type { Figure } from "./result.js";
 
@@ -48,8 +48,7 @@ interface Measured {
 }
 
 const figures = (name: string, { took, switches, lost }: Measured): Figure[] => [
-  { name, unit: "ms", value: quantile(took, 0.5) },
-  { name: `${name}-p99`, unit: "ms", value: quantile(took, 0.99) },
+  ...latencies(name, took),
   { name: `${name}-swap`, unit: "ms", value: Math.max(...switches) },
   { name: `${name}-lost`, unit: "packets", value: lost },
 ];
